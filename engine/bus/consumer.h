@@ -1,0 +1,76 @@
+/* engine/bus/consumer.h -- read input topics or the inbox as a member of a group */
+#ifndef SERIN_ENGINE_BUS_CONSUMER_H
+#define SERIN_ENGINE_BUS_CONSUMER_H
+
+#include "engine/bus/bus.h"
+
+#define BUS_OFFSET_NONE INT64_C(-1001)
+
+struct bus_partition {
+    const char *topic;
+    int32_t partition;
+    int64_t offset; /* next to read or commit; BUS_OFFSET_NONE = none */
+};
+
+/* Points into the client's buffers: valid until the next consumer_poll. */
+struct bus_record {
+    const char *topic;
+    int32_t partition;
+    int64_t offset, timestamp_ms;
+    const void *key, *value;
+    size_t key_len, value_len;
+};
+
+enum bus_start { BUS_START_EARLIEST, BUS_START_LATEST };
+
+struct consumer_options {
+    const char *group;
+    const char *const *topics; /* NULL-terminated */
+    enum bus_start start;      /* where no offset is committed, or it is out of range */
+    bool by_owner;             /* start at on_assign's offsets instead of committed ones */
+    /* Called from consumer_poll, on its thread. offset holds the start; on_assign may
+     * change it (by_owner). on_revoke runs before the partitions go; lost: too late to
+     * commit. on_gap: records between `expected` and `found` were deleted unread. */
+    void (*on_assign)(void *ctx, struct bus_partition *p, size_t n);
+    void (*on_revoke)(void *ctx, const struct bus_partition *p, size_t n, bool lost);
+    void (*on_gap)(void *ctx, const struct bus_partition *p, int64_t expected,
+                   int64_t found);
+    void *ctx;
+};
+
+struct consumer; /* opaque; thread: one */
+
+SERIN_MUST_USE enum serin_status consumer_open(struct consumer **out, struct bus *b,
+                                               const struct consumer_options *o,
+                                               struct fault *f);
+/** Leaves the group; bounded: gives up after 10 s and says so. NULL is a no-op. */
+void consumer_close(struct consumer *c);
+
+/**
+ * Serve callbacks and give up to max records, waiting at most timeout_ms for the first.
+ * Broker trouble is no error: it is logged once, retried with capped back-off, and 0
+ * records come. A client that died (fatal, fenced) gives SERIN_EIO with f->fatal: close
+ * it and open another.
+ */
+SERIN_MUST_USE enum serin_status consumer_poll(struct consumer *c, struct bus_record *out,
+                                               size_t max, size_t *n, int timeout_ms,
+                                               struct fault *f);
+
+/** Read again from these offsets (after an aborted transaction). */
+SERIN_MUST_USE enum serin_status consumer_rewind(struct consumer *c,
+                                                 const struct bus_partition *p, size_t n,
+                                                 struct fault *f);
+/** Committed offsets of the assigned partitions among p (BUS_OFFSET_NONE where none). */
+SERIN_MUST_USE enum serin_status consumer_committed(struct consumer *c,
+                                                    struct bus_partition *p, size_t n,
+                                                    int timeout_ms, struct fault *f);
+/** The assigned partitions; NULL room asks for the count only. offset = next to read. */
+size_t consumer_assignment(const struct consumer *c, struct bus_partition *p, size_t room);
+/** Messages behind the partition's high watermark; -1 unknown. */
+int64_t consumer_lag(const struct consumer *c, const char *topic, int32_t partition);
+/** Everything up to the high watermark as last seen has been handed out. */
+bool consumer_caught_up(const struct consumer *c, const char *topic, int32_t partition);
+/** False since the last broker went away until one is back. */
+bool consumer_connected(const struct consumer *c);
+
+#endif
