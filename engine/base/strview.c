@@ -33,9 +33,10 @@ bool strview_duration_ms(struct strview s, int64_t *ms)
     if (s.n == 0 || s.n >= sizeof text) return false;
     memcpy(text, s.p, s.n);
     text[s.n] = '\0';
-    if (strspn(text, "0123456789.") == 0) return false;
+    size_t digits = strspn(text, "0123456789.");
     char *end;
     double value = strtod(text, &end);
+    if (digits == 0 || end != text + digits) return false;
     for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
         if (strcmp(end, units[i].unit) != 0) continue;
         double total = value * units[i].ms;
