@@ -12,9 +12,10 @@
  * Errors: SERIN_EPARSE (not this message, or a schema above SERIN_SCHEMA),
  * SERIN_ENOMEM (over the arena's limit); *out stays untouched.
  */
-#define X(name, Type, prefix)                                                            \
-    SERIN_MUST_USE enum serin_status decode_##name(struct arena *a, const void *p,       \
-                                                   size_t n, pb_##name **out);
+#define X(name, Type, prefix)                                                          \
+    SERIN_MUST_USE                                                                     \
+    enum serin_status decode_##name(struct arena *a, const void *p, size_t n,          \
+                                    pb_##name **out);
 MESSAGES_MAP(X)
 #undef X
 

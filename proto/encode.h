@@ -11,9 +11,10 @@
  * Fields go out in the order of their numbers, so equal messages give equal bytes.
  * Errors: SERIN_ENOMEM (over the arena's limit); *out stays untouched.
  */
-#define X(name, Type, prefix)                                                            \
-    SERIN_MUST_USE enum serin_status encode_##name(struct arena *a, const pb_##name *m,  \
-                                                   struct bytes *out);
+#define X(name, Type, prefix)                                                          \
+    SERIN_MUST_USE                                                                     \
+    enum serin_status encode_##name(struct arena *a, const pb_##name *m,               \
+                                    struct bytes *out);
 MESSAGES_MAP(X)
 #undef X
 

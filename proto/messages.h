@@ -7,7 +7,8 @@
 
 #include "proto/serin/v1/serin.pb-c.h"
 
-/* Version of the messages' meaning. Written into every message; a reader refuses more. */
+/* Version of the messages' meaning. Written into every message; a reader refuses more.
+ */
 #define SERIN_SCHEMA 1u
 
 /* Every top-level message, once: SHORT name, Generated name, generated_prefix. */

@@ -6,13 +6,16 @@ Test(strview, durations)
     const struct {
         const char *text;
         int64_t ms;
-    } good[] = {{"200ms", 200}, {"1s", 1000}, {"1.5h", 5400000}, {"0s", 0}, {"2d", 172800000}};
+    } good[] = {
+        {"200ms", 200}, {"1s", 1000}, {"1.5h", 5400000}, {"0s", 0}, {"2d", 172800000}};
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         int64_t ms = -7;
-        cr_assert(strview_duration_ms(strview_of(good[i].text), &ms), "%s", good[i].text);
+        cr_assert(strview_duration_ms(strview_of(good[i].text), &ms), "%s",
+                  good[i].text);
         cr_assert(eq(i64, ms, good[i].ms));
     }
-    const char *bad[] = {"", "s", "10", "-1s", "1 s", "1e400d", "nan s", "1sec", "4000d", "0x1s"};
+    const char *bad[] = {"",       "s",     "10",   "-1s",   "1 s",
+                         "1e400d", "nan s", "1sec", "4000d", "0x1s"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         int64_t ms = -7;
         cr_assert(not(strview_duration_ms(strview_of(bad[i]), &ms)), "%s", bad[i]);
@@ -22,7 +25,9 @@ Test(strview, durations)
 
 Test(strview, distance)
 {
-    cr_assert(eq(uint, strview_distance(strview_of("worse_then"), strview_of("worse_than")), 1));
+    cr_assert(eq(
+        uint, strview_distance(strview_of("worse_then"), strview_of("worse_than")), 1));
     cr_assert(eq(uint, strview_distance(strview_of(""), strview_of("abc")), 3));
-    cr_assert(eq(uint, strview_distance(strview_of("kitten"), strview_of("sitting")), 3));
+    cr_assert(
+        eq(uint, strview_distance(strview_of("kitten"), strview_of("sitting")), 3));
 }
