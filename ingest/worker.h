@@ -1,4 +1,5 @@
-/* ingest/worker.h -- the ingest stage: input topics -> window partials and ticks -> inbox */
+/* ingest/worker.h -- the ingest stage: input topics -> window partials and ticks ->
+ * inbox */
 #ifndef SERIN_INGEST_WORKER_H
 #define SERIN_INGEST_WORKER_H
 
@@ -15,12 +16,12 @@ struct worker_input {
 struct worker_options {
     const struct worker_input *inputs;
     size_t n_inputs;
-    int64_t flush_ms;        /* 0 = 200 */
-    int64_t lateness_ms;     /* 0 = 2 000; < 0 = none */
-    int64_t idle_ms;         /* 0 = 5 000 */
-    int64_t future_ms;       /* 0 = 600 000 */
-    size_t max_series;       /* cells kept per flush; 0 = 1 000 000 */
-    size_t max_message;      /* bytes; 0 = 4 MiB */
+    int64_t flush_ms;    /* 0 = 200 */
+    int64_t lateness_ms; /* 0 = 2 000; < 0 = none */
+    int64_t idle_ms;     /* 0 = 5 000 */
+    int64_t future_ms;   /* 0 = 600 000 */
+    size_t max_series;   /* cells kept per flush; 0 = 1 000 000 */
+    size_t max_message;  /* bytes; 0 = 4 MiB */
 };
 
 /* Counters since the start; thread: read anywhere (relaxed atomics). Each is counted
@@ -35,22 +36,25 @@ struct worker_counts {
 struct worker_quarantined {
     int64_t t_ms, offset;
     int32_t partition;
-    char topic[128], reason[64], detail[160], head[96]; /* head: printable start of it */
+    char topic[128], reason[64], detail[160],
+        head[96]; /* head: printable start of it */
 };
 
 struct worker; /* opaque */
 
-SERIN_MUST_USE enum serin_status worker_open(struct worker **out, struct bus *b,
-                                             const struct worker_options *o,
-                                             struct fault *f);
+SERIN_MUST_USE
+enum serin_status worker_open(struct worker **out, struct bus *b,
+                              const struct worker_options *o, struct fault *f);
 /** Run until worker_stop; rebuilds its clients after fatal broker errors. Blocks. */
-SERIN_MUST_USE enum serin_status worker_run(struct worker *w, struct fault *f);
+SERIN_MUST_USE
+enum serin_status worker_run(struct worker *w, struct fault *f);
 /** Thread: any; async-signal-safe. */
 void worker_stop(struct worker *w);
 void worker_close(struct worker *w);
 
 struct worker_counts worker_counts(const struct worker *w);
-/** Latest quarantined records, newest first; returns how many were written. Thread: any. */
+/** Latest quarantined records, newest first; returns how many were written. Thread:
+ * any. */
 size_t worker_quarantine(struct worker *w, struct worker_quarantined *out, size_t room);
 /** Joined its group, routes read. Thread: any. */
 bool worker_ready(const struct worker *w);

@@ -1,5 +1,5 @@
-/* engine/base/doc.h -- a YAML (or JSON) text as a tree that remembers lines and columns,
- * and the errors found in it, all of them */
+/* engine/base/doc.h -- a YAML (or JSON) text as a tree that remembers lines and
+ * columns, and the errors found in it, all of them */
 #ifndef SERIN_ENGINE_BASE_DOC_H
 #define SERIN_ENGINE_BASE_DOC_H
 
@@ -14,11 +14,11 @@ enum doc_type { DOC_SCALAR, DOC_LIST, DOC_MAP };
 
 struct doc_node {
     enum doc_type type;
-    unsigned line, column;    /* 1-based, of its first character */
-    const char *text;         /* scalar */
-    bool quoted;              /* scalar written with quotes: a string, never a number */
-    struct doc_node **items;  /* list items, or map values */
-    struct doc_node **keys;   /* map keys (scalars), same order as items */
+    unsigned line, column;   /* 1-based, of its first character */
+    const char *text;        /* scalar */
+    bool quoted;             /* scalar written with quotes: a string, never a number */
+    struct doc_node **items; /* list items, or map values */
+    struct doc_node **keys;  /* map keys (scalars), same order as items */
     size_t n;
 };
 
@@ -36,17 +36,17 @@ struct doc_errors {
 };
 
 /**
- * Parse one document. Aliases, anchors and tags are refused; depth <= 32; duplicate keys
- * are errors. Errors: SERIN_EPARSE with entries in *errors.
+ * Parse one document. Aliases, anchors and tags are refused; depth <= 32; duplicate
+ * keys are errors. Errors: SERIN_EPARSE with entries in *errors.
  */
-SERIN_MUST_USE enum serin_status doc_parse(struct arena *a, const char *text, size_t n,
-                                           struct doc_node **out,
-                                           struct doc_errors *errors);
+SERIN_MUST_USE
+enum serin_status doc_parse(struct arena *a, const char *text, size_t n,
+                            struct doc_node **out, struct doc_errors *errors);
 /** Value of a key of a map; NULL when absent or not a map. */
 struct doc_node *doc_get(const struct doc_node *map, const char *key);
 /** Note an error at a node (NULL: at 1:1). */
-void doc_error_add(struct doc_errors *e, const struct doc_node *at, const char *fmt, ...)
-    SERIN_PRINTF(3, 4);
+void doc_error_add(struct doc_errors *e, const struct doc_node *at, const char *fmt,
+                   ...) SERIN_PRINTF(3, 4);
 /**
  * All errors as people read them, each "file:line:col: message", the line and a caret;
  * in the arena, NUL-terminated. text is what was parsed.

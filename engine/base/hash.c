@@ -7,7 +7,8 @@ uint64_t hash_bytes(const void *p, size_t n, uint64_t seed)
 {
     const unsigned char *b = p;
     uint64_t h = UINT64_C(14695981039346656037) ^ seed;
-    for (size_t i = 0; i < n; i++) h = (h ^ b[i]) * UINT64_C(1099511628211);
+    for (size_t i = 0; i < n; i++)
+        h = (h ^ b[i]) * UINT64_C(1099511628211);
     h ^= h >> 32;
     h *= UINT64_C(0xd6e8feb86659fd93);
     return h ^ h >> 32;
@@ -34,13 +35,15 @@ uint32_t hash_murmur2(const void *p, size_t n)
     const uint32_t m = 0x5bd1e995;
     uint32_t h = 0x9747b28cU ^ (uint32_t)n;
     for (; n >= 4; b += 4, n -= 4) {
-        uint32_t k = b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
+        uint32_t k =
+            b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
         k *= m;
         k ^= k >> 24;
         h = h * m ^ k * m;
     }
     uint32_t tail = 0;
-    for (size_t i = 0; i < n; i++) tail |= (uint32_t)b[i] << 8 * i;
+    for (size_t i = 0; i < n; i++)
+        tail |= (uint32_t)b[i] << 8 * i;
     if (n != 0) h = (h ^ tail) * m;
     h ^= h >> 13;
     h *= m;

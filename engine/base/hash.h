@@ -7,7 +7,8 @@
 
 enum { HASH_DIGEST = 32 };
 
-/** FNV-1a with a final mix, for tables; not for untrusted keys that must not collide. */
+/** FNV-1a with a final mix, for tables; not for untrusted keys that must not collide.
+ */
 uint64_t hash_bytes(const void *p, size_t n, uint64_t seed);
 /** BLAKE2b-256 of n bytes (libsodium's generichash; RFC 7693). */
 void hash_digest(const void *p, size_t n, uint8_t out[HASH_DIGEST]);

@@ -53,10 +53,10 @@ void log_write(enum log_level level, const char *component, const char *fmt, ...
     struct tm utc;
     gmtime_r(&seconds, &utc);
     strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%S", &utc);
-    const char *shape = settings.json
-                            ? "{\"ts\":\"%s.%03dZ\",\"level\":\"%s\",\"component\":\"%s\","
-                              "\"msg\":\"%s\"}\n"
-                            : "ts=%s.%03dZ level=%s component=%s msg=\"%s\"\n";
+    const char *shape =
+        settings.json ? "{\"ts\":\"%s.%03dZ\",\"level\":\"%s\",\"component\":\"%s\","
+                        "\"msg\":\"%s\"}\n"
+                      : "ts=%s.%03dZ level=%s component=%s msg=\"%s\"\n";
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
     int n = snprintf(line, sizeof line, shape, when, (int)(ms % 1000), names[level],

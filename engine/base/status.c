@@ -12,7 +12,8 @@ const char *status_text(enum serin_status s)
     return (unsigned)s < SERIN_STATUS_COUNT ? texts[s] : "unknown status";
 }
 
-enum serin_status fault_set(struct fault *f, enum serin_status code, const char *fmt, ...)
+enum serin_status fault_set(struct fault *f, enum serin_status code, const char *fmt,
+                            ...)
 {
     if (f == NULL) return code;
     *f = (struct fault){.code = code};

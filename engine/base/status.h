@@ -36,7 +36,7 @@ struct fault {
  * Fill *f (when not NULL) with code and a formatted text; the flags become false.
  * Returns code, so that `return fault_set(f, SERIN_EDOM, "…")` reads well.
  */
-enum serin_status fault_set(struct fault *f, enum serin_status code, const char *fmt, ...)
-    SERIN_PRINTF(3, 4);
+enum serin_status fault_set(struct fault *f, enum serin_status code, const char *fmt,
+                            ...) SERIN_PRINTF(3, 4);
 
 #endif

@@ -8,7 +8,8 @@ unsigned strview_distance(struct strview a, struct strview b)
 {
     unsigned row[65];
     if (a.n > 64 || b.n > 64) return 64;
-    for (unsigned j = 0; j <= b.n; j++) row[j] = j;
+    for (unsigned j = 0; j <= b.n; j++)
+        row[j] = j;
     for (size_t i = 1; i <= a.n; i++) {
         unsigned diagonal = row[0];
         row[0] = (unsigned)i;

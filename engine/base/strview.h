@@ -22,7 +22,8 @@ static inline bool strview_eq(struct strview a, struct strview b)
     return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
 }
 
-/** Edit distance (Levenshtein), for "did you mean"; texts past 64 bytes count as far. */
+/** Edit distance (Levenshtein), for "did you mean"; texts past 64 bytes count as far.
+ */
 unsigned strview_distance(struct strview a, struct strview b);
 
 /**

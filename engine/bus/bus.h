@@ -24,22 +24,23 @@ enum bus_topic {
 struct bus_options {
     const struct bus_property *properties; /* any librdkafka property */
     size_t n_properties;
-    const char *prefix;      /* of serin's own topics; NULL = "serin." */
-    const char *instance;    /* unique per process; NULL = host name */
-    int partitions;          /* of serin's own topics; 0 = 16 */
-    int replication;         /* 0 = the broker's default */
-    bool embedded;           /* start librdkafka's mock cluster in this process */
+    const char *prefix;   /* of serin's own topics; NULL = "serin." */
+    const char *instance; /* unique per process; NULL = host name */
+    int partitions;       /* of serin's own topics; 0 = 16 */
+    int replication;      /* 0 = the broker's default */
+    bool embedded;        /* start librdkafka's mock cluster in this process */
 };
 
 struct bus; /* opaque; thread: any, read-only after open */
 
 /**
- * Check every property against librdkafka and keep them; starts the embedded broker when
- * asked for. Does not connect.
- * Errors: SERIN_EDOM with librdkafka's own words for a refused property.
+ * Check every property against librdkafka and keep them; starts the embedded broker
+ * when asked for. Does not connect. Errors: SERIN_EDOM with librdkafka's own words for
+ * a refused property.
  */
-SERIN_MUST_USE enum serin_status bus_open(struct bus **out, const struct bus_options *o,
-                                          struct fault *f);
+SERIN_MUST_USE
+enum serin_status bus_open(struct bus **out, const struct bus_options *o,
+                           struct fault *f);
 void bus_close(struct bus *b);
 
 /** Full name of one of serin's topics, e.g. "serin.inbox". Lives as long as *b. */

@@ -27,7 +27,7 @@ struct consumer_options {
     const char *group;
     const char *const *topics; /* NULL-terminated */
     enum bus_start start;      /* where no offset is committed, or it is out of range */
-    bool by_owner;             /* start at on_assign's offsets instead of committed ones */
+    bool by_owner; /* start at on_assign's offsets instead of committed ones */
     /* Called from consumer_poll, on its thread. offset holds the start; on_assign may
      * change it (by_owner). on_revoke runs before the partitions go; lost: too late to
      * commit. on_gap: records between `expected` and `found` were deleted unread. */
@@ -40,9 +40,9 @@ struct consumer_options {
 
 struct consumer; /* opaque; thread: one */
 
-SERIN_MUST_USE enum serin_status consumer_open(struct consumer **out, struct bus *b,
-                                               const struct consumer_options *o,
-                                               struct fault *f);
+SERIN_MUST_USE
+enum serin_status consumer_open(struct consumer **out, struct bus *b,
+                                const struct consumer_options *o, struct fault *f);
 /** Leaves the group; bounded: gives up after 10 s and says so. NULL is a no-op. */
 void consumer_close(struct consumer *c);
 
@@ -52,20 +52,23 @@ void consumer_close(struct consumer *c);
  * records come. A client that died (fatal, fenced) gives SERIN_EIO with f->fatal: close
  * it and open another.
  */
-SERIN_MUST_USE enum serin_status consumer_poll(struct consumer *c, struct bus_record *out,
-                                               size_t max, size_t *n, int timeout_ms,
-                                               struct fault *f);
+SERIN_MUST_USE
+enum serin_status consumer_poll(struct consumer *c, struct bus_record *out, size_t max,
+                                size_t *n, int timeout_ms, struct fault *f);
 
 /** Read again from these offsets (after an aborted transaction). */
-SERIN_MUST_USE enum serin_status consumer_rewind(struct consumer *c,
-                                                 const struct bus_partition *p, size_t n,
-                                                 struct fault *f);
-/** Committed offsets of the assigned partitions among p (BUS_OFFSET_NONE where none). */
-SERIN_MUST_USE enum serin_status consumer_committed(struct consumer *c,
-                                                    struct bus_partition *p, size_t n,
-                                                    int timeout_ms, struct fault *f);
-/** The assigned partitions; NULL room asks for the count only. offset = next to read. */
-size_t consumer_assignment(const struct consumer *c, struct bus_partition *p, size_t room);
+SERIN_MUST_USE
+enum serin_status consumer_rewind(struct consumer *c, const struct bus_partition *p,
+                                  size_t n, struct fault *f);
+/** Committed offsets of the assigned partitions among p (BUS_OFFSET_NONE where none).
+ */
+SERIN_MUST_USE
+enum serin_status consumer_committed(struct consumer *c, struct bus_partition *p,
+                                     size_t n, int timeout_ms, struct fault *f);
+/** The assigned partitions; NULL room asks for the count only. offset = next to read.
+ */
+size_t consumer_assignment(const struct consumer *c, struct bus_partition *p,
+                           size_t room);
 /** Messages behind the partition's high watermark; -1 unknown. */
 int64_t consumer_lag(const struct consumer *c, const char *topic, int32_t partition);
 /** Everything up to the high watermark as last seen has been handed out. */

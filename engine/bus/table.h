@@ -1,4 +1,5 @@
-/* engine/bus/table.h -- read a topic from its beginning and follow it, outside any group */
+/* engine/bus/table.h -- read a topic from its beginning and follow it, outside any
+ * group */
 #ifndef SERIN_ENGINE_BUS_TABLE_H
 #define SERIN_ENGINE_BUS_TABLE_H
 
@@ -10,7 +11,8 @@ struct table_options {
     const int32_t *partitions; /* NULL: all of them */
     size_t n_partitions;
     int64_t start; /* first offset of each partition; BUS_OFFSET_NONE = the beginning */
-    /* One record, value_len 0 and value NULL for a tombstone. On table_poll's thread. */
+    /* One record, value_len 0 and value NULL for a tombstone. On table_poll's thread.
+     */
     void (*on_record)(void *ctx, const struct bus_record *r);
     void *ctx;
 };
@@ -18,13 +20,13 @@ struct table_options {
 struct table; /* opaque; thread: one */
 
 /** Committed records only. Errors: SERIN_EIO; retriable while brokers are away. */
-SERIN_MUST_USE enum serin_status table_open(struct table **out, struct bus *b,
-                                            const struct table_options *o,
-                                            struct fault *f);
+SERIN_MUST_USE
+enum serin_status table_open(struct table **out, struct bus *b,
+                             const struct table_options *o, struct fault *f);
 void table_close(struct table *t);
 /** Hand out what has come, waiting at most timeout_ms for the first record. */
-SERIN_MUST_USE enum serin_status table_poll(struct table *t, int timeout_ms,
-                                            struct fault *f);
+SERIN_MUST_USE
+enum serin_status table_poll(struct table *t, int timeout_ms, struct fault *f);
 /**
  * All partitions have been read to the high watermark that stood when the table was
  * opened (not merely to the last stable offset): the state is complete.

@@ -12,22 +12,24 @@ struct topics_finding {
 };
 
 /**
- * Create what is missing among serin's topics and `inputs` (NULL-terminated, may be NULL;
- * inputs are created only on the embedded broker), keep what exists. Waits up to
+ * Create what is missing among serin's topics and `inputs` (NULL-terminated, may be
+ * NULL; inputs are created only on the embedded broker), keep what exists. Waits up to
  * timeout_ms for the brokers.
  * Errors: SERIN_EIO (retriable when the brokers cannot be reached).
  */
-SERIN_MUST_USE enum serin_status topics_create(struct bus *b, const char *const *inputs,
-                                               int timeout_ms, struct fault *f);
+SERIN_MUST_USE
+enum serin_status topics_create(struct bus *b, const char *const *inputs,
+                                int timeout_ms, struct fault *f);
 
 /**
  * Compare serin's topics with what they must be: partition count equal for inbox and
  * state, cleanup.policy, retention.
  * findings  room for BUS_TOPIC_COUNT
- * Errors: SERIN_EIO as above; SERIN_ESTATE when a setting is wrong or a topic is missing
- * (the first finding's text in *f).
+ * Errors: SERIN_EIO as above; SERIN_ESTATE when a setting is wrong or a topic is
+ * missing (the first finding's text in *f).
  */
-SERIN_MUST_USE enum serin_status topics_check(struct bus *b, struct topics_finding *findings,
-                                              int timeout_ms, struct fault *f);
+SERIN_MUST_USE
+enum serin_status topics_check(struct bus *b, struct topics_finding *findings,
+                               int timeout_ms, struct fault *f);
 
 #endif

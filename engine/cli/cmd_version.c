@@ -10,4 +10,5 @@ static int run(const struct cli_verb *v, char **args, int n_args)
     return CLI_OK;
 }
 
-const struct cli_verb cmd_version = {"version", "", "Print the version.", NULL, 0, 0, run};
+const struct cli_verb cmd_version = {"version", "", "Print the version.", NULL, 0,
+                                     0,         run};

@@ -89,11 +89,13 @@ static void help_verb(const struct cli_verb *v)
 
 static void help_all(void)
 {
-    puts("serin judges releases: canary against baseline, by exact sequential tests.\n\n"
-         "Usage: serin VERB [options]      serin VERB --help for its options\n\nVerbs:");
+    puts(
+        "serin judges releases: canary against baseline, by exact sequential tests.\n\n"
+        "Usage: serin VERB [options]      serin VERB --help for its options\n\nVerbs:");
     for (const struct cli_verb *const *v = cli_verbs; *v != NULL; v++)
         printf("  %-12s %s\n", (*v)->name, (*v)->summary);
-    puts("\nExit codes: 0 done or promoted, 1 aborted, 2 usage or bad input, 3 time-out,\n"
+    puts("\nExit codes: 0 done or promoted, 1 aborted, 2 usage or bad input, 3 "
+         "time-out,\n"
          "4 held, 5 engine or broker unreachable. The engine is found by --addr, then\n"
          "SERIN_ADDR, then unix:/run/serin/serin.sock.");
 }
@@ -123,8 +125,8 @@ static void describe(const struct cli_verb *v, struct option *longs, char *short
     *shorts++ = ':';
     for (const struct cli_option *o = v->options; o != NULL && o->name != NULL; o++) {
         if (n + 2 >= MAX_OPTIONS) abort();
-        longs[n] = (struct option){o->name, o->value != NULL ? required_argument : 0, NULL,
-                                   (int)n + 256};
+        longs[n] = (struct option){o->name, o->value != NULL ? required_argument : 0,
+                                   NULL, (int)n + 256};
         if (o->letter != 0) {
             *shorts++ = o->letter;
             if (o->value != NULL) *shorts++ = ':';
@@ -188,7 +190,8 @@ int main(int argc, char **argv)
     if (code >= 0) return code;
     char **args = argv + 1 + optind;
     int n = argc - 1 - optind;
-    if (n < v->min_args) return cli_usage(v, "an argument is missing: %s", v->arguments);
+    if (n < v->min_args)
+        return cli_usage(v, "an argument is missing: %s", v->arguments);
     if (v->max_args >= 0 && n > v->max_args)
         return cli_usage(v, "unexpected argument \"%s\"", args[v->max_args]);
     code = v->run(v, args, n);

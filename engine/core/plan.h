@@ -11,7 +11,12 @@
 #include "engine/base/status.h"
 #include "proto/messages.h"
 
-enum { PLAN_MAX_STEPS = 32, PLAN_MAX_METRICS = 32, PLAN_MAX_GATES = 16, PLAN_MAX_STRATA = 64 };
+enum {
+    PLAN_MAX_STEPS = 32,
+    PLAN_MAX_METRICS = 32,
+    PLAN_MAX_GATES = 16,
+    PLAN_MAX_STRATA = 64
+};
 
 enum plan_kind { PLAN_RATIO, PLAN_LATENCY, PLAN_GAUGE, PLAN_EVENTS };
 enum plan_mode { PLAN_GATE, PLAN_WARN, PLAN_SHADOW };
@@ -76,26 +81,27 @@ struct plan {
     struct plan_freeze *freezes;
     size_t n_freezes;
     enum plan_action on_no_data, on_timeout, on_sample_ratio;
-    int64_t silence_ms;       /* canary silent this long: abort */
-    bool require_ack;         /* or an `actuate` section */
+    int64_t silence_ms; /* canary silent this long: abort */
+    bool require_ack;   /* or an `actuate` section */
     int64_t ack_timeout_ms;
-    double srm_tolerance;     /* eps of the sample-ratio check; < 0 = off */
-    int64_t lateness_ms;      /* of a partial, for display only */
+    double srm_tolerance;      /* eps of the sample-ratio check; < 0 = off */
+    int64_t lateness_ms;       /* of a partial, for display only */
     uint8_t hash[HASH_DIGEST]; /* of the text as given */
 };
 
 /**
- * Parse and check a plan. All errors are found at once and appended to *errors with line
- * and column; the plan is written only when there are none.
- * text   YAML (or JSON), UTF-8, n bytes, at most 256 KiB
- * Errors: SERIN_EPARSE (see *errors), SERIN_ENOMEM
+ * Parse and check a plan. All errors are found at once and appended to *errors with
+ * line and column; the plan is written only when there are none. text   YAML (or JSON),
+ * UTF-8, n bytes, at most 256 KiB Errors: SERIN_EPARSE (see *errors), SERIN_ENOMEM
  */
-SERIN_MUST_USE enum serin_status plan_parse(struct arena *a, const char *text, size_t n,
-                                            struct plan **out, struct doc_errors *errors);
+SERIN_MUST_USE
+enum serin_status plan_parse(struct arena *a, const char *text, size_t n,
+                             struct plan **out, struct doc_errors *errors);
 /** The route that ingest needs, in the arena. */
-SERIN_MUST_USE enum serin_status plan_route(struct arena *a, const struct plan *p,
-                                            pb_route **out);
+SERIN_MUST_USE
+enum serin_status plan_route(struct arena *a, const struct plan *p, pb_route **out);
 /** JSON Schema of a plan, from the same table as the parser; NUL-terminated. */
-SERIN_MUST_USE enum serin_status plan_schema(struct arena *a, const char **out);
+SERIN_MUST_USE
+enum serin_status plan_schema(struct arena *a, const char **out);
 
 #endif

@@ -6,9 +6,10 @@
 
 #include "proto/messages.h"
 
-/* New references; NULL when memory is out. Infinite numbers become the strings "inf" and
+/* New references; NULL when memory is out. Infinite numbers become the strings "inf"
+ * and
  * "-inf", since JSON has none. Field names and order are fixed (README). */
-json_t *view_verdict(const pb_verdict *v);      /* serin.verdict/1 */
-json_t *view_status(const pb_rollout *r);       /* serin.status/1 */
+json_t *view_verdict(const pb_verdict *v); /* serin.verdict/1 */
+json_t *view_status(const pb_rollout *r);  /* serin.status/1 */
 
 #endif

@@ -14,7 +14,7 @@ struct stage_options {
 struct stage_counts {
     struct fold_counts fold;
     uint64_t commits, aborts, rebuilds, restores;
-    int64_t restore_ms; /* of the latest restore */
+    int64_t restore_ms;  /* of the latest restore */
     uint64_t partitions; /* owned now */
     int64_t lag;         /* inbox records behind */
     bool connected;
@@ -22,11 +22,12 @@ struct stage_counts {
 
 struct stage; /* opaque */
 
-SERIN_MUST_USE enum serin_status stage_open(struct stage **out, struct bus *b,
-                                            const struct stage_options *o,
-                                            struct fault *f);
+SERIN_MUST_USE
+enum serin_status stage_open(struct stage **out, struct bus *b,
+                             const struct stage_options *o, struct fault *f);
 /** Run until stage_stop. Blocks; survives every broker trouble. */
-SERIN_MUST_USE enum serin_status stage_run(struct stage *s, struct fault *f);
+SERIN_MUST_USE
+enum serin_status stage_run(struct stage *s, struct fault *f);
 /** Thread: any; async-signal-safe. */
 void stage_stop(struct stage *s);
 void stage_close(struct stage *s);
