@@ -6,10 +6,21 @@
 
 #include "proto/messages.h"
 
-/* New references; NULL when memory is out. Infinite numbers become the strings "inf"
- * and
- * "-inf", since JSON has none. Field names and order are fixed (README). */
+/* How every JSON text of serin is dumped: 15 digits, so that 0.05 stays 0.05. */
+#define VIEW_DUMP (JSON_COMPACT | JSON_REAL_PRECISION(15))
+
+/* New references; NULL when memory is out. Field names and order are fixed (README).
+ * Infinite numbers become the strings "inf" and "-inf", since JSON has none; what is not
+ * known (NaN, an estimated time that cannot be told) is null. Bytes that are not UTF-8
+ * become "?". Counts past 2^63 - 1 are shown as that. */
 json_t *view_verdict(const pb_verdict *v); /* serin.verdict/1 */
 json_t *view_status(const pb_rollout *r);  /* serin.status/1 */
+
+/** "PROMOTE", "ABORT", …; "UNKNOWN" for a kind of a later version. Never NULL. */
+const char *view_kind(Serin__V1__Kind kind);
+/** A text as JSON under the rules above; NULL text is "". */
+json_t *view_text(const char *text);
+/** A number as JSON under the rules above. */
+json_t *view_number(double x);
 
 #endif

@@ -1,0 +1,267 @@
+/* engine/serve/view.c -- json_object_set_new() takes the value in any case and fails on
+ * NULL, so a builder sums up the results and gives up at its end. */
+#include "engine/serve/view.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "engine/base/arena.h"
+#include "engine/base/hash.h"
+#include "engine/base/mem.h"
+
+const char *view_kind(Serin__V1__Kind kind)
+{
+    static const char *const names[] = {
+        [SERIN__V1__KIND__KIND_PROMOTE] = "PROMOTE",
+        [SERIN__V1__KIND__KIND_ABORT] = "ABORT",
+        [SERIN__V1__KIND__KIND_HOLD] = "HOLD",
+        [SERIN__V1__KIND__KIND_RESUME] = "RESUME",
+        [SERIN__V1__KIND__KIND_RESULT] = "RESULT",
+    };
+    size_t i = (size_t)kind;
+    return i < sizeof names / sizeof *names && names[i] != NULL ? names[i] : "UNKNOWN";
+}
+
+json_t *view_text(const char *text)
+{
+    if (text == NULL) text = "";
+    json_t *s = json_string(text);
+    if (s != NULL) return s;
+    char *ascii = mem_strdup(text);
+    if (ascii == NULL) return NULL;
+    for (char *c = ascii; *c != '\0'; c++)
+        if ((unsigned char)*c >= 0x80) *c = '?';
+    s = json_string(ascii);
+    mem_free(ascii);
+    return s;
+}
+
+json_t *view_number(double x)
+{
+    if (isnan(x)) return json_null();
+    if (isinf(x)) return json_string(x > 0 ? "inf" : "-inf");
+    return json_real(x == 0 ? 0 : x); /* no "-0.0" */
+}
+
+static json_t *count(uint64_t n)
+{
+    return json_integer(n > INT64_MAX ? INT64_MAX : (json_int_t)n);
+}
+
+static json_t *hex(ProtobufCBinaryData bytes)
+{
+    char text[2 * 64 + 1]; /* the longest is a signature of 64 bytes */
+    if (bytes.len > 64) bytes.len = 64;
+    hash_hex(bytes.data, bytes.len, text);
+    return json_string(text);
+}
+
+static json_t *done(json_t *o, int bad)
+{
+    if (bad == 0) return o;
+    json_decref(o);
+    return NULL;
+}
+
+static json_t *known(int64_t ms)
+{
+    return ms < 0 ? json_null() : json_integer(ms);
+}
+
+static json_t *sample_ratio(const pb_sample_ratio *s)
+{
+    if (s == NULL) return json_null();
+    json_t *o = json_object();
+    int bad = json_object_set_new(o, "canary", count(s->canary));
+    bad |= json_object_set_new(o, "baseline", count(s->baseline));
+    bad |= json_object_set_new(o, "expected", view_number(s->expected));
+    bad |= json_object_set_new(o, "observed", view_number(s->observed));
+    bad |= json_object_set_new(o, "log_e", view_number(s->log_e));
+    bad |= json_object_set_new(o, "threshold", view_number(s->threshold));
+    return done(o, bad);
+}
+
+static json_t *cohort(const pb_cohort_summary *c)
+{
+    static const char *const quantiles[] = {"p50", "p90", "p99"};
+    if (c == NULL) return json_null();
+    json_t *o = json_object();
+    int bad = json_object_set_new(o, "n", count(c->n));
+    bad |= json_object_set_new(o, "bad", count(c->bad));
+    if (c->n_quantiles == 0)
+        bad |= json_object_set_new(o, "rate", view_number(c->rate));
+    for (size_t i = 0; i < c->n_quantiles && i < 3; i++)
+        bad |= json_object_set_new(o, quantiles[i], view_number(c->quantiles[i]));
+    return done(o, bad);
+}
+
+static json_t *abort_side(const pb_metric_verdict *m)
+{
+    json_t *o = json_object();
+    int bad = json_object_set_new(o, "log_e", view_number(m->abort_log_e));
+    bad |= json_object_set_new(o, "threshold", view_number(m->abort_threshold));
+    bad |= json_object_set_new(o, "over", view_number(m->abort_over));
+    return done(o, bad);
+}
+
+static json_t *promote_side(const pb_metric_verdict *m)
+{
+    json_t *o = json_object();
+    int bad = json_object_set_new(o, "log_e", view_number(m->promote_log_e));
+    bad |= json_object_set_new(o, "threshold", view_number(m->promote_threshold));
+    bad |= json_object_set_new(o, "worse_than", view_number(m->worse_than));
+    bad |= json_object_set_new(o, "restart_log_e", view_number(m->restart_log_e));
+    bad |= json_object_set_new(o, "protected", json_boolean(m->protected_));
+    return done(o, bad);
+}
+
+static json_t *limit_side(const pb_metric_verdict *m)
+{
+    if (!(m->limit > 0)) return json_null();
+    json_t *o = json_object();
+    int bad = json_object_set_new(o, "rate", view_number(m->limit));
+    bad |= json_object_set_new(o, "log_e", view_number(m->limit_log_e));
+    bad |= json_object_set_new(o, "threshold", view_number(m->abort_threshold));
+    return done(o, bad);
+}
+
+static json_t *metric(const pb_metric_verdict *m)
+{
+    json_t *o = json_object();
+    int bad = json_object_set_new(o, "name", view_text(m->name));
+    bad |= json_object_set_new(o, "kind", view_text(m->kind));
+    bad |= json_object_set_new(o, "canary", cohort(m->canary));
+    bad |= json_object_set_new(o, "baseline", cohort(m->baseline));
+    bad |= json_object_set_new(o, "estimate", view_number(m->estimate));
+    bad |= json_object_set_new(o, "lower", view_number(m->lower));
+    bad |= json_object_set_new(o, "upper", view_number(m->upper));
+    bad |= json_object_set_new(o, "abort", abort_side(m));
+    bad |= json_object_set_new(o, "promote", promote_side(m));
+    bad |= json_object_set_new(o, "dispersion", view_number(m->dispersion));
+    bad |= json_object_set_new(o, "limit", limit_side(m));
+    return done(o, bad);
+}
+
+static json_t *metrics(pb_metric_verdict *const *items, size_t n)
+{
+    json_t *list = json_array();
+    int bad = 0;
+    for (size_t i = 0; i < n; i++)
+        bad |= json_array_append_new(list, metric(items[i]));
+    return done(list, bad);
+}
+
+static json_t *texts(char *const *items, size_t n)
+{
+    json_t *list = json_array();
+    int bad = 0;
+    for (size_t i = 0; i < n; i++)
+        bad |= json_array_append_new(list, view_text(items[i]));
+    return done(list, bad);
+}
+
+static json_t *gates(pb_gate_status *const *items, size_t n)
+{
+    json_t *list = json_array();
+    int bad = 0;
+    for (size_t i = 0; i < n; i++) {
+        json_t *o = json_object();
+        bad |= json_object_set_new(o, "name", view_text(items[i]->name));
+        bad |= json_object_set_new(o, "state", view_text(items[i]->state));
+        bad |= json_object_set_new(
+            o, "approved_by", texts(items[i]->approved_by, items[i]->n_approved_by));
+        bad |= json_array_append_new(list, o);
+    }
+    return done(list, bad);
+}
+
+static json_t *move(const pb_verdict *v)
+{
+    json_t *o = json_object();
+    int bad = json_object_set_new(o, "before", view_text(v->state_before));
+    bad |= json_object_set_new(o, "after", view_text(v->state_after));
+    return done(o, bad);
+}
+
+static json_t *windows(const pb_verdict *v)
+{
+    json_t *o = json_object();
+    int bad = json_object_set_new(o, "first_ms", json_integer(v->first_window_ms));
+    bad |= json_object_set_new(o, "last_ms", json_integer(v->last_window_ms));
+    bad |= json_object_set_new(o, "count", count(v->windows));
+    return done(o, bad);
+}
+
+json_t *view_verdict(const pb_verdict *v)
+{
+    json_t *o = json_object();
+    int bad = json_object_set_new(o, "schema", json_string("serin.verdict/1"));
+    bad |= json_object_set_new(o, "id", view_text(v->id));
+    bad |= json_object_set_new(o, "rollout", view_text(v->rollout));
+    bad |= json_object_set_new(o, "seq", count(v->seq));
+    bad |= json_object_set_new(o, "verdict", json_string(view_kind(v->kind)));
+    bad |= json_object_set_new(o, "reason", view_text(v->reason));
+    bad |= json_object_set_new(o, "message", view_text(v->message));
+    bad |= json_object_set_new(o, "from_bp", json_integer(v->from_bp));
+    bad |= json_object_set_new(o, "to_bp", json_integer(v->to_bp));
+    bad |= json_object_set_new(o, "final", json_boolean(v->final));
+    bad |= json_object_set_new(o, "t_ms", json_integer(v->t_ms));
+    bad |= json_object_set_new(o, "state", move(v));
+    bad |= json_object_set_new(o, "plan_hash", hex(v->plan_hash));
+    bad |= json_object_set_new(o, "windows", windows(v));
+    bad |= json_object_set_new(o, "sample_ratio", sample_ratio(v->sample_ratio));
+    bad |= json_object_set_new(o, "metrics", metrics(v->metrics, v->n_metrics));
+    bad |= json_object_set_new(o, "lag_ms", json_integer(v->lag_ms));
+    bad |= json_object_set_new(o, "late", count(v->late));
+    bad |= json_object_set_new(o, "poison", count(v->poison));
+    bad |= json_object_set_new(o, "actor", view_text(v->actor));
+    bad |= json_object_set_new(o, "prev_hash", hex(v->prev_hash));
+    bad |= json_object_set_new(o, "hash", hex(v->hash));
+    bad |= json_object_set_new(o, "sig", hex(v->sig));
+    bad |= json_object_set_new(o, "step", json_integer(v->step));
+    bad |= json_object_set_new(o, "steps", json_integer(v->steps));
+    bad |= json_object_set_new(o, "metric", view_text(v->metric));
+    return done(o, bad);
+}
+
+/* What status has beyond the fields that DESIGN names. */
+static int extras(json_t *o, const pb_status *s)
+{
+    int bad = json_object_set_new(o, "final", json_boolean(s->final));
+    bad |= json_object_set_new(o, "service", view_text(s->service));
+    bad |= json_object_set_new(o, "owner", view_text(s->owner));
+    bad |= json_object_set_new(o, "updated_ms", known(s->updated_ms));
+    bad |= json_object_set_new(o, "window_ms", json_integer(s->window_ms));
+    bad |= json_object_set_new(o, "lag_ms", json_integer(s->lag_ms));
+    bad |= json_object_set_new(o, "late", count(s->late));
+    bad |= json_object_set_new(o, "poison", count(s->poison));
+    bad |= json_object_set_new(o, "sample_ratio", sample_ratio(s->sample_ratio));
+    bad |= json_object_set_new(o, "warnings", texts(s->warnings, s->n_warnings));
+    return bad;
+}
+
+json_t *view_status(const pb_rollout *r)
+{
+    static const pb_status none = SERIN__V1__STATUS__INIT;
+    const pb_status *s = r->status != NULL ? r->status : &none;
+    json_t *o = json_object();
+    int bad = json_object_set_new(o, "schema", json_string("serin.status/1"));
+    bad |= json_object_set_new(o, "rollout", view_text(r->rollout));
+    bad |= json_object_set_new(o, "state", view_text(s->state));
+    bad |= json_object_set_new(o, "reason", view_text(s->reason));
+    bad |= json_object_set_new(o, "message", view_text(s->message));
+    bad |= json_object_set_new(o, "step", json_integer(s->step));
+    bad |= json_object_set_new(o, "steps", json_integer(s->steps));
+    bad |= json_object_set_new(o, "weight_bp", json_integer(s->weight_bp));
+    bad |= json_object_set_new(o, "observed_bp",
+                               s->observed_bp < 0 ? json_null()
+                                                  : view_number(s->observed_bp));
+    bad |= json_object_set_new(o, "seq", count(s->seq));
+    bad |= json_object_set_new(o, "since_ms", json_integer(s->since_ms));
+    bad |= json_object_set_new(o, "eta_ms", known(s->eta_ms));
+    bad |= json_object_set_new(o, "metrics", metrics(s->metrics, s->n_metrics));
+    bad |= json_object_set_new(o, "gates", gates(s->gates, s->n_gates));
+    bad |= json_object_set_new(o, "plan_hash", hex(r->plan_hash));
+    bad |= extras(o, s);
+    return done(o, bad);
+}
