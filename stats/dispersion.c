@@ -1,0 +1,85 @@
+/* stats/dispersion.c -- [PHI] neighbouring blocks against each other */
+#include "stats/dispersion.h"
+
+#include <gsl/gsl_cdf.h>
+#include <math.h>
+
+#include "stats/profile.h"
+
+static const double watch_level = 0.001; /* one look's false alarm */
+
+static void close_pair(struct dispersion_scale *s)
+{
+    double k = (double)(s->last_y + s->open_y);
+    double r = (double)s->last_m / (double)(s->last_m + s->open_m);
+    double off = (double)s->last_y - k * r;
+    s->paired = false;
+    if (k == 0) return;
+    s->excess += off * off;
+    s->expected += k * r * (1 - r);
+    s->pairs++;
+}
+
+static void add(struct dispersion_scale *s, uint64_t block, uint64_t y, uint64_t m)
+{
+    s->open_y += y;
+    s->open_m += m;
+    if (++s->open_windows < block) return;
+    if (s->paired) {
+        close_pair(s);
+    } else {
+        s->last_y = s->open_y;
+        s->last_m = s->open_m;
+        s->paired = true;
+    }
+    s->open_y = s->open_m = s->open_windows = 0;
+}
+
+enum serin_status dispersion_window(struct dispersion *d, uint64_t y, uint64_t m)
+{
+    if (y > m || m > 2 * COUNT_MAX) return SERIN_EDOM;
+    if (m == 0) return SERIN_OK;
+    d->windows++;
+    for (unsigned i = 0; i < DISPERSION_SCALES; i++)
+        add(&d->scale[i], UINT64_C(1) << i, y, m);
+    return SERIN_OK;
+}
+
+double dispersion_phi(const struct dispersion *d)
+{
+    double phi = 1;
+    for (int i = 0; i < DISPERSION_SCALES; i++) {
+        const struct dispersion_scale *s = &d->scale[i];
+        if (s->pairs >= DISPERSION_MIN_PAIRS) phi = fmax(phi, s->excess / s->expected);
+    }
+    return phi;
+}
+
+bool dispersion_ready(const struct dispersion *d)
+{
+    return d->windows >= DISPERSION_MIN_WINDOWS;
+}
+
+enum serin_status dispersion_watch_window(struct dispersion_watch *w, uint64_t bad,
+                                          uint64_t units, double phi)
+{
+    if (!(phi >= 1 && isfinite(phi))) return SERIN_EDOM;
+    enum serin_status rc = dispersion_window(&w->seen, bad, units);
+    if (rc != SERIN_OK) return rc;
+    for (int i = 0; i < DISPERSION_SCALES; i++) {
+        const struct dispersion_scale *s = &w->seen.scale[i];
+        if (w->due[i] == 0) w->due[i] = DISPERSION_MIN_PAIRS;
+        if (s->pairs < w->due[i]) continue;
+        w->due[i] *= 2;
+        double pairs = (double)s->pairs, ratio = s->excess / s->expected;
+        w->over[i] = ratio / phi * pairs > gsl_cdf_chisq_Qinv(watch_level, pairs);
+    }
+    return SERIN_OK;
+}
+
+bool dispersion_outgrown(const struct dispersion_watch *w)
+{
+    for (int i = 0; i < DISPERSION_SCALES; i++)
+        if (w->over[i]) return true;
+    return false;
+}

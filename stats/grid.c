@@ -1,0 +1,121 @@
+/* stats/grid.c -- uniform points plus every boundary, which must be a grid point: a
+ * tolerance rounded to the grid doubles the rate of false promotions. */
+#include "stats/grid.h"
+
+#include <math.h>
+
+#include "stats/lse.h"
+
+static const double grid_near = 1e-9;    /* closer than this is the same point */
+static const double grid_w_a_max = 50.0; /* leaves points above the boundary */
+static const double grid_w_s_max = 90.0;
+
+/* Abort prior: two bumps in delta = theta - theta_a. */
+static const double pi_peak = 0.3, pi_broad = 1.2, pi_share = 0.5;
+/* Promote prior: Laplace around "no difference". */
+static const double q_scale = 0.25;
+
+double grid_abort_bump(double delta)
+{
+    double a = (delta - M_LN2) / pi_peak, b = delta / pi_broad;
+    return pi_share / pi_peak * exp(-a * a / 2) + 1 / pi_broad * exp(-b * b / 2);
+}
+
+void grid_abort_prior(const struct grid *g, size_t i, double *out)
+{
+    double z = 0;
+    for (size_t j = 0; j < GRID_MAX; j++) {
+        double u = j > i && j < g->n
+                       ? g->width[j] * grid_abort_bump(g->theta[j] - g->theta[i])
+                       : 0;
+        out[j] = u;
+        z += u;
+    }
+    for (size_t j = 0; j < GRID_MAX; j++)
+        out[j] = log(out[j] / z); /* -inf: no mass */
+}
+
+static void insert(struct grid *g, double theta)
+{
+    size_t j = g->n++;
+    for (; j > 0 && g->theta[j - 1] > theta; j--)
+        g->theta[j] = g->theta[j - 1];
+    g->theta[j] = theta;
+}
+
+static size_t find(const struct grid *g, double theta)
+{
+    size_t j = 0;
+    while (j + 1 < g->n && g->theta[j] < theta)
+        j++;
+    return j;
+}
+
+static bool is_point(const struct grid *g, double theta)
+{
+    return g->n > 0 && g->theta[find(g, theta)] == theta;
+}
+
+static bool near_boundary(const struct grid *g, size_t boundaries, double theta)
+{
+    for (size_t j = 0; j < boundaries; j++)
+        if (fabs(g->theta[j] - theta) < grid_near) return true;
+    return false;
+}
+
+static bool domain_ok(double w_a, const double *w_s, size_t n_s)
+{
+    if (!(w_a >= 1 && w_a <= grid_w_a_max) || n_s > GRID_MAX_STEPS) return false;
+    if (w_a > 1 && log(w_a) < grid_near) return false; /* would displace theta = 0 */
+    for (size_t s = 0; s < n_s; s++)
+        if (!(w_s[s] > w_a && w_s[s] <= grid_w_s_max && log(w_s[s]) >= grid_near))
+            return false;
+    return true;
+}
+
+static void place_points(struct grid *g, double w_a, const double *w_s, size_t n_s)
+{
+    struct grid edges = {0};
+    insert(&edges, w_a == 1 ? 0.0 : log(w_a));
+    for (size_t s = 0; s < n_s; s++)
+        if (!is_point(&edges, log(w_s[s]))) insert(&edges, log(w_s[s]));
+    for (size_t j = 0; j < edges.n; j++)
+        insert(g, edges.theta[j]);
+    for (int i = 0; i < GRID_UNIFORM; i++) {
+        double theta = (i - 40) / 20.0;
+        if (!near_boundary(&edges, edges.n, theta)) insert(g, theta);
+    }
+    g->j0 = find(g, 0.0);
+    g->ja = find(g, w_a == 1 ? 0.0 : log(w_a));
+    g->n_s = n_s;
+    for (size_t s = 0; s < n_s; s++)
+        g->js[s] = find(g, log(w_s[s]));
+}
+
+static void measure_cells(struct grid *g)
+{
+    size_t n = g->n;
+    g->width[0] = g->theta[1] - g->theta[0];
+    g->width[n - 1] = g->theta[n - 1] - g->theta[n - 2];
+    for (size_t j = 1; j + 1 < n; j++)
+        g->width[j] = (g->theta[j + 1] - g->theta[j - 1]) / 2;
+    for (size_t j = n; j < GRID_MAX; j++)
+        g->theta[j] = g->theta[n - 1];
+    for (size_t j = 0; j < GRID_MAX; j++)
+        g->w[j] = exp(g->theta[j]);
+}
+
+enum serin_status grid_init(struct grid *g, double w_a, const double *w_s, size_t n_s)
+{
+    if (!domain_ok(w_a, w_s, n_s)) return SERIN_EDOM;
+    *g = (struct grid){0};
+    place_points(g, w_a, w_s, n_s);
+    measure_cells(g);
+    grid_abort_prior(g, g->ja, g->log_pi);
+    for (size_t j = 0; j < GRID_MAX; j++)
+        g->log_u[j] =
+            j < g->n ? log(g->width[j]) - fabs(g->theta[j]) / q_scale : -HUGE_VAL;
+    for (size_t s = 0; s < n_s; s++)
+        g->log_uz[s] = lse_sum(g->log_u, g->js[s]);
+    return SERIN_OK;
+}
