@@ -1,0 +1,398 @@
+/* engine/replay/recording.c */
+#include "engine/replay/recording.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <zstd.h>
+
+#include "engine/base/hash.h"
+#include "engine/base/mem.h"
+
+enum kind { META = 1, RECORDS = 2, END = 3 };
+enum codec { PLAIN = 0, ZSTD = 1 };
+enum { CHECKED = 40, DIGEST = 16, RECORD = 32, NO_KEY = 1, NO_VALUE = 2, LEVEL = 3 };
+static const char file_magic[8] = "SERINREC", frame_magic[4] = "SFRM";
+static const size_t frame_target = (size_t)256 << 10, meta_max = (size_t)1 << 20;
+
+static void put(uint8_t *p, uint64_t v, unsigned bytes)
+{
+    for (unsigned i = 0; i < bytes; i++)
+        p[i] = (uint8_t)(v >> (8 * i));
+}
+
+static uint64_t get(const uint8_t *p, unsigned bytes)
+{
+    uint64_t v = 0;
+    for (unsigned i = 0; i < bytes; i++)
+        v |= (uint64_t)p[i] << (8 * i);
+    return v;
+}
+
+/* ------------------------------------------------------------------ write */
+
+struct recording_writer {
+    FILE *file;
+    char *path;
+    ZSTD_CCtx *zstd;
+    uint8_t *raw;    /* the frame being filled, RECORDING_FRAME_MAX */
+    uint8_t *stored; /* CHECKED bytes of frame header, then the packed payload */
+    size_t raw_n, stored_room;
+    uint32_t records, frame;
+    int64_t first_ms, last_ms;
+    uint64_t total;
+};
+
+static enum serin_status cannot(struct fault *f, const char *verb, const char *path)
+{
+    return fault_set(f, SERIN_EIO, "cannot %s %s: %s", verb,
+                     strcmp(path, "-") == 0 ? "the stream" : path, strerror(errno));
+}
+
+/* Payload from w->raw; plain where packing does not pay. */
+static enum serin_status frame_write(struct recording_writer *w, enum kind kind,
+                                     struct fault *f)
+{
+    uint8_t digest[HASH_DIGEST], *head = w->stored, *payload = w->stored + CHECKED;
+    enum codec codec = ZSTD;
+    size_t n =
+        ZSTD_compressCCtx(w->zstd, payload, w->stored_room, w->raw, w->raw_n, LEVEL);
+    if (ZSTD_isError(n) || n >= w->raw_n) {
+        codec = PLAIN;
+        n = w->raw_n;
+        memcpy(payload, w->raw, n);
+    }
+    memset(head, 0, CHECKED);
+    memcpy(head, frame_magic, sizeof frame_magic);
+    head[4] = (uint8_t)kind;
+    head[5] = (uint8_t)codec;
+    put(head + 8, n, 4);
+    put(head + 12, w->raw_n, 4);
+    put(head + 16, w->records, 4);
+    put(head + 20, w->frame++, 4);
+    put(head + 24, (uint64_t)w->first_ms, 8);
+    put(head + 32, (uint64_t)w->last_ms, 8);
+    hash_digest(head, CHECKED + n, digest);
+    w->raw_n = 0;
+    w->records = 0;
+    w->first_ms = w->last_ms = 0;
+    if (fwrite(head, 1, CHECKED, w->file) != CHECKED ||
+        fwrite(digest, 1, DIGEST, w->file) != DIGEST ||
+        fwrite(payload, 1, n, w->file) != n)
+        return cannot(f, "write", w->path);
+    return SERIN_OK;
+}
+
+static enum serin_status start(struct recording_writer *w, const char *meta,
+                               struct fault *f)
+{
+    uint8_t head[RECORDING_HEADER] = {0};
+    w->file = strcmp(w->path, "-") == 0 ? stdout : fopen(w->path, "wb");
+    if (w->file == NULL) return cannot(f, "create", w->path);
+    memcpy(head, file_magic, sizeof file_magic);
+    put(head + 8, RECORDING_MAJOR, 2);
+    put(head + 10, RECORDING_MINOR, 2);
+    if (fwrite(head, 1, sizeof head, w->file) != sizeof head)
+        return cannot(f, "write", w->path);
+    w->raw_n = strlen(meta);
+    memcpy(w->raw, meta, w->raw_n);
+    enum serin_status rc = frame_write(w, META, f);
+    return rc == SERIN_OK ? recording_flush(w, f) : rc;
+}
+
+enum serin_status recording_create(struct recording_writer **out, const char *path,
+                                   const char *meta, struct fault *f)
+{
+    if (strlen(meta) > meta_max)
+        return fault_set(f, SERIN_ELIMIT, "meta of %zu bytes: at most %zu",
+                         strlen(meta), meta_max);
+    struct recording_writer *w = mem_calloc(1, sizeof *w);
+    if (w == NULL) return fault_set(f, SERIN_ENOMEM, "no memory for a recording");
+    /* Whole frames at their hard maximum; pages are touched only as far as used. */
+    w->stored_room = ZSTD_compressBound(RECORDING_FRAME_MAX);
+    w->path = mem_strdup(path);
+    w->raw = mem_calloc(RECORDING_FRAME_MAX, 1);
+    w->stored = mem_calloc(CHECKED + w->stored_room, 1);
+    w->zstd = ZSTD_createCCtx();
+    enum serin_status rc = SERIN_OK;
+    if (w->path == NULL || w->raw == NULL || w->stored == NULL || w->zstd == NULL)
+        rc = fault_set(f, SERIN_ENOMEM, "no memory for a recording");
+    if (rc == SERIN_OK) rc = start(w, meta, f);
+    if (rc != SERIN_OK) {
+        recording_abandon(w);
+        return rc;
+    }
+    *out = w;
+    return SERIN_OK;
+}
+
+enum serin_status recording_add(struct recording_writer *w,
+                                const struct recording_record *r, struct fault *f)
+{
+    if (r->key_len > RECORDING_FRAME_MAX || r->value_len > RECORDING_FRAME_MAX ||
+        RECORD + r->key_len + r->value_len > RECORDING_FRAME_MAX)
+        return fault_set(f, SERIN_ELIMIT,
+                         "partition %d, offset %" PRId64
+                         ": %zu bytes do not fit into a "
+                         "frame of %zu",
+                         (int)r->partition, r->offset, r->key_len + r->value_len,
+                         RECORDING_FRAME_MAX);
+    size_t n = RECORD + r->key_len + r->value_len;
+    if (w->raw_n > 0 && w->raw_n + n > frame_target) {
+        enum serin_status rc = frame_write(w, RECORDS, f);
+        if (rc != SERIN_OK) return rc;
+    }
+    uint8_t *p = w->raw + w->raw_n;
+    unsigned flags =
+        (r->key == NULL ? NO_KEY : 0u) | (r->value == NULL ? NO_VALUE : 0u);
+    put(p, r->topic, 2);
+    put(p + 2, flags, 2);
+    put(p + 4, (uint32_t)r->partition, 4);
+    put(p + 8, (uint64_t)r->offset, 8);
+    put(p + 16, (uint64_t)r->timestamp_ms, 8);
+    put(p + 24, r->key_len, 4);
+    put(p + 28, r->value_len, 4);
+    if (r->key_len > 0) memcpy(p + RECORD, r->key, r->key_len);
+    if (r->value_len > 0) memcpy(p + RECORD + r->key_len, r->value, r->value_len);
+    if (w->records == 0 || r->timestamp_ms < w->first_ms) w->first_ms = r->timestamp_ms;
+    if (w->records == 0 || r->timestamp_ms > w->last_ms) w->last_ms = r->timestamp_ms;
+    w->raw_n += n;
+    w->records++;
+    w->total++;
+    return SERIN_OK;
+}
+
+enum serin_status recording_flush(struct recording_writer *w, struct fault *f)
+{
+    if (w->records > 0) {
+        enum serin_status rc = frame_write(w, RECORDS, f);
+        if (rc != SERIN_OK) return rc;
+    }
+    return fflush(w->file) == 0 ? SERIN_OK : cannot(f, "write", w->path);
+}
+
+enum serin_status recording_finish(struct recording_writer *w, struct fault *f)
+{
+    enum serin_status rc = recording_flush(w, f);
+    put(w->raw, w->total, 8);
+    w->raw_n = 8;
+    if (rc == SERIN_OK) rc = frame_write(w, END, f);
+    if (rc == SERIN_OK && fflush(w->file) != 0) rc = cannot(f, "write", w->path);
+    /* A pipe cannot be synced, and need not be. */
+    if (rc == SERIN_OK && w->file != stdout && fsync(fileno(w->file)) != 0 &&
+        errno != EINVAL && errno != EROFS)
+        rc = cannot(f, "sync", w->path);
+    recording_abandon(w);
+    return rc;
+}
+
+void recording_abandon(struct recording_writer *w)
+{
+    if (w == NULL) return;
+    if (w->file != NULL && w->file != stdout) fclose(w->file);
+    ZSTD_freeCCtx(w->zstd);
+    mem_free(w->path);
+    mem_free(w->raw);
+    mem_free(w->stored);
+    mem_free(w);
+}
+
+uint64_t recording_written(const struct recording_writer *w)
+{
+    return w->total;
+}
+
+/* ------------------------------------------------------------------ read */
+
+struct recording_reader {
+    FILE *file;
+    char *path, *meta;
+    ZSTD_DCtx *zstd;
+    uint8_t *raw;    /* RECORDING_FRAME_MAX + 1 */
+    uint8_t *stored; /* as in the writer */
+    size_t raw_n, at;
+    size_t stored_room;
+    uint32_t frame, left; /* records left in the frame */
+    uint64_t total, bytes;
+    bool ended;
+};
+
+static enum serin_status damaged(struct fault *f, const struct recording_reader *r,
+                                 const char *what)
+{
+    return fault_set(f, SERIN_EPARSE,
+                     "%s: %s at byte %" PRIu64 " (frame %u); the %" PRIu64 " records "
+                     "before it are good. Copy the file again, or go on with those",
+                     r->path, what, r->bytes, (unsigned)r->frame, r->total);
+}
+
+/* Reads n bytes: SERIN_OK, SERIN_AGAIN at the very end, SERIN_EPARSE in the middle. */
+static enum serin_status fetch(struct recording_reader *r, void *out, size_t n,
+                               struct fault *f)
+{
+    size_t got = fread(out, 1, n, r->file);
+    if (got == n) return SERIN_OK;
+    if (ferror(r->file)) return cannot(f, "read", r->path);
+    return got == 0 ? SERIN_AGAIN : damaged(f, r, "cut short");
+}
+
+static enum serin_status unpack(struct recording_reader *r, struct fault *f)
+{
+    const uint8_t *head = r->stored, *payload = r->stored + CHECKED;
+    size_t stored = get(head + 8, 4), raw = get(head + 12, 4);
+    if (head[5] == PLAIN && stored == raw) {
+        memcpy(r->raw, payload, raw);
+    } else if (head[5] != ZSTD ||
+               ZSTD_decompressDCtx(r->zstd, r->raw, RECORDING_FRAME_MAX, payload,
+                                   stored) != raw) {
+        return damaged(f, r, "a payload that cannot be unpacked");
+    }
+    r->raw_n = raw;
+    r->at = 0;
+    return SERIN_OK;
+}
+
+/* One frame into r->raw. SERIN_AGAIN: the file ends here. */
+static enum serin_status frame_read(struct recording_reader *r, enum kind *kind,
+                                    struct fault *f)
+{
+    uint8_t digest[DIGEST], want[HASH_DIGEST], *head = r->stored;
+    enum serin_status rc = fetch(r, head, CHECKED, f);
+    if (rc != SERIN_OK) return rc;
+    size_t stored = get(head + 8, 4), raw = get(head + 12, 4);
+    if (memcmp(head, frame_magic, sizeof frame_magic) != 0 || stored > r->stored_room ||
+        raw > RECORDING_FRAME_MAX)
+        return damaged(f, r, "no frame header");
+    rc = fetch(r, digest, DIGEST, f);
+    if (rc == SERIN_OK && stored > 0) rc = fetch(r, head + CHECKED, stored, f);
+    if (rc == SERIN_AGAIN) rc = damaged(f, r, "cut short");
+    if (rc != SERIN_OK) return rc;
+    hash_digest(head, CHECKED + stored, want);
+    if (memcmp(digest, want, DIGEST) != 0) return damaged(f, r, "a wrong checksum");
+    if (get(head + 20, 4) != r->frame) return damaged(f, r, "a frame out of order");
+    rc = unpack(r, f);
+    if (rc != SERIN_OK) return rc;
+    *kind = (enum kind)head[4];
+    r->left = *kind == RECORDS ? (uint32_t)get(head + 16, 4) : 0;
+    r->frame++;
+    r->bytes += CHECKED + DIGEST + stored;
+    return SERIN_OK;
+}
+
+static enum serin_status read_head(struct recording_reader *r, struct fault *f)
+{
+    uint8_t head[RECORDING_HEADER];
+    enum kind kind;
+    r->file = strcmp(r->path, "-") == 0 ? stdin : fopen(r->path, "rb");
+    if (r->file == NULL)
+        return errno == ENOENT ? fault_set(f, SERIN_ENOENT, "%s: no such file", r->path)
+                               : cannot(f, "open", r->path);
+    if (fread(head, 1, sizeof head, r->file) != sizeof head ||
+        memcmp(head, file_magic, sizeof file_magic) != 0)
+        return fault_set(f, SERIN_EPARSE,
+                         "%s is no serin recording: it does not start with SERINREC. "
+                         "'serin record' writes one",
+                         r->path);
+    r->bytes = sizeof head;
+    if (get(head + 8, 2) != RECORDING_MAJOR)
+        return fault_set(f, SERIN_EPARSE,
+                         "%s is a recording of version %u; this serin reads %d",
+                         r->path, (unsigned)get(head + 8, 2), RECORDING_MAJOR);
+    enum serin_status rc = frame_read(r, &kind, f);
+    if (rc == SERIN_AGAIN) rc = damaged(f, r, "cut short");
+    if (rc != SERIN_OK) return rc;
+    if (kind != META) return damaged(f, r, "no meta frame");
+    r->raw[r->raw_n] = '\0';
+    r->meta = mem_strdup((const char *)r->raw);
+    return r->meta != NULL ? SERIN_OK : fault_set(f, SERIN_ENOMEM, "no memory to read");
+}
+
+enum serin_status recording_open(struct recording_reader **out, const char *path,
+                                 struct fault *f)
+{
+    struct recording_reader *r = mem_calloc(1, sizeof *r);
+    if (r == NULL) return fault_set(f, SERIN_ENOMEM, "no memory to read a recording");
+    r->stored_room = ZSTD_compressBound(RECORDING_FRAME_MAX);
+    r->path = mem_strdup(path);
+    r->raw = mem_calloc(RECORDING_FRAME_MAX + 1, 1);
+    r->stored = mem_calloc(CHECKED + r->stored_room, 1);
+    r->zstd = ZSTD_createDCtx();
+    enum serin_status rc = SERIN_OK;
+    if (r->path == NULL || r->raw == NULL || r->stored == NULL || r->zstd == NULL)
+        rc = fault_set(f, SERIN_ENOMEM, "no memory to read a recording");
+    if (rc == SERIN_OK) rc = read_head(r, f);
+    if (rc != SERIN_OK) {
+        recording_close(r);
+        return rc;
+    }
+    *out = r;
+    return SERIN_OK;
+}
+
+void recording_close(struct recording_reader *r)
+{
+    if (r == NULL) return;
+    if (r->file != NULL && r->file != stdin) fclose(r->file);
+    ZSTD_freeDCtx(r->zstd);
+    mem_free(r->path);
+    mem_free(r->meta);
+    mem_free(r->raw);
+    mem_free(r->stored);
+    mem_free(r);
+}
+
+const char *recording_meta(const struct recording_reader *r)
+{
+    return r->meta;
+}
+
+uint64_t recording_read(const struct recording_reader *r)
+{
+    return r->total;
+}
+
+/* Frames until one has records. SERIN_AGAIN: whole, and read to its end. */
+static enum serin_status more(struct recording_reader *r, struct fault *f)
+{
+    enum kind kind;
+    while (!r->ended && r->left == 0) {
+        enum serin_status rc = frame_read(r, &kind, f);
+        if (rc == SERIN_AGAIN) return damaged(f, r, "cut short: there is no end frame");
+        if (rc != SERIN_OK) return rc;
+        if (kind != END) continue;
+        if (r->raw_n != 8 || get(r->raw, 8) != r->total)
+            return damaged(f, r, "an end frame that counts other records");
+        r->ended = true;
+        if (fgetc(r->file) != EOF) return damaged(f, r, "more bytes after the end");
+    }
+    return r->left > 0 ? SERIN_OK : SERIN_AGAIN;
+}
+
+enum serin_status recording_next(struct recording_reader *r,
+                                 struct recording_record *out, struct fault *f)
+{
+    enum serin_status rc = more(r, f);
+    if (rc != SERIN_OK) return rc;
+    const uint8_t *p = r->raw + r->at;
+    size_t room = r->raw_n - r->at;
+    size_t key = room >= RECORD ? get(p + 24, 4) : 0,
+           value = room >= RECORD ? get(p + 28, 4) : 0;
+    if (room < RECORD || key > room - RECORD || value > room - RECORD - key)
+        return damaged(f, r, "a record longer than its frame");
+    unsigned flags = (unsigned)get(p + 2, 2);
+    *out = (struct recording_record){
+        .topic = (uint16_t)get(p, 2),
+        .partition = (int32_t)get(p + 4, 4),
+        .offset = (int64_t)get(p + 8, 8),
+        .timestamp_ms = (int64_t)get(p + 16, 8),
+        .key = (flags & NO_KEY) != 0 ? NULL : p + RECORD,
+        .value = (flags & NO_VALUE) != 0 ? NULL : p + RECORD + key,
+        .key_len = key,
+        .value_len = value};
+    r->at += RECORD + key + value;
+    r->left--;
+    r->total++;
+    return SERIN_OK;
+}

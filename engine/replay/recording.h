@@ -1,0 +1,93 @@
+/* engine/replay/recording.h -- the file format of recordings: write, read, check
+ *
+ * All numbers little-endian. A file is a header and frames; every frame can be checked
+ * and unpacked alone, so a reader seeks by hopping from header to header.
+ *
+ *   header   8  "SERINREC"
+ *            2  major version: a reader refuses another one
+ *            2  minor version: a reader ignores kinds of frames it does not know
+ *            4  zero
+ *   frame    4  "SFRM"
+ *            1  kind: 1 meta, 2 records, 3 end
+ *            1  codec of the payload: 0 plain, 1 zstd
+ *            2  zero
+ *            4  bytes of the payload as stored      4  as unpacked, <= 16 MiB
+ *            4  records in it                       4  frame number, from 0
+ *            8  smallest, 8 largest timestamp in it (ms since the epoch; 0 without
+ * records) 16  first half of BLAKE2b-256 over the 40 bytes above and the stored payload
+ *               payload
+ *   meta     frame 0: a JSON object {"schema":"serin.recording/1","topics":[...],...}
+ *   records  each: 2 topic (index into meta's topics), 2 flags (1 no key, 2 no value),
+ *            4 partition, 8 offset, 8 timestamp, 4 key length, 4 value length, key,
+ * value end      8  records in the whole file; a file without it was cut short
+ */
+#ifndef SERIN_ENGINE_REPLAY_RECORDING_H
+#define SERIN_ENGINE_REPLAY_RECORDING_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/base/status.h"
+
+enum { RECORDING_MAJOR = 1, RECORDING_MINOR = 0 };
+#define RECORDING_FRAME_MAX ((size_t)16 << 20) /* bytes of a payload, unpacked */
+#define RECORDING_HEADER ((size_t)16)
+#define RECORDING_FRAME_HEADER ((size_t)56)
+
+/* key or value NULL: none (a tombstone), which is not the same as empty. */
+struct recording_record {
+    uint16_t topic;
+    int32_t partition;
+    int64_t offset, timestamp_ms;
+    const void *key, *value;
+    size_t key_len, value_len;
+};
+
+struct recording_writer; /* opaque; thread: one */
+
+/**
+ * path  "-": standard output. An existing file is replaced.
+ * meta  a JSON object, at most 1 MiB
+ * Errors: SERIN_EIO, SERIN_ENOMEM, SERIN_ELIMIT.
+ */
+SERIN_MUST_USE
+enum serin_status recording_create(struct recording_writer **out, const char *path,
+                                   const char *meta, struct fault *f);
+/** Memory stays flat. Errors: SERIN_EIO, SERIN_ELIMIT (a record beyond a frame). */
+SERIN_MUST_USE
+enum serin_status recording_add(struct recording_writer *w,
+                                const struct recording_record *r, struct fault *f);
+/** Put what was added into the file, so that a reader of it so far sees it. */
+SERIN_MUST_USE
+enum serin_status recording_flush(struct recording_writer *w, struct fault *f);
+/** Write the end, sync, close; *w is gone whatever it returns. */
+SERIN_MUST_USE
+enum serin_status recording_finish(struct recording_writer *w, struct fault *f);
+/** Close without an end: a reader will say that it was cut short. NULL is a no-op. */
+void recording_abandon(struct recording_writer *w);
+uint64_t recording_written(const struct recording_writer *w); /* records so far */
+
+struct recording_reader; /* opaque; thread: one */
+
+/**
+ * path  "-": standard input.
+ * Errors: SERIN_ENOENT (no such file), SERIN_EPARSE (not a recording, another version,
+ * or its meta is damaged), SERIN_EIO, SERIN_ENOMEM.
+ */
+SERIN_MUST_USE
+enum serin_status recording_open(struct recording_reader **out, const char *path,
+                                 struct fault *f);
+void recording_close(struct recording_reader *r);
+/** The meta object's text, NUL-terminated; lives as long as *r. */
+const char *recording_meta(const struct recording_reader *r);
+/**
+ * The next record; what it points to lives until the next call.
+ * SERIN_AGAIN: this was all, and the file is whole. SERIN_EPARSE: damaged or cut short
+ * from here on; all records given out so far are good. Errors: SERIN_EIO.
+ */
+SERIN_MUST_USE
+enum serin_status recording_next(struct recording_reader *r,
+                                 struct recording_record *out, struct fault *f);
+uint64_t recording_read(const struct recording_reader *r); /* records so far */
+
+#endif
