@@ -12,10 +12,13 @@
 
 enum doc_type { DOC_SCALAR, DOC_LIST, DOC_MAP };
 
+/* Limits of one document. */
+enum { DOC_MAX_BYTES = 256 * 1024, DOC_MAX_DEPTH = 32, DOC_MAX_KEYS = 1000 };
+
 struct doc_node {
     enum doc_type type;
-    unsigned line, column;   /* 1-based, of its first character */
-    const char *text;        /* scalar */
+    unsigned line, column;   /* 1-based, in characters, of its first one */
+    const char *text;        /* scalar; no NUL inside */
     bool quoted;             /* scalar written with quotes: a string, never a number */
     struct doc_node **items; /* list items, or map values */
     struct doc_node **keys;  /* map keys (scalars), same order as items */
@@ -27,29 +30,35 @@ struct doc_error {
     char text[240];
 };
 
-/* Zero-initialise. Lives in an arena; keeps at most DOC_MAX_ERRORS, counts all. */
+/* Zero-initialise. Lives in an arena; keeps at most DOC_MAX_ERRORS in the order of
+ * their places in the text, counts all. */
 enum { DOC_MAX_ERRORS = 100 };
 struct doc_errors {
-    struct arena *arena;
+    struct arena *arena; /* NULL: doc_parse puts its own here */
     struct doc_error *items;
     size_t n, total;
 };
 
 /**
- * Parse one document. Aliases, anchors and tags are refused; depth <= 32; duplicate
- * keys are errors. Errors: SERIN_EPARSE with entries in *errors.
+ * Parse one document, UTF-8. Aliases, anchors and tags are refused, so are more than
+ * DOC_MAX_BYTES, nesting past DOC_MAX_DEPTH, duplicate keys and keys that are no
+ * scalars. out    the tree; with SERIN_EPARSE it is still given when the text could be
+ * read to its end (a repeated key: the first one is kept), so that the caller can look
+ * for more errors; else NULL Errors: SERIN_EPARSE with entries in *errors, SERIN_ENOMEM
  */
 SERIN_MUST_USE
 enum serin_status doc_parse(struct arena *a, const char *text, size_t n,
                             struct doc_node **out, struct doc_errors *errors);
-/** Value of a key of a map; NULL when absent or not a map. */
+/** Value of a key of a map; NULL when absent or not a map (NULL included). */
 struct doc_node *doc_get(const struct doc_node *map, const char *key);
-/** Note an error at a node (NULL: at 1:1). */
+/** Note an error at a node (NULL: at 1:1). errors->arena must be set. */
 void doc_error_add(struct doc_errors *e, const struct doc_node *at, const char *fmt,
                    ...) SERIN_PRINTF(3, 4);
+/** Is there an error at exactly this node's place? */
+bool doc_error_at(const struct doc_errors *e, const struct doc_node *at);
 /**
  * All errors as people read them, each "file:line:col: message", the line and a caret;
- * in the arena, NUL-terminated. text is what was parsed.
+ * in the arena, NUL-terminated; "" when there are none. text is what was parsed.
  */
 const char *doc_errors_format(const struct doc_errors *e, const char *file,
                               const char *text, size_t n);

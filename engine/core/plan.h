@@ -18,7 +18,19 @@ enum {
     PLAN_MAX_STRATA = 64
 };
 
+/* Written in a plan as ratio, latency, …; plan_check.c says which ones are judged. */
 enum plan_kind { PLAN_RATIO, PLAN_LATENCY, PLAN_GAUGE, PLAN_EVENTS };
+enum plan_strategy { PLAN_CANARY, PLAN_BLUE_GREEN, PLAN_FLAG, PLAN_EXPERIMENT };
+enum plan_direction { PLAN_UP, PLAN_DOWN, PLAN_BOTH };
+enum plan_quantile {
+    PLAN_P50,
+    PLAN_P75,
+    PLAN_P90,
+    PLAN_P95,
+    PLAN_P99,
+    PLAN_P999,
+    PLAN_NQUANTILE
+};
 enum plan_mode { PLAN_GATE, PLAN_WARN, PLAN_SHADOW };
 enum plan_action { PLAN_ON_HOLD, PLAN_ON_ABORT };
 
@@ -28,28 +40,41 @@ struct plan_attribute {
 
 struct plan_step {
     uint32_t weight_bp;
-    double worse_than; /* odds ratio w_s, > 1; NAN where the step only watches */
-    int64_t bake_ms, timeout_ms, watch_ms, warmup_ms;
-    const char *gate; /* NULL = none */
-    unsigned line;
+    double worse_than;  /* odds ratio w_s, > 1; NAN where the step only watches */
+    int64_t bake_ms;    /* least time of judging; the fold also wants 6 windows */
+    int64_t timeout_ms; /* undecided this long after the weight changed: on_timeout */
+    int64_t watch_ms;   /* at 100 %: time until PROMOTED; 0 elsewhere */
+    int64_t warmup_ms;  /* samples this soon after the weight changed are excluded */
+    const char *gate;   /* must be open before this weight; NULL = none */
+    unsigned line;      /* in the plan's text; 0 = a default step */
 };
 
 struct plan_metric {
-    const char *name, *from, *bad, *unit_key;
+    /* name in verdicts; the stream's metric (never NULL: name by default); condition
+     * that makes a unit bad; attribute that names the pod of a gauge; unit of the
+     * values. "" = none. */
+    const char *name, *from, *bad, *unit_key, *unit;
     enum plan_kind kind;
     enum plan_mode mode;
+    enum plan_direction direction;
+    bool protected;    /* promotion needs it: mode gate, and in criteria.all_of */
     double abort_over; /* odds ratio w_a, >= 1 */
     double floor;      /* rate d below which a large ratio is ignored; 0 = none */
     double limit;      /* absolute rate; 0 = none */
     double share;      /* weight in the abort average, > 0 */
     double phi;        /* dispersion >= 1; 0 = to be calibrated */
+    /* Latency only. */
+    const char **protect; /* quantiles that promotion needs: "p50", … */
+    size_t n_protect;
+    double too_good;                  /* clearly faster than this share is suspicious */
+    int64_t limit_ms[PLAN_NQUANTILE]; /* absolute; 0 = none */
 };
 
 struct plan_gate {
     const char *name;
     const char **approvers;
     size_t n_approvers;
-    uint32_t quorum;
+    uint64_t quorum; /* 1..n_approvers */
     int64_t expires_ms;
     enum plan_action on_expiry;
 };
@@ -59,10 +84,15 @@ struct plan_freeze {
     const char *reason;
 };
 
-/* All texts live in the arena given to plan_parse. Frozen for the run. */
+/* All texts live in the arena given to plan_parse and are never NULL unless said so.
+ * Frozen for the run. */
 struct plan {
-    const char *id, *service, *owner, *release_notes, *rollback_plan;
+    int api_version, document_kind;
+    const char *id;      /* [a-z0-9][a-z0-9._-]{0,127} */
+    const char *service; /* default: the canary's service.name, else "" */
+    const char *owner, *release_notes, *rollback_plan; /* "" = not given */
     bool strict;
+    enum plan_strategy strategy;
     struct plan_attribute *cohort[2]; /* 0 canary, 1 baseline */
     size_t n_cohort[2];
     const char **strata;
@@ -70,29 +100,34 @@ struct plan {
     int64_t window_ms;    /* 0 = auto */
     int64_t calibrate_ms; /* 0 = skip */
     double alpha, beta;
-    struct plan_step *steps; /* a last step of 10 000 bp is the one that is watched */
+    struct plan_step *steps; /* rising; the last has 10 000 bp and is watched only */
     size_t n_steps;
     struct plan_metric *metrics;
     size_t n_metrics;
     struct plan_gate *gates;
     size_t n_gates;
+    const char **all_of; /* names of metrics; none given: every one of mode gate */
+    size_t n_all_of;
     uint64_t min_requests;
     int64_t not_before_ms; /* 0 = none */
     struct plan_freeze *freezes;
     size_t n_freezes;
     enum plan_action on_no_data, on_timeout, on_sample_ratio;
-    int64_t silence_ms; /* canary silent this long: abort */
-    bool require_ack;   /* or an `actuate` section */
+    int64_t silence_ms;             /* canary silent this long: abort */
+    bool require_ack;               /* also set by an `actuate` section */
+    const struct doc_node *actuate; /* as written; NULL = none */
     int64_t ack_timeout_ms;
+    bool srm_check;
     double srm_tolerance;      /* eps of the sample-ratio check; < 0 = off */
     int64_t lateness_ms;       /* of a partial, for display only */
     uint8_t hash[HASH_DIGEST]; /* of the text as given */
 };
 
 /**
- * Parse and check a plan. All errors are found at once and appended to *errors with
- * line and column; the plan is written only when there are none. text   YAML (or JSON),
- * UTF-8, n bytes, at most 256 KiB Errors: SERIN_EPARSE (see *errors), SERIN_ENOMEM
+ * Parse and check a plan. All errors are found at once and appended to *errors, each at
+ * its line and column; the plan is written only when there are none.
+ * text    YAML (or JSON), UTF-8, n bytes, at most 256 KiB; not needed afterwards
+ * Errors  SERIN_EPARSE (see *errors), SERIN_ENOMEM
  */
 SERIN_MUST_USE
 enum serin_status plan_parse(struct arena *a, const char *text, size_t n,

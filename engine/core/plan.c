@@ -1,0 +1,186 @@
+/* engine/core/plan.c -- text -> document -> table of keys -> defaults -> checks */
+#include "engine/core/plan.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "engine/core/plan_check.h"
+#include "engine/core/plan_keys.h"
+
+/* Put the default steps where the author could have written them. */
+static enum serin_status add_default_steps(struct arena *a, struct doc_node *root)
+{
+    struct doc_errors none = {0};
+    struct doc_node *steps, *key = arena_alloc(a, sizeof *key);
+    if (root->type != DOC_MAP || doc_get(root, "steps") != NULL) return SERIN_OK;
+    enum serin_status rc = doc_parse(a, plan_keys_default_steps,
+                                     strlen(plan_keys_default_steps), &steps, &none);
+    if (rc != SERIN_OK) return rc;
+    struct doc_node **keys = arena_alloc(a, (root->n + 1) * sizeof *keys);
+    struct doc_node **items = arena_alloc(a, (root->n + 1) * sizeof *items);
+    if (key == NULL || keys == NULL || items == NULL) return SERIN_ENOMEM;
+    *key = (struct doc_node){.type = DOC_SCALAR, .text = "steps"};
+    if (root->n != 0) {
+        memcpy(keys, root->keys, root->n * sizeof *keys);
+        memcpy(items, root->items, root->n * sizeof *items);
+    }
+    keys[root->n] = key;
+    items[root->n] = steps;
+    for (size_t i = 0; i < steps->n; i++)
+        steps->items[i]->line = 0;
+    root->keys = keys;
+    root->items = items;
+    root->n++;
+    return SERIN_OK;
+}
+
+static void fill_steps(struct plan *p, const struct doc_node *root)
+{
+    const struct doc_node *list = doc_get(root, "steps");
+    double before = INFINITY;
+    for (size_t i = 0; i < p->n_steps; i++) {
+        struct plan_step *s = &p->steps[i];
+        s->line = list->items[i]->line;
+        if (s->weight_bp == 10000) {
+            s->worse_than = NAN;
+            s->bake_ms = s->timeout_ms = 0;
+            continue;
+        }
+        s->watch_ms = 0;
+        if (s->worse_than == 0) s->worse_than = plan_keys_tolerance(s->weight_bp);
+        if (doc_get(list->items[i], "worse_than") == NULL)
+            s->worse_than = fmin(s->worse_than, before);
+        before = s->worse_than;
+    }
+}
+
+static bool listed(const char *const *list, size_t n, const char *name)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(list[i], name) == 0) return true;
+    return false;
+}
+
+static void fill_metrics(struct plan *p)
+{
+    for (size_t i = 0; i < p->n_metrics; i++) {
+        struct plan_metric *m = &p->metrics[i];
+        if (m->name == NULL) m->name = "";
+        if (m->from == NULL) m->from = m->name;
+        if (m->bad == NULL) m->bad = "";
+        if (m->unit == NULL) m->unit = "";
+        if (m->unit_key == NULL) m->unit_key = "";
+        m->protected = m->mode == PLAN_GATE &&
+                       (p->n_all_of == 0 || listed(p->all_of, p->n_all_of, m->name));
+    }
+}
+
+static void fill_texts(struct plan *p)
+{
+    const char **texts[] = {&p->id, &p->service, &p->owner, &p->release_notes,
+                            &p->rollback_plan};
+    for (size_t i = 0; p->service == NULL && i < p->n_cohort[0]; i++)
+        if (strcmp(p->cohort[0][i].key, "service.name") == 0)
+            p->service = p->cohort[0][i].value;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (*texts[i] == NULL) *texts[i] = "";
+    for (size_t i = 0; i < p->n_freezes; i++)
+        if (p->freezes[i].reason == NULL) p->freezes[i].reason = "";
+}
+
+enum serin_status plan_parse(struct arena *a, const char *text, size_t n,
+                             struct plan **out, struct doc_errors *errors)
+{
+    struct doc_node *root;
+    size_t before = errors->total;
+    enum serin_status rc = doc_parse(a, text, n, &root, errors);
+    if (root == NULL) return rc;
+    struct plan *p = arena_alloc(a, sizeof *p);
+    if (p == NULL) return SERIN_ENOMEM;
+    rc = add_default_steps(a, root);
+    if (rc == SERIN_OK) rc = keys_read(a, &plan_keys, root, p, errors);
+    if (rc != SERIN_OK) return rc;
+    fill_steps(p, root);
+    fill_texts(p);
+    fill_metrics(p);
+    if (!p->srm_check) p->srm_tolerance = -1;
+    if (p->actuate != NULL) p->require_ack = true;
+    p->lateness_ms = 2000;
+    hash_digest(text, n, p->hash);
+    plan_check(p, root, errors);
+    if (errors->total != before) return SERIN_EPARSE;
+    *out = p;
+    return SERIN_OK;
+}
+
+/* ---- the route */
+static char *shared(const char *s)
+{
+    union { /* protobuf-c's strings are not const, but encoding only reads them */
+        const char *in;
+        char *out;
+    } u = {s};
+    return u.out;
+}
+
+static pb_match *match_new(struct arena *a, const struct plan *p, int which)
+{
+    pb_match *m = arena_alloc(a, sizeof *m);
+    if (m == NULL) return NULL;
+    serin__v1__match__init(m);
+    m->cohort = which == 0 ? SERIN__V1__COHORT__COHORT_CANARY
+                           : SERIN__V1__COHORT__COHORT_BASELINE;
+    m->n_all = p->n_cohort[which];
+    m->all = arena_alloc(a, m->n_all * sizeof *m->all);
+    for (size_t i = 0; m->all != NULL && i < m->n_all; i++) {
+        pb_attribute *one = m->all[i] = arena_alloc(a, sizeof *one);
+        if (one == NULL) return NULL;
+        serin__v1__attribute__init(one);
+        one->key = shared(p->cohort[which][i].key);
+        one->value = shared(p->cohort[which][i].value);
+    }
+    return m->all != NULL ? m : NULL;
+}
+
+static pb_route_metric *route_metric_new(struct arena *a, const struct plan_metric *m)
+{
+    pb_route_metric *r = arena_alloc(a, sizeof *r);
+    if (r == NULL) return NULL;
+    serin__v1__route_metric__init(r);
+    r->name = shared(m->name);
+    r->kind = shared(plan_keys_kinds[m->kind]);
+    r->from = shared(m->from);
+    r->bad = shared(m->bad);
+    r->unit_key = shared(m->unit_key);
+    return r;
+}
+
+enum serin_status plan_route(struct arena *a, const struct plan *p, pb_route **out)
+{
+    pb_route *r = arena_alloc(a, sizeof *r);
+    if (r == NULL) return SERIN_ENOMEM;
+    serin__v1__route__init(r);
+    r->live = true;
+    r->cohorts = arena_alloc(a, 2 * sizeof *r->cohorts);
+    r->strata = arena_alloc(a, p->n_strata * sizeof *r->strata);
+    r->metrics = arena_alloc(a, p->n_metrics * sizeof *r->metrics);
+    if (r->cohorts == NULL || r->strata == NULL || r->metrics == NULL)
+        return SERIN_ENOMEM;
+    for (int i = 0; i < 2; i++)
+        if ((r->cohorts[r->n_cohorts++] = match_new(a, p, i)) == NULL)
+            return SERIN_ENOMEM;
+    for (size_t i = 0; i < p->n_strata; i++)
+        r->strata[r->n_strata++] = shared(p->strata[i]);
+    for (size_t i = 0; i < p->n_metrics; i++) {
+        r->metrics[i] = route_metric_new(a, &p->metrics[i]);
+        if (r->metrics[r->n_metrics++] == NULL) return SERIN_ENOMEM;
+    }
+    *out = r;
+    return SERIN_OK;
+}
+
+enum serin_status plan_schema(struct arena *a, const char **out)
+{
+    return keys_schema(a, &plan_keys, "serin rollout plan",
+                       "How serin judges and moves one release.", out);
+}

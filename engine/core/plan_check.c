@@ -1,0 +1,383 @@
+/* engine/core/plan_check.c -- checks across keys. A value that already has an error of
+ * its own is passed over, so that one mistake gives one message. */
+#include "engine/core/plan_check.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/core/plan_keys.h"
+
+struct check {
+    const struct plan *p;
+    const struct doc_node *root;
+    struct doc_errors *errors;
+};
+
+/* ---- what this version judges: the one place to lift when it learns more */
+enum {
+    BIT_RATIO = 1 << PLAN_RATIO,
+    BIT_CANARY = 1 << PLAN_CANARY,
+    BIT_UP = 1 << PLAN_UP
+};
+static const unsigned supported_kinds = BIT_RATIO;
+static const unsigned supported_strategies = BIT_CANARY;
+static const unsigned supported_directions = BIT_UP;
+
+/* The value of a key, when it is written and has no error yet; else NULL. */
+static const struct doc_node *good(const struct check *c, const struct doc_node *map,
+                                   const char *key)
+{
+    const struct doc_node *v = doc_get(map, key);
+    return v != NULL && !doc_error_at(c->errors, v) ? v : NULL;
+}
+
+/* Entry i of the list or table under a top-level key; the arrays of the plan follow the
+ * document, so it is there. */
+static const struct doc_node *entry(const struct check *c, const char *key, size_t i)
+{
+    return doc_get(c->root, key)->items[i];
+}
+
+/* Where to complain about a key of a map: at its value, else at the map. */
+static const struct doc_node *place(const struct doc_node *map, const char *key)
+{
+    const struct doc_node *v = doc_get(map, key);
+    return v != NULL ? v : map;
+}
+
+static void unsupported(struct check *c, const struct doc_node *map, const char *key,
+                        const char *const *words, unsigned value, unsigned supported)
+{
+    if ((supported & 1u << value) != 0) return;
+    char list[80] = "";
+    int used = 0;
+    for (unsigned i = 0; words[i] != NULL; i++) {
+        if ((supported & 1u << i) == 0 || used >= (int)sizeof list) continue;
+        used += snprintf(list + used, sizeof list - (size_t)used, "%s%s",
+                         used > 0 ? ", " : "", words[i]);
+    }
+    doc_error_add(c->errors, place(map, key),
+                  "%s: %s is not judged by this version; it judges: %s", key,
+                  words[value], list);
+}
+
+static void check_texts(struct check *c)
+{
+    static const char *const names[] = {"owner", "release_notes", "rollback_plan"};
+    if (!c->p->strict) return;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (doc_get(c->root, names[i]) == NULL)
+            doc_error_add(c->errors, doc_get(c->root, "strict"),
+                          "strict: true needs \"%s\"; add it, or drop strict",
+                          names[i]);
+}
+
+/* ---- cohorts */
+static bool contains(const struct plan_attribute *all, size_t n,
+                     const struct plan_attribute *one)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(all[i].key, one->key) == 0 && strcmp(all[i].value, one->value) == 0)
+            return true;
+    return false;
+}
+
+/* Every record that cohort `big` matches is matched by cohort `small` too. */
+static bool covers(const struct plan *p, int small, int big)
+{
+    for (size_t i = 0; i < p->n_cohort[small]; i++)
+        if (!contains(p->cohort[big], p->n_cohort[big], &p->cohort[small][i]))
+            return false;
+    return true;
+}
+
+static void check_cohorts(struct check *c)
+{
+    const struct doc_node *cohorts = doc_get(c->root, "cohorts");
+    const struct doc_node *canary = good(c, cohorts, "canary");
+    const struct doc_node *baseline = good(c, cohorts, "baseline");
+    if (canary == NULL || baseline == NULL) return;
+    if (covers(c->p, 0, 1) && covers(c->p, 1, 0))
+        doc_error_add(
+            c->errors, baseline,
+            "canary and baseline are identical; give them different values of "
+            "an attribute, e.g. service.version");
+    else if (covers(c->p, 1, 0))
+        doc_error_add(
+            c->errors, baseline,
+            "baseline matches every record of the canary, too; add an attribute "
+            "in which they differ");
+    else if (covers(c->p, 0, 1))
+        doc_error_add(
+            c->errors, canary,
+            "canary matches every record of the baseline, too; add an attribute "
+            "in which they differ");
+}
+
+/* ---- gates */
+static void check_gate(struct check *c, const struct plan_gate *g,
+                       const struct doc_node *node)
+{
+    const struct doc_node *approvers = good(c, node, "approvers");
+    if (approvers == NULL) return;
+    for (size_t i = 0; i < g->n_approvers; i++)
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(g->approvers[i], g->approvers[j]) == 0)
+                doc_error_add(c->errors, approvers, "approvers: \"%s\" is listed twice",
+                              g->approvers[i]);
+    if (g->quorum > g->n_approvers && good(c, node, "quorum") != NULL)
+        doc_error_add(
+            c->errors, doc_get(node, "quorum"),
+            "quorum: %llu of %zu approvers can never agree; lower it, or list "
+            "more approvers",
+            (unsigned long long)g->quorum, g->n_approvers);
+}
+
+static void check_gate_name(struct check *c, const struct doc_node *at,
+                            const char *name)
+{
+    const char *names[PLAN_MAX_GATES + 1] = {NULL};
+    for (size_t i = 0; i < c->p->n_gates; i++) {
+        names[i] = c->p->gates[i].name;
+        if (strcmp(names[i], name) == 0) return;
+    }
+    const char *near = keys_near(name, names);
+    if (near != NULL)
+        doc_error_add(c->errors, at,
+                      "gate: \"%s\" is not defined; did you mean \"%s\"?", name, near);
+    else
+        doc_error_add(c->errors, at,
+                      "gate: \"%s\" is not defined; define it under gates: with its "
+                      "approvers",
+                      name);
+}
+
+/* ---- steps */
+static void percent_text(uint32_t bp, char out[16])
+{
+    snprintf(out, 16, "%g%%", bp / 100.0);
+}
+
+static void check_order(struct check *c, const struct doc_node *node, size_t i)
+{
+    const struct plan_step *now = &c->p->steps[i], *before = &c->p->steps[i - 1];
+    const struct doc_node *weight = good(c, node, "weight");
+    const struct doc_node *worse = good(c, node, "worse_than");
+    if (weight != NULL && now->weight_bp <= before->weight_bp) {
+        char text[2][16];
+        percent_text(now->weight_bp, text[0]);
+        percent_text(before->weight_bp, text[1]);
+        doc_error_add(c->errors, weight,
+                      "weight: %s does not exceed the %s before it; weights must rise",
+                      text[0], text[1]);
+    }
+    if (worse != NULL && now->worse_than > before->worse_than)
+        doc_error_add(
+            c->errors, worse,
+            "worse_than: %g exceeds the %g before it; tolerances must not grow",
+            now->worse_than, before->worse_than);
+}
+
+static void check_step_keys(struct check *c, const struct doc_node *node, bool full)
+{
+    static const char *const judged[] = {"worse_than", "bake", "timeout"};
+    if (!full && doc_get(node, "watch") != NULL)
+        doc_error_add(c->errors, doc_get(node, "watch"),
+                      "watch: only the 100%% step is watched; use bake here");
+    for (size_t i = 0; full && i < sizeof judged / sizeof *judged; i++)
+        if (doc_get(node, judged[i]) != NULL)
+            doc_error_add(c->errors, doc_get(node, judged[i]),
+                          "%s: at 100%% no baseline is left to compare with; use watch",
+                          judged[i]);
+}
+
+static void check_step(struct check *c, size_t i)
+{
+    const struct plan_step *s = &c->p->steps[i];
+    const struct doc_node *node = entry(c, "steps", i);
+    bool full = s->weight_bp == 10000, last = i + 1 == c->p->n_steps;
+    const struct doc_node *weight = good(c, node, "weight");
+    if (node->type != DOC_MAP || weight == NULL) return;
+    check_step_keys(c, node, full);
+    if (i > 0) check_order(c, node, i);
+    if (last && !full)
+        doc_error_add(c->errors, weight,
+                      "weight: the last step must be 100%%, where the canary is only "
+                      "watched; append {weight: 100%%, watch: 15m}");
+    if (good(c, node, "gate") != NULL)
+        check_gate_name(c, doc_get(node, "gate"), s->gate);
+    if (!full && s->timeout_ms < s->warmup_ms + s->bake_ms)
+        doc_error_add(
+            c->errors, place(node, "timeout"),
+            "timeout: shorter than warmup and bake together (%lld s); the step "
+            "could never pass",
+            (long long)((s->warmup_ms + s->bake_ms) / 1000));
+}
+
+/* The tolerance of the last judged step; NAN when there is none. */
+static double last_tolerance(const struct check *c)
+{
+    const struct plan *p = c->p;
+    return p->n_steps >= 2 ? p->steps[p->n_steps - 2].worse_than : (double)NAN;
+}
+
+/* ---- metrics */
+static void check_hang(struct check *c, const struct plan_metric *m,
+                       const struct doc_node *node)
+{
+    double last = last_tolerance(c);
+    if (m->mode != PLAN_GATE || !(m->abort_over >= last)) return;
+    const struct doc_node *at = doc_get(node, "abort_over");
+    if (at == NULL && doc_get(c->root, "steps") != NULL)
+        at = doc_get(entry(c, "steps", c->p->n_steps - 2), "worse_than");
+    if (at == NULL) at = node;
+    if (doc_error_at(c->errors, at)) return;
+    doc_error_add(
+        c->errors, at,
+        "abort_over %g of %s must be below %g, the worse_than of the last judged "
+        "step; a canary between them could neither abort nor promote",
+        m->abort_over, m->name, last);
+}
+
+static void check_ratio(struct check *c, const struct plan_metric *m,
+                        const struct doc_node *node)
+{
+    static const char *const foreign[] = {"protect", "too_good"};
+    const struct doc_node *limit = good(c, node, "limit");
+    for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++)
+        if (doc_get(node, foreign[i]) != NULL)
+            doc_error_add(c->errors, doc_get(node, foreign[i]),
+                          "%s: belongs to kind latency, not to a ratio", foreign[i]);
+    if (limit != NULL && limit->type == DOC_MAP)
+        doc_error_add(c->errors, limit,
+                      "limit: of a ratio is one rate such as 1%%, not quantiles");
+    else if (limit != NULL && good(c, node, "floor") != NULL && m->floor >= m->limit)
+        doc_error_add(c->errors, doc_get(node, "floor"),
+                      "floor: %g is not below the limit %g; nothing could be judged "
+                      "between them",
+                      m->floor, m->limit);
+    if (c->p->calibrate_ms == 0 && good(c, c->root, "calibrate") != NULL &&
+        doc_get(node, "phi") == NULL)
+        doc_error_add(
+            c->errors, node,
+            "metric %s needs phi, because calibrate is skip; write e.g. phi: 1.3 "
+            "or let it be calibrated",
+            m->name);
+    check_hang(c, m, node);
+}
+
+static void check_metric(struct check *c, size_t i)
+{
+    const struct plan_metric *m = &c->p->metrics[i];
+    const struct doc_node *node = entry(c, "metrics", i);
+    if (node->type != DOC_MAP || good(c, node, "name") == NULL) return;
+    for (size_t j = 0; j < i; j++)
+        if (c->p->metrics[j].name != NULL &&
+            strcmp(c->p->metrics[j].name, m->name) == 0)
+            doc_error_add(c->errors, doc_get(node, "name"),
+                          "name: \"%s\" is the name of an earlier metric, too",
+                          m->name);
+    unsupported(c, node, "kind", plan_keys_kinds, m->kind, supported_kinds);
+    unsupported(c, node, "direction", plan_keys_directions, m->direction,
+                supported_directions);
+    if (m->kind == PLAN_RATIO) check_ratio(c, m, node);
+    const struct doc_node *protect = good(c, node, "protect");
+    for (size_t q = 0; protect != NULL && q < m->n_protect; q++) {
+        const char *const *known = plan_keys_quantiles;
+        while (*known != NULL && strcmp(*known, m->protect[q]) != 0)
+            known++;
+        if (*known == NULL)
+            doc_error_add(c->errors, protect,
+                          "protect: \"%s\" is none of p50, p75, p90, p95, p99, p999",
+                          m->protect[q]);
+    }
+}
+
+static void check_gating(struct check *c)
+{
+    const struct doc_node *list = doc_get(c->root, "metrics");
+    for (size_t i = 0; i < c->p->n_metrics; i++)
+        if (c->p->metrics[i].mode == PLAN_GATE) return;
+    if (list != NULL && c->p->n_metrics > 0)
+        doc_error_add(c->errors, list,
+                      "no metric has mode: gate, so nothing could promote or abort");
+}
+
+/* ---- criteria, schedule, window */
+static void check_all_of(struct check *c)
+{
+    const struct doc_node *list = good(c, doc_get(c->root, "criteria"), "all_of");
+    const char *names[PLAN_MAX_METRICS + 1] = {NULL};
+    if (list == NULL) return;
+    for (size_t i = 0, n = 0; i < c->p->n_metrics; i++)
+        if (c->p->metrics[i].name != NULL) names[n++] = c->p->metrics[i].name;
+    for (size_t i = 0; i < c->p->n_all_of; i++) {
+        const char *name = c->p->all_of[i], *near = keys_near(name, names);
+        size_t m = 0;
+        while (m < c->p->n_metrics && (c->p->metrics[m].name == NULL ||
+                                       strcmp(c->p->metrics[m].name, name) != 0))
+            m++;
+        const struct doc_node *at =
+            list->type == DOC_LIST && list->n == c->p->n_all_of ? list->items[i] : list;
+        if (m == c->p->n_metrics)
+            doc_error_add(c->errors, at, "all_of: no metric is named \"%s\"%s%s%s",
+                          name, near != NULL ? "; did you mean \"" : "",
+                          near != NULL ? near : "", near != NULL ? "\"?" : "");
+        else if (c->p->metrics[m].mode != PLAN_GATE)
+            doc_error_add(
+                c->errors, at,
+                "all_of: %s has a mode other than gate and cannot decide; list "
+                "gating metrics only",
+                name);
+    }
+}
+
+static void check_schedule(struct check *c)
+{
+    const struct doc_node *list = doc_get(doc_get(c->root, "schedule"), "freeze");
+    for (size_t i = 0; i < c->p->n_freezes; i++) {
+        const struct plan_freeze *f = &c->p->freezes[i];
+        const struct doc_node *node = list->items[i], *to = good(c, node, "to");
+        if (to == NULL || good(c, node, "from") == NULL) continue;
+        if (f->from_ms >= f->to_ms)
+            doc_error_add(c->errors, to, "to: not after from; a freeze must end later");
+        for (size_t j = 0; j < i; j++)
+            if (f->from_ms < c->p->freezes[j].to_ms &&
+                c->p->freezes[j].from_ms < f->to_ms)
+                doc_error_add(c->errors, node,
+                              "this freeze overlaps the one in line %u; join them",
+                              list->items[j]->line);
+    }
+}
+
+static void check_window(struct check *c)
+{
+    const struct doc_node *window = good(c, c->root, "window");
+    if (window != NULL && c->p->window_ms % 1000 != 0)
+        doc_error_add(c->errors, window,
+                      "window: %s is not a whole number of seconds, e.g. 1s, 2s, 10s",
+                      window->text);
+}
+
+void plan_check(const struct plan *p, const struct doc_node *root,
+                struct doc_errors *errors)
+{
+    struct check c = {p, root, errors};
+    if (root->type != DOC_MAP) return;
+    check_texts(&c);
+    check_cohorts(&c);
+    check_window(&c);
+    if (good(&c, root, "strategy") != NULL)
+        unsupported(&c, root, "strategy", plan_keys_strategies, p->strategy,
+                    supported_strategies);
+    for (size_t i = 0; i < p->n_gates; i++)
+        check_gate(&c, &p->gates[i], entry(&c, "gates", i));
+    for (size_t i = 0; i < p->n_steps; i++)
+        check_step(&c, i);
+    for (size_t i = 0; i < p->n_metrics; i++)
+        check_metric(&c, i);
+    check_gating(&c);
+    check_all_of(&c);
+    check_schedule(&c);
+}

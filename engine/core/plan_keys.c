@@ -1,0 +1,261 @@
+/* engine/core/plan_keys.c -- every key of a plan: default, min and max follow the place
+ */
+#include "engine/core/plan_keys.h"
+
+#define COUNT(a) (sizeof(a) / sizeof *(a))
+#define TABLE(keys, type)                                                              \
+    {                                                                                  \
+        keys, COUNT(keys), sizeof(type)                                                \
+    }
+/* Milliseconds. */
+#define SECOND 1e3
+#define MINUTE 6e4
+#define DAY 8.64e7
+
+const char *const plan_keys_kinds[] = {"ratio", "latency", "gauge", "events", NULL};
+const char *const plan_keys_strategies[] = {"canary", "blue_green", "flag",
+                                            "experiment", NULL};
+const char *const plan_keys_directions[] = {"up", "down", "both", NULL};
+const char *const plan_keys_quantiles[] = {"p50", "p75",  "p90", "p95",
+                                           "p99", "p999", NULL};
+static const char *const modes[] = {"gate", "warn", "shadow", NULL};
+static const char *const actions[] = {"hold", "abort", NULL};
+static const char *const api_versions[] = {"serin/v1", NULL};
+static const char *const document_kinds[] = {"Rollout", NULL};
+
+const char plan_keys_default_steps[] =
+    "[{weight: 1%}, {weight: 5%}, {weight: 25%}, {weight: 50%}, {weight: 100%}]";
+
+double plan_keys_tolerance(uint32_t weight_bp)
+{
+    static const struct {
+        uint32_t up_to_bp;
+        double worse_than;
+    } ladder[] = {{100, 4.0}, {500, 2.5}, {2500, 2.0}};
+    for (size_t i = 0; i < COUNT(ladder); i++)
+        if (weight_bp <= ladder[i].up_to_bp) return ladder[i].worse_than;
+    return 1.5;
+}
+
+/* clang-format off */
+#define AT(field) offsetof(struct plan, field)
+#define ARRAY(field, number) offsetof(struct plan, field), .count_at = offsetof(struct plan, number)
+
+static const struct keys_key cohort_keys[] = {
+    KEYS_KEY("canary", KEYS_PAIRS, AT(cohort[0]), NULL, 1, 16, NULL,
+             "attributes that name the new version's records, all of them equal",
+             .required = true, .count_at = AT(n_cohort[0])),
+    KEYS_KEY("baseline", KEYS_PAIRS, AT(cohort[1]), NULL, 1, 16, NULL,
+             "attributes that name the old version's records, all of them equal",
+             .required = true, .count_at = AT(n_cohort[1])),
+};
+static const struct keys_table cohort_table = TABLE(cohort_keys, struct plan);
+
+static const struct keys_key risk_keys[] = {
+    KEYS_KEY("false_abort", KEYS_SHARE, AT(alpha), "0.01", 1e-9, 0.5, "probability",
+             "chance of ever aborting a harmless canary, over the whole rollout"),
+    KEYS_KEY("false_promote", KEYS_SHARE, AT(beta), "0.05", 1e-9, 0.5, "probability",
+             "chance of passing a step with a canary worse than its tolerance"),
+};
+static const struct keys_table risk_table = TABLE(risk_keys, struct plan);
+
+#undef AT
+#define AT(field) offsetof(struct plan_step, field)
+static const struct keys_key step_keys[] = {
+    KEYS_KEY("weight", KEYS_WEIGHT, AT(weight_bp), NULL, 1, 10000, "percent of traffic",
+             "share of traffic that the canary gets in this step, e.g. 5%",
+             .required = true),
+    KEYS_KEY("worse_than", KEYS_ODDS, AT(worse_than), NULL, 1.01, 50, "odds ratio",
+             "tolerance: pass once a canary this much worse is ruled out; by default 4 up "
+             "to 1%, 2.5 up to 5%, 2 up to 25%, then 1.5"),
+    KEYS_KEY("bake", KEYS_DURATION, AT(bake_ms), "2m", 0, 30 * DAY, NULL,
+             "least time of judging before the step may pass; never less than 6 windows"),
+    KEYS_KEY("timeout", KEYS_DURATION, AT(timeout_ms), "30m", SECOND, 90 * DAY, NULL,
+             "undecided this long after the weight changed: what on.timeout says"),
+    KEYS_KEY("watch", KEYS_DURATION, AT(watch_ms), "15m", 0, 90 * DAY, NULL,
+             "the 100% step only: still abortable this long after full promotion"),
+    KEYS_KEY("warmup", KEYS_DURATION, AT(warmup_ms), "10s", 0, DAY, NULL,
+             "samples this soon after a change of weight are not judged"),
+    KEYS_KEY("gate", KEYS_ID, AT(gate), NULL, 0, 0, NULL,
+             "name of a gate that must be open before this step"),
+};
+static const struct keys_table step_table = TABLE(step_keys, struct plan_step);
+
+#undef AT
+#define AT(field) offsetof(struct plan_metric, field)
+static const struct keys_key from_keys[] = {
+    KEYS_KEY("metric", KEYS_TEXT, AT(from), NULL, 1, 256, NULL,
+             "the metric's name in the stream; by default the name given here"),
+    KEYS_KEY("bad", KEYS_TEXT, AT(bad), NULL, 1, 1024, NULL,
+             "condition on attributes that makes a unit bad; without it the records "
+             "carry counts of good and bad"),
+    KEYS_KEY("unit", KEYS_TEXT, AT(unit), NULL, 1, 16, NULL,
+             "unit of the values in the stream, e.g. s or ms"),
+    KEYS_KEY("unit_key", KEYS_TEXT, AT(unit_key), NULL, 1, 256, NULL,
+             "attribute that names the pod of a gauge"),
+};
+static const struct keys_table from_table = TABLE(from_keys, struct plan_metric);
+
+#define QUANTILE(name, index)                                                      \
+    KEYS_KEY(name, KEYS_DURATION, AT(limit_ms[index]), NULL, 1, DAY, NULL,         \
+             "absolute limit of this quantile of the latency")
+static const struct keys_key limit_keys[] = {
+    QUANTILE("p50", PLAN_P50), QUANTILE("p75", PLAN_P75), QUANTILE("p90", PLAN_P90),
+    QUANTILE("p95", PLAN_P95), QUANTILE("p99", PLAN_P99), QUANTILE("p999", PLAN_P999),
+};
+static const struct keys_table limit_table = TABLE(limit_keys, struct plan_metric);
+
+static const struct keys_key metric_keys[] = {
+    KEYS_KEY("name", KEYS_ID, AT(name), NULL, 0, 0, NULL,
+             "a name of the metric, unique in the plan, e.g. errors", .required = true),
+    KEYS_KEY("kind", KEYS_ENUM, AT(kind), "ratio", 0, 0, NULL,
+             "ratio: bad of all; latency: a distribution; gauge: a level by pod; "
+             "events: counts without a denominator", .choices = plan_keys_kinds),
+    KEYS_KEY("from", KEYS_SECTION, 0, NULL, 0, 0, NULL,
+             "where the metric is found in the stream", .sub = &from_table),
+    KEYS_KEY("mode", KEYS_ENUM, AT(mode), "gate", 0, 0, NULL,
+             "gate: decides; warn: reported; shadow: only recorded", .choices = modes),
+    KEYS_KEY("direction", KEYS_ENUM, AT(direction), "up", 0, 0, NULL,
+             "which way is worse", .choices = plan_keys_directions),
+    KEYS_KEY("abort_over", KEYS_ODDS, AT(abort_over), "1.2", 1, 20, "odds ratio",
+             "abort once the canary is shown to be worse than this"),
+    KEYS_KEY("floor", KEYS_SHARE, AT(floor), NULL, 1e-9, 0.999999, "rate",
+             "a canary whose own rate is below this is never aborted for its ratio"),
+    KEYS_KEY("limit", KEYS_SHARE, AT(limit), NULL, 1e-9, 0.999999, "rate",
+             "absolute limit: abort once the canary's own rate is shown to exceed it"),
+    KEYS_KEY("limit", KEYS_SECTION, 0, NULL, 0, 0, NULL,
+             "absolute limits of a latency's quantiles", .sub = &limit_table),
+    KEYS_KEY("share", KEYS_NUMBER, AT(share), "1", 1e-6, 1e6, NULL,
+             "weight of the metric in the abort average, relative to the others"),
+    KEYS_KEY("phi", KEYS_NUMBER, AT(phi), NULL, 1, 1e4, "variance / mean",
+             "dispersion of the counts, known from recordings; without it, it is "
+             "calibrated"),
+    KEYS_KEY("protect", KEYS_TEXTS, AT(protect), NULL, 1, PLAN_NQUANTILE, NULL,
+             "quantiles of a latency that promotion needs; by default p50, p90, p99",
+             .count_at = AT(n_protect)),
+    KEYS_KEY("too_good", KEYS_SHARE, AT(too_good), "30%", 0.01, 0.99, "share",
+             "a latency lower by more than this is suspicious"),
+};
+static const struct keys_table metric_table = TABLE(metric_keys, struct plan_metric);
+
+#undef AT
+#define AT(field) offsetof(struct plan_gate, field)
+static const struct keys_key gate_keys[] = {
+    KEYS_KEY("approvers", KEYS_TEXTS, AT(approvers), NULL, 1, 64, NULL,
+             "who may open the gate", .required = true, .count_at = AT(n_approvers)),
+    KEYS_KEY("quorum", KEYS_COUNT, AT(quorum), "1", 1, 64, "approvers",
+             "how many of them must approve"),
+    KEYS_KEY("expires", KEYS_DURATION, AT(expires_ms), "24h", SECOND, 90 * DAY, NULL,
+             "how long the gate waits for them"),
+    KEYS_KEY("on_expiry", KEYS_ENUM, AT(on_expiry), "hold", 0, 0, NULL,
+             "what happens then", .choices = actions),
+};
+static const struct keys_table gate_table = TABLE(gate_keys, struct plan_gate);
+
+#undef AT
+#define AT(field) offsetof(struct plan_freeze, field)
+static const struct keys_key freeze_keys[] = {
+    KEYS_KEY("from", KEYS_TIME, AT(from_ms), NULL, 0, 0, NULL,
+             "begin of a time without promotions; a date means 00:00 UTC", .required = true),
+    KEYS_KEY("to", KEYS_TIME, AT(to_ms), NULL, 0, 0, NULL,
+             "its end; a date means 00:00 UTC", .required = true),
+    KEYS_KEY("reason", KEYS_TEXT, AT(reason), NULL, 1, 256, NULL, "why, for people"),
+};
+static const struct keys_table freeze_table = TABLE(freeze_keys, struct plan_freeze);
+
+#undef AT
+#define AT(field) offsetof(struct plan, field)
+static const struct keys_key criteria_keys[] = {
+    KEYS_KEY("all_of", KEYS_TEXTS, AT(all_of), NULL, 1, PLAN_MAX_METRICS, NULL,
+             "metrics whose evidence promotion needs; by default every one of mode gate",
+             .count_at = AT(n_all_of)),
+    KEYS_KEY("min_requests", KEYS_COUNT, AT(min_requests), "0", 0, 1e15, "requests",
+             "requests of the canary that a step must have judged before it may pass"),
+};
+static const struct keys_table criteria_table = TABLE(criteria_keys, struct plan);
+
+static const struct keys_key schedule_keys[] = {
+    KEYS_KEY("not_before", KEYS_TIME, AT(not_before_ms), NULL, 0, 0, NULL,
+             "the rollout does not start before"),
+    KEYS_KEY("freeze", KEYS_LIST, AT(freezes), NULL, 0, 64, NULL,
+             "times without promotions", .count_at = AT(n_freezes), .sub = &freeze_table),
+};
+static const struct keys_table schedule_table = TABLE(schedule_keys, struct plan);
+
+static const struct keys_key on_keys[] = {
+    KEYS_KEY("no_data", KEYS_ENUM, AT(on_no_data), "hold", 0, 0, NULL,
+             "a metric was never seen", .choices = actions),
+    KEYS_KEY("timeout", KEYS_ENUM, AT(on_timeout), "hold", 0, 0, NULL,
+             "a step ran out of time undecided", .choices = actions),
+    KEYS_KEY("sample_ratio", KEYS_ENUM, AT(on_sample_ratio), "hold", 0, 0, NULL,
+             "the observed split disagrees with the weight", .choices = actions),
+};
+static const struct keys_table on_table = TABLE(on_keys, struct plan);
+
+static const struct keys_key sample_ratio_keys[] = {
+    KEYS_KEY("check", KEYS_BOOL, AT(srm_check), "true", 0, 0, NULL,
+             "compare the observed split with the weight"),
+    KEYS_KEY("tolerance", KEYS_SHARE, AT(srm_tolerance), "1%", 0, 0.5, "share",
+             "relative deviation of the canary's share that is accepted"),
+};
+static const struct keys_table sample_ratio_table = TABLE(sample_ratio_keys, struct plan);
+
+static const struct keys_key top_keys[] = {
+    KEYS_KEY("apiVersion", KEYS_ENUM, AT(api_version), "serin/v1", 0, 0, NULL,
+             "version of this format", .choices = api_versions),
+    KEYS_KEY("kind", KEYS_ENUM, AT(document_kind), "Rollout", 0, 0, NULL,
+             "what the file describes", .choices = document_kinds),
+    KEYS_KEY("id", KEYS_ID, AT(id), NULL, 0, 0, NULL,
+             "the rollout's name, unique, e.g. checkout-2.4.0", .required = true),
+    KEYS_KEY("service", KEYS_TEXT, AT(service), NULL, 1, 256, NULL,
+             "what is released; by default the canary's service.name"),
+    KEYS_KEY("owner", KEYS_TEXT, AT(owner), NULL, 1, 256, NULL, "whom to ask"),
+    KEYS_KEY("release_notes", KEYS_TEXT, AT(release_notes), NULL, 1, 4096, NULL,
+             "address or text of the release notes"),
+    KEYS_KEY("rollback_plan", KEYS_TEXT, AT(rollback_plan), NULL, 1, 4096, NULL,
+             "address or text of what to do after an abort"),
+    KEYS_KEY("strict", KEYS_BOOL, AT(strict), "false", 0, 0, NULL,
+             "owner, release_notes and rollback_plan are mandatory"),
+    KEYS_KEY("strategy", KEYS_ENUM, AT(strategy), "canary", 0, 0, NULL,
+             "how traffic moves", .choices = plan_keys_strategies),
+    KEYS_KEY("cohorts", KEYS_SECTION, 0, NULL, 0, 0, NULL,
+             "how the two versions' records are told apart", .required = true,
+             .sub = &cohort_table),
+    KEYS_KEY("strata", KEYS_TEXTS, ARRAY(strata, n_strata), NULL, 1, 8, NULL,
+             "attributes whose values are compared within, e.g. region"),
+    KEYS_KEY("window", KEYS_DURATION, AT(window_ms), "auto", SECOND, 10 * MINUTE, NULL,
+             "length of a window in whole seconds; auto measures it", .word = "auto"),
+    KEYS_KEY("calibrate", KEYS_DURATION, AT(calibrate_ms), "2m", 10 * SECOND, DAY, NULL,
+             "how long the baseline is watched first; skip needs phi at every ratio",
+             .word = "skip"),
+    KEYS_KEY("risk", KEYS_SECTION, 0, NULL, 0, 0, NULL, "levels of the whole rollout",
+             .sub = &risk_table),
+    KEYS_KEY("steps", KEYS_LIST, ARRAY(steps, n_steps), NULL, 2, PLAN_MAX_STEPS, NULL,
+             "weights in rising order, the last 100%; by default 1, 5, 25, 50, 100%",
+             .sub = &step_table),
+    KEYS_KEY("metrics", KEYS_LIST, ARRAY(metrics, n_metrics), NULL, 1, PLAN_MAX_METRICS,
+             NULL, "what is compared, at least one metric", .required = true,
+             .sub = &metric_table),
+    KEYS_KEY("gates", KEYS_TABLE, ARRAY(gates, n_gates), NULL, 0, PLAN_MAX_GATES, NULL,
+             "approvals that steps may ask for, by name", .sub = &gate_table,
+             .name_at = offsetof(struct plan_gate, name)),
+    KEYS_KEY("criteria", KEYS_SECTION, 0, NULL, 0, 0, NULL, "what promotion needs",
+             .sub = &criteria_table),
+    KEYS_KEY("schedule", KEYS_SECTION, 0, NULL, 0, 0, NULL, "when traffic may move",
+             .sub = &schedule_table),
+    KEYS_KEY("on", KEYS_SECTION, 0, NULL, 0, 0, NULL,
+             "what to do without a decision: hold or abort, never promote",
+             .sub = &on_table),
+    KEYS_KEY("silence", KEYS_DURATION, AT(silence_ms), "2m", 5 * SECOND, DAY, NULL,
+             "a canary silent this long, with a live baseline, is aborted"),
+    KEYS_KEY("require_ack", KEYS_BOOL, AT(require_ack), "false", 0, 0, NULL,
+             "an actuator must confirm every weight; implied by actuate"),
+    KEYS_KEY("ack_timeout", KEYS_DURATION, AT(ack_timeout_ms), "1m", SECOND, DAY, NULL,
+             "unconfirmed this long: hold"),
+    KEYS_KEY("actuate", KEYS_ANY, AT(actuate), NULL, 0, 0, NULL,
+             "who moves the traffic, and how"),
+    KEYS_KEY("sample_ratio", KEYS_SECTION, 0, NULL, 0, 0, NULL,
+             "check of the observed split against the weight", .sub = &sample_ratio_table),
+};
+const struct keys_table plan_keys = TABLE(top_keys, struct plan);
+/* clang-format on */
