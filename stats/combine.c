@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "stats/level.h"
+#include "stats/elem.h"
 #include "stats/lse.h"
 
 double combine_average(const double *log_e, const double *weight, size_t n)
@@ -13,10 +14,10 @@ double combine_average(const double *log_e, const double *weight, size_t n)
     for (size_t k = 0; k < n; k++) {
         double a = weight == NULL ? 1 : weight[k];
         if (isnan(log_e[k])) return log_e[k];
-        sum = lse_add(sum, log(a) + log_e[k]);
+        sum = lse_add(sum, elem_log(a) + log_e[k]);
         total += a;
     }
-    return sum - log(total);
+    return sum - elem_log(total);
 }
 
 /* Indices by ascending log e; insertion sort: n is a handful of metrics. */
@@ -41,7 +42,8 @@ enum serin_status combine_closed(const double *log_e, size_t n, double *adjusted
         double smaller = -HUGE_VAL, least = log_e[at[k]];
         for (size_t i = 0; i < k; i++) { /* the i + 1 smallest join k */
             smaller = lse_add(smaller, log_e[at[i]]);
-            least = fmin(least, lse_add(log_e[at[k]], smaller) - log((double)(i + 2)));
+            least =
+                fmin(least, lse_add(log_e[at[k]], smaller) - elem_log((double)(i + 2)));
         }
         adjusted[at[k]] = least;
     }
@@ -64,10 +66,10 @@ enum serin_status combine_ebh(const double *log_e, size_t n, double alpha,
 double combine_elond_gamma(uint64_t j)
 {
     double x = (double)j;
-    return 0.07720838 * log(fmax(x, 2)) / (x * exp(sqrt(log(x))));
+    return 0.07720838 * elem_log(fmax(x, 2)) / (x * elem_exp(sqrt(elem_log(x))));
 }
 
 double combine_elond_threshold(double alpha, uint64_t t, uint64_t discoveries)
 {
-    return -log(alpha * combine_elond_gamma(t) * ((double)discoveries + 1));
+    return -elem_log(alpha * combine_elond_gamma(t) * ((double)discoveries + 1));
 }

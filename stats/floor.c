@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "stats/grid.h"
+#include "stats/elem.h"
 #include "stats/lse.h"
 
 static const double floor_step = 0.1;
@@ -20,7 +21,7 @@ enum serin_status floor_init(struct floor *f, double d)
     if (!(d > 0 && d < 1)) return SERIN_EDOM;
     *f = (struct floor){.d = d};
     for (size_t k = 0; k < FLOOR_POINTS; k++) {
-        f->cost[k] = log1p(d * expm1(delta(k)));
+        f->cost[k] = elem_log1p(d * elem_expm1(delta(k)));
         f->lw[k] = -HUGE_VAL;
     }
     return SERIN_OK;
@@ -41,7 +42,8 @@ enum serin_status floor_window(struct floor *f, const struct horizon *h,
         inc[k] = eta * ((double)bad * delta(k) - (double)units * f->cost[k]);
         if (!isfinite(f->l[k] + inc[k])) return SERIN_EDOM;
     }
-    double gamma = horizon_gamma(h, f->t), log_gamma = log(gamma); /* -inf for none */
+    double gamma = horizon_gamma(h, f->t),
+           log_gamma = elem_log(gamma); /* -inf for none */
     f->used += gamma;
     f->t++;
     for (size_t k = 0; k < FLOOR_POINTS; k++) {
@@ -56,7 +58,7 @@ static double mix(const double *l)
 {
     double prior[FLOOR_POINTS];
     for (size_t k = 0; k < FLOOR_POINTS; k++)
-        prior[k] = log(grid_abort_bump(delta(k)));
+        prior[k] = elem_log(grid_abort_bump(delta(k)));
     return lse_dot(prior, l, FLOOR_POINTS) - lse_sum(prior, FLOOR_POINTS);
 }
 
@@ -68,5 +70,5 @@ double floor_log_plain(const struct floor *f)
 double floor_log_abort(const struct floor *f)
 {
     double begun = mix(f->lw), rest = 1 - f->used;
-    return rest < floor_used_up ? begun : lse_add(begun, log(rest));
+    return rest < floor_used_up ? begun : lse_add(begun, elem_log(rest));
 }

@@ -4,6 +4,7 @@
 
 #include <math.h>
 
+#include "stats/elem.h"
 #include "stats/lse.h"
 
 static const double grid_near = 1e-9;    /* closer than this is the same point */
@@ -18,7 +19,8 @@ static const double q_scale = 0.25;
 double grid_abort_bump(double delta)
 {
     double a = (delta - M_LN2) / pi_peak, b = delta / pi_broad;
-    return pi_share / pi_peak * exp(-a * a / 2) + 1 / pi_broad * exp(-b * b / 2);
+    return pi_share / pi_peak * elem_exp(-a * a / 2) +
+           1 / pi_broad * elem_exp(-b * b / 2);
 }
 
 void grid_abort_prior(const struct grid *g, size_t i, double *out)
@@ -32,7 +34,7 @@ void grid_abort_prior(const struct grid *g, size_t i, double *out)
         z += u;
     }
     for (size_t j = 0; j < GRID_MAX; j++)
-        out[j] = log(out[j] / z); /* -inf: no mass */
+        out[j] = elem_log(out[j] / z); /* -inf: no mass */
 }
 
 static void insert(struct grid *g, double theta)
@@ -66,9 +68,10 @@ static bool near_boundary(const struct grid *g, size_t boundaries, double theta)
 static bool domain_ok(double w_a, const double *w_s, size_t n_s)
 {
     if (!(w_a >= 1 && w_a <= grid_w_a_max) || n_s > GRID_MAX_STEPS) return false;
-    if (w_a > 1 && log(w_a) < grid_near) return false; /* would displace theta = 0 */
+    if (w_a > 1 && elem_log(w_a) < grid_near)
+        return false; /* would displace theta = 0 */
     for (size_t s = 0; s < n_s; s++)
-        if (!(w_s[s] > w_a && w_s[s] <= grid_w_s_max && log(w_s[s]) >= grid_near))
+        if (!(w_s[s] > w_a && w_s[s] <= grid_w_s_max && elem_log(w_s[s]) >= grid_near))
             return false;
     return true;
 }
@@ -76,9 +79,9 @@ static bool domain_ok(double w_a, const double *w_s, size_t n_s)
 static void place_points(struct grid *g, double w_a, const double *w_s, size_t n_s)
 {
     struct grid edges = {0};
-    insert(&edges, w_a == 1 ? 0.0 : log(w_a));
+    insert(&edges, w_a == 1 ? 0.0 : elem_log(w_a));
     for (size_t s = 0; s < n_s; s++)
-        if (!is_point(&edges, log(w_s[s]))) insert(&edges, log(w_s[s]));
+        if (!is_point(&edges, elem_log(w_s[s]))) insert(&edges, elem_log(w_s[s]));
     for (size_t j = 0; j < edges.n; j++)
         insert(g, edges.theta[j]);
     for (int i = 0; i < GRID_UNIFORM; i++) {
@@ -86,10 +89,10 @@ static void place_points(struct grid *g, double w_a, const double *w_s, size_t n
         if (!near_boundary(&edges, edges.n, theta)) insert(g, theta);
     }
     g->j0 = find(g, 0.0);
-    g->ja = find(g, w_a == 1 ? 0.0 : log(w_a));
+    g->ja = find(g, w_a == 1 ? 0.0 : elem_log(w_a));
     g->n_s = n_s;
     for (size_t s = 0; s < n_s; s++)
-        g->js[s] = find(g, log(w_s[s]));
+        g->js[s] = find(g, elem_log(w_s[s]));
 }
 
 static void measure_cells(struct grid *g)
@@ -102,7 +105,7 @@ static void measure_cells(struct grid *g)
     for (size_t j = n; j < GRID_MAX; j++)
         g->theta[j] = g->theta[n - 1];
     for (size_t j = 0; j < GRID_MAX; j++)
-        g->w[j] = exp(g->theta[j]);
+        g->w[j] = elem_exp(g->theta[j]);
 }
 
 enum serin_status grid_init(struct grid *g, double w_a, const double *w_s, size_t n_s)
@@ -114,7 +117,7 @@ enum serin_status grid_init(struct grid *g, double w_a, const double *w_s, size_
     grid_abort_prior(g, g->ja, g->log_pi);
     for (size_t j = 0; j < GRID_MAX; j++)
         g->log_u[j] =
-            j < g->n ? log(g->width[j]) - fabs(g->theta[j]) / q_scale : -HUGE_VAL;
+            j < g->n ? elem_log(g->width[j]) - fabs(g->theta[j]) / q_scale : -HUGE_VAL;
     for (size_t s = 0; s < n_s; s++)
         g->log_uz[s] = lse_sum(g->log_u, g->js[s]);
     return SERIN_OK;

@@ -3,24 +3,26 @@
 
 #include <math.h>
 
+#include "stats/elem.h"
+
 enum { HORIZON_SHIFT = 10, HORIZON_DIRECT = 4096 };
 
 static double term(double x)
 {
-    double log_x = log(x);
+    double log_x = elem_log(x);
     return 1 / (x * log_x * log_x);
 }
 
 static double slope(double x)
 {
-    double log_x = log(x);
+    double log_x = elem_log(x);
     return -(log_x + 2) / (x * x * log_x * log_x * log_x);
 }
 
 /* Euler-Maclaurin from 4106 on: the next term is below 1e-16 of the sum. */
 static double tail(double a, double b)
 {
-    return 1 / log(a) - 1 / log(b) + (term(a) - term(b)) / 2 +
+    return 1 / elem_log(a) - 1 / elem_log(b) + (term(a) - term(b)) / 2 +
            (slope(b) - slope(a)) / 12;
 }
 

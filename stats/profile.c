@@ -6,6 +6,7 @@
 
 #include "stats/fnch.h"
 #include "stats/level.h"
+#include "stats/elem.h"
 #include "stats/lse.h"
 
 static const double profile_used_up = 1e-14; /* start weight left below this is none */
@@ -37,7 +38,7 @@ static enum serin_status fold(struct profile *p, const struct grid *g,
     }
     if (p->starts) {
         double gamma = horizon_gamma(h, p->t),
-               log_gamma = log(gamma); /* -inf for none */
+               log_gamma = elem_log(gamma); /* -inf for none */
         p->used += gamma;
         for (size_t j = 0; j < g->n; j++)
             p->lw[j] = lse_add(p->lw[j], log_gamma) + (d[j] - d[g->ja]);
@@ -92,7 +93,8 @@ enum serin_status profile_events(struct profile *p, const struct grid *g,
         any = true;
         double f = e->exposure_c / (e->exposure_c + e->exposure_b);
         for (size_t j = 0; j < g->n; j++)
-            d[j] += (double)e->x * g->theta[j] - k * log1p(f * expm1(g->theta[j]));
+            d[j] += (double)e->x * g->theta[j] -
+                    k * elem_log1p(f * elem_expm1(g->theta[j]));
     }
     return fold(p, g, h, d, eta, any);
 }
@@ -108,7 +110,7 @@ double profile_log_abort(const struct profile *p, const struct grid *g)
     size_t from = g->ja + 1;
     double begun = lse_dot(g->log_pi + from, p->lw + from, g->n - from);
     double rest = 1 - p->used;
-    return rest < profile_used_up ? begun : lse_add(begun, log(rest));
+    return rest < profile_used_up ? begun : lse_add(begun, elem_log(rest));
 }
 
 /* As profile_log_promote for any boundary i > 0. */

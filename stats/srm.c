@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdbool.h>
 
+#include "stats/elem.h"
 #include "stats/lse.h"
 #include "stats/profile.h"
 
@@ -32,8 +33,8 @@ enum serin_status srm_window(struct srm *s, double rho, uint64_t c, uint64_t b,
     double high = fmin(1, rho * (1 + s->eps)), low = rho * (1 - s->eps);
     for (int j = 0; j < SRM_POINTS; j++) {
         double delta = srm_delta_first * exp2(j / 2.0);
-        next.up[j] += eta * (n_c * delta - n * log1p(high * expm1(delta)));
-        next.down[j] += eta * (-n_c * delta - n * log1p(low * expm1(-delta)));
+        next.up[j] += eta * (n_c * delta - n * elem_log1p(high * elem_expm1(delta)));
+        next.down[j] += eta * (-n_c * delta - n * elem_log1p(low * elem_expm1(-delta)));
         if (!isfinite(next.up[j]) || !isfinite(next.down[j])) return SERIN_EDOM;
     }
     *s = next;
@@ -42,12 +43,12 @@ enum serin_status srm_window(struct srm *s, double rho, uint64_t c, uint64_t b,
 
 double srm_log_up(const struct srm *s)
 {
-    return lse_sum(s->up, SRM_POINTS) - log(SRM_POINTS);
+    return lse_sum(s->up, SRM_POINTS) - elem_log(SRM_POINTS);
 }
 
 double srm_log_down(const struct srm *s)
 {
-    return lse_sum(s->down, SRM_POINTS) - log(SRM_POINTS);
+    return lse_sum(s->down, SRM_POINTS) - elem_log(SRM_POINTS);
 }
 
 double srm_log_e(const struct srm *s)
@@ -65,7 +66,8 @@ static double log_beta(double a, double b)
 static double factor(double rho, double c, double b)
 {
     double a1 = srm_concentration * rho, a2 = srm_concentration * (1 - rho);
-    return log_beta(a1 + c, a2 + b) - log_beta(a1, a2) - c * log(rho) - b * log1p(-rho);
+    return log_beta(a1 + c, a2 + b) - log_beta(a1, a2) - c * elem_log(rho) -
+           b * elem_log1p(-rho);
 }
 
 enum serin_status srm_point_window(struct srm_point *s, double rho, uint64_t c,
