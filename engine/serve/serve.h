@@ -8,14 +8,21 @@
 #include "engine/bus/bus.h"
 #include "engine/serve/directory.h"
 
+enum { SERVE_MAX_LISTEN = 8 };
+#define SERVE_DEFAULT_LISTEN "unix:/run/serin/serin.sock"
+
 struct serve_options {
-    const char *const *listen; /* NULL-terminated: "unix:/path" | "host:port" */
-    const char *token_file;    /* bearer token; TCP is refused without one … */
-    bool insecure;             /* … unless this is set */
-    size_t max_body;           /* bytes; 0 = 1 MiB */
-    int timeout_s;             /* of a request; 0 = 30 */
-    /* What this module cannot know: written by whoever composes the process. */
-    void (*metrics)(void *ctx, FILE *out);   /* more Prometheus text */
+    const char *const
+        *listen; /* NULL-terminated: "unix:/path" | "host:port", port 0 = any */
+    const char *token_file; /* bearer token; TCP is refused without one … */
+    bool insecure;          /* … unless this is set */
+    size_t max_body;        /* bytes; 0 = 1 MiB */
+    int timeout_s;          /* to receive a request; 0 = 30 */
+    int wait_ms;            /* for a command's outcome; 0 = 10 000 */
+    unsigned connections;   /* at once and listener; 0 = 128 */
+    /* What this module cannot know: written by whoever composes the process. Called
+     * from any thread, several at once. */
+    void (*metrics)(void *ctx, FILE *out);   /* more Prometheus text; see metrics.h */
     bool (*ready)(void *ctx, char why[160]); /* for /readyz */
     void *(*quarantine)(void *ctx);          /* json_t * array, new reference */
     void *ctx;
@@ -23,9 +30,18 @@ struct serve_options {
 
 struct serve; /* opaque; its own threads */
 
+/**
+ * Listen and answer until serve_close. The texts in *o are not kept, o->ctx is.
+ * b   NULL: the acting verbs answer 503 (tests)
+ * Errors: SERIN_EDOM (an address or a token file that will not do), SERIN_ESTATE
+ * (another process serves there), SERIN_EIO (the system refused), SERIN_ENOMEM
+ */
 SERIN_MUST_USE
 enum serin_status serve_open(struct serve **out, struct bus *b, struct directory *d,
                              const struct serve_options *o, struct fault *f);
 void serve_close(struct serve *s);
+/** The i-th address as clients give it, with the port that was taken; NULL past the
+ * end. */
+const char *serve_address(const struct serve *s, size_t i);
 
 #endif

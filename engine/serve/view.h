@@ -10,9 +10,9 @@
 #define VIEW_DUMP (JSON_COMPACT | JSON_REAL_PRECISION(15))
 
 /* New references; NULL when memory is out. Field names and order are fixed (README).
- * Infinite numbers become the strings "inf" and "-inf", since JSON has none; what is not
- * known (NaN, an estimated time that cannot be told) is null. Bytes that are not UTF-8
- * become "?". Counts past 2^63 - 1 are shown as that. */
+ * Infinite numbers become the strings "inf" and "-inf", since JSON has none; what is
+ * not known (NaN, an estimated time that cannot be told) is null. Bytes that are not
+ * UTF-8 become "?". Counts past 2^63 - 1 are shown as that. */
 json_t *view_verdict(const pb_verdict *v); /* serin.verdict/1 */
 json_t *view_status(const pb_rollout *r);  /* serin.status/1 */
 

@@ -1,0 +1,225 @@
+/* engine/serve/why.c */
+#include "engine/serve/why.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/base/status.h"
+#include "engine/serve/view.h"
+
+/* What is being explained; bad != 0: memory ran out on the way. */
+struct why {
+    json_t *sentences, *inequalities;
+    int bad;
+};
+
+static void say(struct why *w, const char *fmt, ...) SERIN_PRINTF(2, 3);
+
+static void say(struct why *w, const char *fmt, ...)
+{
+    char text[512];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    w->bad |= json_array_append_new(w->sentences, view_text(text));
+}
+
+static void inequality(struct why *w, const char *metric, const char *about,
+                       double left, double right)
+{
+    json_t *o = json_object();
+    w->bad |= json_object_set_new(o, "metric", view_text(metric));
+    w->bad |= json_object_set_new(o, "about", json_string(about));
+    w->bad |= json_object_set_new(o, "left", view_number(left));
+    w->bad |= json_object_set_new(o, "op", json_string(">="));
+    w->bad |= json_object_set_new(o, "right", view_number(right));
+    w->bad |= json_object_set_new(o, "holds", json_boolean(left >= right));
+    w->bad |= json_array_append_new(w->inequalities, o);
+}
+
+static void cohort_text(char *out, size_t room, const char *name,
+                        const pb_cohort_summary *c)
+{
+    if (c == NULL || c->n == 0)
+        snprintf(out, room, "%s: nothing seen", name);
+    else if (c->n_quantiles >= 3)
+        snprintf(out, room, "%s: p50 %.4g, p90 %.4g, p99 %.4g ms of %llu", name,
+                 c->quantiles[0], c->quantiles[1], c->quantiles[2],
+                 (unsigned long long)c->n);
+    else
+        snprintf(out, room, "%s: %llu of %llu bad (%.4g %%)", name,
+                 (unsigned long long)c->bad, (unsigned long long)c->n, 100 * c->rate);
+}
+
+static void seen(struct why *w, const pb_metric_verdict *m)
+{
+    char canary[160], baseline[160];
+    cohort_text(canary, sizeof canary, "canary", m->canary);
+    cohort_text(baseline, sizeof baseline, "baseline", m->baseline);
+    say(w, "%s -- %s; %s.", m->name, canary, baseline);
+    if (!(m->estimate > 0)) return;
+    if (isinf(m->upper))
+        say(w,
+            "%s -- the canary's odds are %.4g times the baseline's; at least %.4g "
+            "times, "
+            "however often one looks, and without an upper limit yet.",
+            m->name, m->estimate, m->lower);
+    else
+        say(w,
+            "%s -- the canary's odds are %.4g times the baseline's; between %.4g and "
+            "%.4g times, however often one looks.",
+            m->name, m->estimate, m->lower, m->upper);
+}
+
+static void harm(struct why *w, const pb_metric_verdict *m)
+{
+    bool over = m->abort_log_e >= m->abort_threshold;
+    inequality(w, m->name, "abort", m->abort_log_e, m->abort_threshold);
+    say(w,
+        "%s -- evidence that the canary is over %.4g times as bad: log e = %.4f %s "
+        "%.4f%s",
+        m->name, m->abort_over, m->abort_log_e, over ? ">=" : "<", m->abort_threshold,
+        over ? ": it aborts." : ".");
+    if (!(m->limit > 0)) return;
+    over = m->limit_log_e >= m->abort_threshold;
+    inequality(w, m->name, "limit", m->limit_log_e, m->abort_threshold);
+    say(w,
+        "%s -- evidence that the canary is over the absolute limit of %.4g: log e = "
+        "%.4f "
+        "%s %.4f%s",
+        m->name, m->limit, m->limit_log_e, over ? ">=" : "<", m->abort_threshold,
+        over ? ": it aborts." : ".");
+}
+
+static void safety_line(struct why *w, const pb_metric_verdict *m, const char *about,
+                        const char *which, double log_e)
+{
+    bool enough = log_e >= m->promote_threshold;
+    inequality(w, m->name, about, log_e, m->promote_threshold);
+    if (enough)
+        say(w,
+            "%s -- evidence %s that it is less than %.4g times as bad: log e = %.4f >= "
+            "%.4f, enough.",
+            m->name, which, m->worse_than, log_e, m->promote_threshold);
+    else
+        say(w,
+            "%s -- evidence %s that it is less than %.4g times as bad: log e = %.4f < "
+            "%.4f, %.4f is missing.",
+            m->name, which, m->worse_than, log_e, m->promote_threshold,
+            m->promote_threshold - log_e);
+}
+
+static void safety(struct why *w, const pb_metric_verdict *m)
+{
+    if (!m->protected_ || !(m->worse_than > 1)) return;
+    safety_line(w, m, "promote", "of the whole rollout", m->promote_log_e);
+    safety_line(w, m, "promote_restarted", "of this step alone", m->restart_log_e);
+    if (m->dispersion > 1)
+        say(w,
+            "%s -- requests come in bursts (dispersion %.3g): evidence counts 1/%.3g "
+            "of "
+            "what independent requests would give.",
+            m->name, m->dispersion, m->dispersion);
+}
+
+static struct why begin(void)
+{
+    return (struct why){json_array(), json_array(), 0};
+}
+
+static json_t *finish(struct why *w, json_t *o, const char *message)
+{
+    w->bad |= json_object_set_new(o, "message", view_text(message));
+    w->bad |= json_object_set_new(o, "sentences", w->sentences);
+    w->bad |= json_object_set_new(o, "inequalities", w->inequalities);
+    if (w->bad == 0) return o;
+    json_decref(o);
+    return NULL;
+}
+
+static json_t *header(struct why *w, const char *rollout, const char *id,
+                      const char *verdict, const char *state, const char *reason)
+{
+    json_t *o = json_object();
+    w->bad |= json_object_set_new(o, "schema", json_string("serin.explain/1"));
+    w->bad |= json_object_set_new(o, "rollout", view_text(rollout));
+    w->bad |= json_object_set_new(o, "id", id != NULL ? view_text(id) : json_null());
+    w->bad |= json_object_set_new(o, "verdict",
+                                  verdict != NULL ? json_string(verdict) : json_null());
+    w->bad |= json_object_set_new(o, "state", view_text(state));
+    w->bad |= json_object_set_new(o, "reason", view_text(reason));
+    return o;
+}
+
+static bool any_harm(const pb_verdict *v)
+{
+    for (size_t i = 0; i < v->n_metrics; i++) {
+        const pb_metric_verdict *m = v->metrics[i];
+        if (m->abort_log_e >= m->abort_threshold) return true;
+        if (m->limit > 0 && m->limit_log_e >= m->abort_threshold) return true;
+    }
+    return false;
+}
+
+static void split(struct why *w, const pb_sample_ratio *s, const char *reason)
+{
+    if (s == NULL || strcmp(reason, "sample_ratio") != 0) return;
+    say(w,
+        "The canary has %.4g %% of the requests, the commanded weight says %.4g %%: "
+        "log e "
+        "= %.4f against %.4f.",
+        100 * s->observed, 100 * s->expected, s->log_e, s->threshold);
+}
+
+json_t *why_verdict(const pb_verdict *v)
+{
+    struct why w = begin();
+    json_t *o =
+        header(&w, v->rollout, v->id, view_kind(v->kind), v->state_after, v->reason);
+    if (v->kind == SERIN__V1__KIND__KIND_HOLD)
+        say(&w, "It holds at %.4g %%: %s.", v->to_bp / 100.0, v->reason);
+    else
+        say(&w, "%s from %.4g %% to %.4g %%: %s.", view_kind(v->kind),
+            v->from_bp / 100.0, v->to_bp / 100.0, v->reason);
+    if (*v->actor != '\0') say(&w, "Ordered by %s.", v->actor);
+    split(&w, v->sample_ratio, v->reason);
+    for (size_t i = 0; i < v->n_metrics; i++) {
+        const pb_metric_verdict *m = v->metrics[i];
+        seen(&w, m);
+        if (v->kind != SERIN__V1__KIND__KIND_PROMOTE) harm(&w, m);
+        if (v->kind != SERIN__V1__KIND__KIND_ABORT) safety(&w, m);
+    }
+    if (strcmp(v->reason, "harm") == 0 && !any_harm(v))
+        say(&w, "No metric alone is over its threshold; their average, weighted by "
+                "share, is.");
+    if (v->windows != 0)
+        say(&w, "Judged on %llu windows; %llu samples came late, %llu were refused.",
+            (unsigned long long)v->windows, (unsigned long long)v->late,
+            (unsigned long long)v->poison);
+    return finish(&w, o, v->message);
+}
+
+json_t *why_status(const pb_rollout *r)
+{
+    static const pb_status none = SERIN__V1__STATUS__INIT;
+    const pb_status *s = r->status != NULL ? r->status : &none;
+    struct why w = begin();
+    json_t *o = header(&w, r->rollout, NULL, NULL, s->state, s->reason);
+    say(&w, "%s at %.4g %%, step %u of %u%s%s.", s->state, s->weight_bp / 100.0,
+        s->step, s->steps, *s->reason != '\0' ? ": " : "", s->reason);
+    split(&w, s->sample_ratio, s->reason);
+    for (size_t i = 0; i < s->n_metrics; i++) {
+        seen(&w, s->metrics[i]);
+        harm(&w, s->metrics[i]);
+        if (!s->final) safety(&w, s->metrics[i]);
+    }
+    for (size_t i = 0; i < s->n_gates; i++)
+        say(&w, "Gate %s is %s.", s->gates[i]->name, s->gates[i]->state);
+    if (!s->final && s->eta_ms >= 0)
+        say(&w, "At this rate the step is decided in about %.0f s.",
+            (double)s->eta_ms / 1000);
+    return finish(&w, o, s->message);
+}
