@@ -95,6 +95,21 @@ static void place_points(struct grid *g, double w_a, const double *w_s, size_t n
         g->js[s] = find(g, elem_log(w_s[s]));
 }
 
+/* Where each point's value comes from when the profile is interpolated. */
+static void link_points(struct grid *g)
+{
+    short rows = 0;
+    for (size_t j = 0; j < g->n; j++) {
+        int i = (int)lrint(g->theta[j] * 20) + 40;
+        if (g->theta[j] == (i - 40) / 20.0) {
+            g->uniform[j] = (short)i;
+        } else {
+            g->uniform[j] = (short)(-1 - rows);
+            cheb_row(g->theta[j], g->row[rows++]);
+        }
+    }
+}
+
 static void measure_cells(struct grid *g)
 {
     size_t n = g->n;
@@ -114,6 +129,7 @@ enum serin_status grid_init(struct grid *g, double w_a, const double *w_s, size_
     *g = (struct grid){0};
     place_points(g, w_a, w_s, n_s);
     measure_cells(g);
+    link_points(g);
     grid_abort_prior(g, g->ja, g->log_pi);
     for (size_t j = 0; j < GRID_MAX; j++)
         g->log_u[j] =

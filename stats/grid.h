@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "engine/base/status.h"
+#include "stats/cheb.h"
 
 enum {
     GRID_UNIFORM = 133,  /* theta = (i - 40) / 20 */
@@ -18,14 +19,16 @@ enum {
  * last point and carry no prior mass, so that loops may run over whole vectors.
  */
 struct grid {
-    size_t n;                      /* points in use */
-    size_t j0, ja;                 /* theta = 0; theta = log w_a */
-    size_t n_s;                    /* tolerances given */
-    size_t js[GRID_MAX_STEPS];     /* theta = log w_s, by step */
-    double theta[GRID_MAX];        /* log odds ratio canary / baseline */
-    double w[GRID_MAX];            /* exp(theta) */
-    double width[GRID_MAX];        /* cell widths D_j */
-    double log_pi[GRID_MAX];       /* abort prior; -inf for j <= ja */
+    size_t n;                  /* points in use */
+    size_t j0, ja;             /* theta = 0; theta = log w_a */
+    size_t n_s;                /* tolerances given */
+    size_t js[GRID_MAX_STEPS]; /* theta = log w_s, by step */
+    short uniform[GRID_MAX];   /* index of the uniform point; -1 - row for boundaries */
+    double row[GRID_MAX_STEPS + 1][CHEB_NODES]; /* their interpolation weights */
+    double theta[GRID_MAX];                     /* log odds ratio canary / baseline */
+    double w[GRID_MAX];                         /* exp(theta) */
+    double width[GRID_MAX];                     /* cell widths D_j */
+    double log_pi[GRID_MAX];                    /* abort prior; -inf for j <= ja */
     double log_u[GRID_MAX];        /* promote prior before normalising … */
     double log_uz[GRID_MAX_STEPS]; /* … log q_j(s) = log_u[j] - log_uz[s], j < js[s] */
 };

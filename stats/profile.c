@@ -78,6 +78,19 @@ static bool events_ok(const struct event_table *e)
     return (e->exposure_c > 0 || e->x == 0) && (e->exposure_b > 0 || e->y == 0);
 }
 
+static bool events_informative(const struct event_table *e)
+{
+    return e->exposure_c > 0 && e->exposure_b > 0 && e->x + e->y > 0;
+}
+
+double profile_event_increment(const struct event_table *e, double theta)
+{
+    if (!events_informative(e)) return 0;
+    double share = e->exposure_c / (e->exposure_c + e->exposure_b);
+    return (double)e->x * theta -
+           (double)(e->x + e->y) * elem_log1p(share * elem_expm1(theta));
+}
+
 enum serin_status profile_events(struct profile *p, const struct grid *g,
                                  const struct horizon *h,
                                  const struct event_table *strata, size_t n, double eta)
@@ -86,15 +99,10 @@ enum serin_status profile_events(struct profile *p, const struct grid *g,
     bool any = false;
     if (!eta_ok(eta)) return SERIN_EDOM;
     for (size_t i = 0; i < n; i++) {
-        const struct event_table *e = &strata[i];
-        if (!events_ok(e)) return SERIN_EDOM;
-        double k = (double)(e->x + e->y);
-        if (!(e->exposure_c > 0 && e->exposure_b > 0 && k > 0)) continue;
-        any = true;
-        double f = e->exposure_c / (e->exposure_c + e->exposure_b);
+        if (!events_ok(&strata[i])) return SERIN_EDOM;
+        any = any || events_informative(&strata[i]);
         for (size_t j = 0; j < g->n; j++)
-            d[j] += (double)e->x * g->theta[j] -
-                    k * elem_log1p(f * elem_expm1(g->theta[j]));
+            d[j] += profile_event_increment(&strata[i], g->theta[j]);
     }
     return fold(p, g, h, d, eta, any);
 }

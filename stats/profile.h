@@ -71,6 +71,9 @@ enum serin_status profile_events(struct profile *p, const struct grid *g,
                                  const struct event_table *strata, size_t n,
                                  double eta);
 
+/** One table's log likelihood ratio of theta to 0; 0 without evidence. Ref: [POI]. */
+double profile_event_increment(const struct event_table *e, double theta);
+
 /** log E against "w_t <= w_a in every window", alternatives from the first window on.
  */
 double profile_log_plain(const struct profile *p, const struct grid *g);

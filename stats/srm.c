@@ -10,6 +10,7 @@
 #include "stats/profile.h"
 
 static const double srm_delta_first = 0.01;  /* delta_j = 0.01 * 2^(j/2) */
+static const double stirling_from = 32;      /* smallest argument of the series */
 static const double srm_concentration = 100; /* of the Beta prior of the point null */
 
 enum serin_status srm_init(struct srm *s, double eps)
@@ -56,18 +57,42 @@ double srm_log_e(const struct srm *s)
     return lse_add(srm_log_up(s), srm_log_down(s)) - M_LN2;
 }
 
-static double log_beta(double a, double b)
+/* log Gamma(z) less Stirling's leading terms, z > 0: small z by the recurrence. */
+static double stirling_rest(double z)
 {
-    int sign;
-    return lgamma_r(a, &sign) + lgamma_r(b, &sign) - lgamma_r(a + b, &sign);
+    double product = 1, from = z;
+    for (; z < stirling_from; z++)
+        product *= z;
+    double y = 1 / (z * z);
+    double rest = (1.0 / 12 - y * (1.0 / 360 - y * (1.0 / 1260 - y / 1680))) / z;
+    if (z == from) return rest;
+    return rest + (z - 0.5) * elem_log(z) - z - elem_log(product) -
+           ((from - 0.5) * elem_log(from) - from);
 }
 
-/* Bayes factor of a Beta(k rho, k (1 - rho)) share against rho. */
+/* a ((1 + u) log(1 + u) - u), u = d / a: what a count off by d from a costs */
+static double cost(double a, double d)
+{
+    double u = d / a;
+    if (fabs(u) >= 0.03) return a * ((1 + u) * elem_log1p(u) - u);
+    double sum = 0;
+    for (int i = 12; i >= 2; i--)
+        sum = 1.0 / (i * (i - 1)) - u * sum;
+    return a * u * u * sum;
+}
+
+/* Bayes factor of a Beta(k rho, k (1 - rho)) share against rho. Log-gammas of 1e9
+ * counts would cancel to 1e-6: their leading terms are merged into the two costs first.
+ */
 static double factor(double rho, double c, double b)
 {
-    double a1 = srm_concentration * rho, a2 = srm_concentration * (1 - rho);
-    return log_beta(a1 + c, a2 + b) - log_beta(a1, a2) - c * elem_log(rho) -
-           b * elem_log1p(-rho);
+    double k = srm_concentration, q = 1 - rho, n = c + b, total = k + n;
+    double a1 = k * rho, a2 = k * q, off = c - n * rho;
+    double now = cost(total * rho, off) + cost(total * q, -off) +
+                 stirling_rest(a1 + c) + stirling_rest(a2 + b) - stirling_rest(total);
+    double before = stirling_rest(a1) + stirling_rest(a2) - stirling_rest(k);
+    return now - before -
+           0.5 * (elem_log1p(c / a1) + elem_log1p(b / a2) - elem_log1p(n / k));
 }
 
 enum serin_status srm_point_window(struct srm_point *s, double rho, uint64_t c,
