@@ -9,9 +9,8 @@
 #include "stats/lse.h"
 #include "stats/profile.h"
 
-static const double srm_delta_first = 0.01;  /* delta_j = 0.01 * 2^(j/2) */
-static const double stirling_from = 32;      /* smallest argument of the series */
-static const double srm_concentration = 100; /* of the Beta prior of the point null */
+static const double srm_delta_first = 0.01; /* delta_j = 0.01 * 2^(j/2) */
+static const double stirling_from = 32;     /* smallest argument of the series */
 
 enum serin_status srm_init(struct srm *s, double eps)
 {
@@ -84,9 +83,9 @@ static double cost(double a, double d)
 /* Bayes factor of a Beta(k rho, k (1 - rho)) share against rho. Log-gammas of 1e9
  * counts would cancel to 1e-6: their leading terms are merged into the two costs first.
  */
-static double factor(double rho, double c, double b)
+static double factor(double k, double rho, double c, double b)
 {
-    double k = srm_concentration, q = 1 - rho, n = c + b, total = k + n;
+    double q = 1 - rho, n = c + b, total = k + n;
     double a1 = k * rho, a2 = k * q, off = c - n * rho;
     double now = cost(total * rho, off) + cost(total * q, -off) +
                  stirling_rest(a1 + c) + stirling_rest(a2 + b) - stirling_rest(total);
@@ -95,12 +94,19 @@ static double factor(double rho, double c, double b)
            0.5 * (elem_log1p(c / a1) + elem_log1p(b / a2) - elem_log1p(n / k));
 }
 
+enum serin_status srm_point_init(struct srm_point *s, double k)
+{
+    if (!(k > 0 && isfinite(k))) return SERIN_EDOM;
+    *s = (struct srm_point){.k = k};
+    return SERIN_OK;
+}
+
 enum serin_status srm_point_window(struct srm_point *s, double rho, uint64_t c,
                                    uint64_t b)
 {
     if (!share_ok(rho, c, b)) return SERIN_EDOM;
     if (s->rho != rho) {
-        if (s->rho > 0) s->closed += factor(s->rho, (double)s->c, (double)s->b);
+        if (s->rho > 0) s->closed += factor(s->k, s->rho, (double)s->c, (double)s->b);
         s->rho = rho;
         s->c = s->b = 0;
     }
@@ -111,6 +117,6 @@ enum serin_status srm_point_window(struct srm_point *s, double rho, uint64_t c,
 
 double srm_point_log_e(const struct srm_point *s)
 {
-    double open = s->rho > 0 ? factor(s->rho, (double)s->c, (double)s->b) : 0;
+    double open = s->rho > 0 ? factor(s->k, s->rho, (double)s->c, (double)s->b) : 0;
     return s->closed + open;
 }

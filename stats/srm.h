@@ -41,11 +41,15 @@ double srm_log_e(const struct srm *s);
  * Point null: the share is exactly rho. Value type; to keep it, save every field.
  */
 struct srm_point {
+    double k;      /* concentration of the Beta prior around rho; 100 is usual */
     double closed; /* log Bayes factors of finished shares */
     double rho;    /* share of the open factor; 0 = none yet */
     uint64_t c, b; /* its counts */
 };
-/** As srm_window; start from a zeroed value. A new share starts a new factor. */
+/** 0 < k < inf; SERIN_EDOM otherwise, *s unchanged. */
+SERIN_MUST_USE
+enum serin_status srm_point_init(struct srm_point *s, double k);
+/** As srm_window, not tempered. A new share starts a new factor. Ref: [SRMP] */
 SERIN_MUST_USE
 enum serin_status srm_point_window(struct srm_point *s, double rho, uint64_t c,
                                    uint64_t b);

@@ -17,8 +17,9 @@ static void srm_points(struct check *c, const json_t *root)
     c->section = "point";
     json_array_foreach(field_list(c, root, "point"), c->item, item)
     {
-        struct srm_point s = {0};
+        struct srm_point s;
         uint64_t n_c = field_count(c, item, "S_c"), n_b = field_count(c, item, "S_b");
+        check_that(c, "k", srm_point_init(&s, field_real(c, item, "k")) == SERIN_OK);
         check_that(c, "window",
                    srm_point_window(&s, field_real(c, item, "rho"), n_c, n_b) ==
                        SERIN_OK);
