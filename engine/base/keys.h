@@ -21,6 +21,7 @@ enum keys_type {
     KEYS_WEIGHT, /* uint32_t basis points: "5%" or "0.05%"; min, max in basis points */
     KEYS_ODDS,   /* double, an odds ratio: 1.2, or "5%" for 1.05 */
     KEYS_DURATION, /* int64_t ms: "200ms", "10s", "5m", "2h", "1d"; min, max in ms */
+    KEYS_BYTES,    /* uint64_t: 1048576, "64KiB", "4MiB", "1GiB" */
     KEYS_TIME,     /* int64_t ms since the epoch: RFC 3339, to the minute, or a date */
     KEYS_BOOL,     /* bool */
     KEYS_ENUM,     /* int (a C enum): index into choices */

@@ -43,6 +43,12 @@ static void scalar(struct text *t, const struct keys_key *k)
         text_add(
             t, "\"type\":\"string\",\"pattern\":\"^(" NUMBER_RE "(ms|s|m|h|d)%s%s)$\"",
             k->word != NULL ? "|" : "", k->word != NULL ? k->word : "");
+    } else if (k->type == KEYS_BYTES) {
+        text_add(
+            t,
+            "\"anyOf\":[{\"type\":\"integer\",\"minimum\":%.15g,\"maximum\":%.15g},"
+            "{\"type\":\"string\",\"pattern\":\"^[0-9]+[KMG]iB$\"}]",
+            k->min, k->max);
     } else if (k->type == KEYS_TIME) {
         text_add(t, "\"type\":\"string\",\"pattern\":\"^[0-9]{4}-[0-9]{2}-[0-9]{2}\"");
     } else if (k->type == KEYS_BOOL) {

@@ -163,6 +163,22 @@ static bool read_duration(const struct keys_key *k, const char *text, bool quote
     return true;
 }
 
+static bool read_bytes(const struct keys_key *k, const char *text, bool quoted,
+                       void *at, char *why)
+{
+    static const char *const units[] = {"", "KiB", "MiB", "GiB"};
+    size_t n = strspn(text, "0123456789"), unit = 0;
+    while (unit < 4 && strcmp(text + n, units[unit]) != 0)
+        unit++;
+    if (n == 0 || n > 15 || unit == 4 || (quoted && unit == 0))
+        return mismatch(k, text, why);
+    double v = (double)strtoull(text, NULL, 10) * ldexp(1, 10 * (int)unit);
+    if (!within(k, text, v, why)) return false;
+    uint64_t bytes = (uint64_t)v;
+    memcpy(at, &bytes, sizeof bytes);
+    return true;
+}
+
 /* n decimal digits at *p, which moves past them. */
 static bool digits(const char **p, unsigned n, int *out)
 {
@@ -300,6 +316,7 @@ static const struct {
     [KEYS_WEIGHT] = {read_weight, "a percentage such as 5%"},
     [KEYS_ODDS] = {read_number, "a ratio such as 1.2 or a percentage such as 5%"},
     [KEYS_DURATION] = {read_duration, "a duration such as 200ms, 30s, 5m or 2h"},
+    [KEYS_BYTES] = {read_bytes, "a size such as 65536, 64KiB or 4MiB"},
     [KEYS_TIME] = {read_time, "a time such as 2026-12-01T09:00Z or 2026-12-01"},
     [KEYS_BOOL] = {read_bool, "true or false"},
     [KEYS_ENUM] = {read_enum, "one of a set of words"},

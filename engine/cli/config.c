@@ -1,0 +1,481 @@
+/* engine/cli/config.c -- the table of serin.yaml, and what it becomes */
+#include "engine/cli/config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/keys.h"
+#include "engine/cli/file.h"
+
+#define COUNT(a) (sizeof(a) / sizeof *(a))
+#define TABLE(keys, type)                                                              \
+    {                                                                                  \
+        keys, COUNT(keys), sizeof(type)                                                \
+    }
+#define SECOND 1e3
+#define MINUTE 6e4
+#define HOUR 3.6e6
+
+/* What the table fills; config_load makes a struct config of it. */
+struct input {
+    const char *topic, *dead_letter;
+    int format, start;
+};
+struct written {
+    const char **properties; /* pairs */
+    size_t n_properties;
+    struct input *inputs;
+    size_t n_inputs;
+    const char *prefix, *instance, *token_file;
+    uint64_t partitions, replication;
+    const char **listen, **roles;
+    size_t n_listen, n_roles;
+    bool insecure;
+    int64_t flush, snapshot, status, lateness, idle, max_lag;
+    uint64_t max_series, max_message;
+    int log_level, log_format;
+};
+
+static const char *const formats[] = {"auto", "serin", "json", NULL};
+static const char *const starts[] = {"earliest", "latest", NULL};
+static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
+static const char *const log_formats[] = {"logfmt", "json", NULL};
+static const char *const role_names[] = {"ingest", "decide", "serve", NULL};
+static const char default_listen[] = SERVE_DEFAULT_LISTEN;
+
+/* clang-format off */
+#define AT(field) offsetof(struct input, field)
+static const struct keys_key input_keys[] = {
+    KEYS_KEY("topic", KEYS_TEXT, AT(topic), NULL, 1, 249, NULL,
+             "name of a topic that holds metrics", .required = true),
+    KEYS_KEY("format", KEYS_ENUM, AT(format), "auto", 0, 0, NULL,
+             "what its records are; auto looks at each one's first byte",
+             .choices = formats),
+    KEYS_KEY("dead_letter", KEYS_TEXT, AT(dead_letter), NULL, 1, 249, NULL,
+             "topic that gets the records that cannot be decoded"),
+    KEYS_KEY("start", KEYS_ENUM, AT(start), "earliest", 0, 0, NULL,
+             "where to begin when no offset is committed; latest skips what is there", .choices = starts),
+};
+static const struct keys_table input_table = TABLE(input_keys, struct input);
+
+#undef AT
+#define AT(field) offsetof(struct written, field)
+static const struct keys_key topics_keys[] = {
+    KEYS_KEY("prefix", KEYS_TEXT, AT(prefix), "serin.", 1, 200, NULL,
+             "of the names of serin's own topics"),
+    KEYS_KEY("partitions", KEYS_COUNT, AT(partitions), "16", 1, 10000, "partitions",
+             "of serin's own topics when they are created"),
+    KEYS_KEY("replication", KEYS_COUNT, AT(replication), "0", 0, 100, "replicas",
+             "of serin's own topics when they are created; 0 = the broker's default"),
+};
+static const struct keys_table topics_table = TABLE(topics_keys, struct written);
+
+static const struct keys_key http_keys[] = {
+    KEYS_KEY("listen", KEYS_TEXTS, AT(listen), NULL, 1, SERVE_MAX_LISTEN, NULL,
+             "unix:/path or host:port, one or several; by default " SERVE_DEFAULT_LISTEN,
+             .count_at = AT(n_listen)),
+    KEYS_KEY("token_file", KEYS_TEXT, AT(token_file), NULL, 1, 4096, NULL,
+             "file with the bearer token that TCP clients must present"),
+    KEYS_KEY("insecure", KEYS_BOOL, AT(insecure), "false", 0, 0, NULL,
+             "serve TCP without a token"),
+};
+static const struct keys_table http_table = TABLE(http_keys, struct written);
+
+static const struct keys_key limits_keys[] = {
+    KEYS_KEY("series", KEYS_COUNT, AT(max_series), "1000000", 1, 1e9, "series",
+             "kept by one ingest worker between two flushes"),
+    KEYS_KEY("message", KEYS_BYTES, AT(max_message), "4MiB", 1024, 1073741824, "bytes",
+             "largest input record that is decoded"),
+};
+static const struct keys_table limits_table = TABLE(limits_keys, struct written);
+
+static const struct keys_key log_keys[] = {
+    KEYS_KEY("level", KEYS_ENUM, AT(log_level), "info", 0, 0, NULL, "least level written",
+             .choices = levels),
+    KEYS_KEY("format", KEYS_ENUM, AT(log_format), "logfmt", 0, 0, NULL,
+             "of the lines on standard error", .choices = log_formats),
+};
+static const struct keys_table log_table = TABLE(log_keys, struct written);
+
+static const struct keys_key top_keys[] = {
+    KEYS_KEY("kafka", KEYS_PAIRS, AT(properties), NULL, 0, 500, NULL,
+             "any librdkafka property, e.g. bootstrap.servers",
+             .count_at = AT(n_properties)),
+    KEYS_KEY("inputs", KEYS_LIST, AT(inputs), NULL, 0, CONFIG_MAX_INPUTS, NULL,
+             "topics that hold metrics", .count_at = AT(n_inputs), .sub = &input_table),
+    KEYS_KEY("topics", KEYS_SECTION, 0, NULL, 0, 0, NULL, "serin's own topics",
+             .sub = &topics_table),
+    KEYS_KEY("http", KEYS_SECTION, 0, NULL, 0, 0, NULL, "the HTTP API",
+             .sub = &http_table),
+    KEYS_KEY("roles", KEYS_TEXTS, AT(roles), NULL, 1, 3, NULL,
+             "what this process does: ingest, decide, serve; by default all",
+             .count_at = AT(n_roles)),
+    KEYS_KEY("instance", KEYS_TEXT, AT(instance), NULL, 1, 128, NULL,
+             "name of this process, unique and the same after a restart; by default the "
+             "host's"),
+    KEYS_KEY("flush", KEYS_DURATION, AT(flush), "200ms", 10, MINUTE, NULL,
+             "time between two transactions of an ingest worker"),
+    KEYS_KEY("snapshot", KEYS_DURATION, AT(snapshot), "10s", SECOND, HOUR, NULL,
+             "time between two snapshots of a live rollout without verdicts"),
+    KEYS_KEY("status", KEYS_DURATION, AT(status), "2s", 100, HOUR, NULL,
+             "time between two refreshed rows of a live rollout"),
+    KEYS_KEY("lateness", KEYS_DURATION, AT(lateness), "2s", 0, HOUR, NULL,
+             "how long a window waits for late samples"),
+    KEYS_KEY("idle", KEYS_DURATION, AT(idle), "5s", 100, HOUR, NULL,
+             "a partition silent this long does not hold time back"),
+    KEYS_KEY("max_lag", KEYS_DURATION, AT(max_lag), "1m", SECOND, 24 * HOUR, NULL,
+             "input older than this: rollouts are held as blind"),
+    KEYS_KEY("limits", KEYS_SECTION, 0, NULL, 0, 0, NULL, "guards of the memory",
+             .sub = &limits_table),
+    KEYS_KEY("log", KEYS_SECTION, 0, NULL, 0, 0, NULL, "lines on standard error",
+             .sub = &log_table),
+};
+static const struct keys_table table = TABLE(top_keys, struct written);
+/* clang-format on */
+
+/* ---- checks across keys */
+static bool topic_name_ok(const char *name)
+{
+    return strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
+           strspn(
+               name,
+               "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
+               strlen(name);
+}
+
+static void check_topic(const struct written *w, const struct doc_node *map,
+                        const char *key, struct doc_errors *errors)
+{
+    const struct doc_node *v = doc_get(map, key);
+    if (v == NULL || v->type != DOC_SCALAR || doc_error_at(errors, v)) return;
+    if (!topic_name_ok(v->text))
+        doc_error_add(
+            errors, v,
+            "%s: \"%.100s\" is no topic name; letters, digits, '.', '_' and '-' "
+            "only",
+            key, v->text);
+    else if (strncmp(v->text, w->prefix, strlen(w->prefix)) == 0)
+        doc_error_add(
+            errors, v,
+            "%s: \"%.100s\" begins with \"%s\", as serin's own topics do; rename "
+            "it, or change topics.prefix",
+            key, v->text, w->prefix);
+}
+
+static void check_inputs(const struct written *w, const struct doc_node *root,
+                         struct doc_errors *errors)
+{
+    for (size_t i = 0; i < w->n_inputs; i++) {
+        const struct doc_node *node = doc_get(root, "inputs")->items[i];
+        const struct input *in = &w->inputs[i];
+        check_topic(w, node, "topic", errors);
+        check_topic(w, node, "dead_letter", errors);
+        if (in->topic == NULL) continue;
+        for (size_t j = 0; j < i; j++)
+            if (w->inputs[j].topic != NULL &&
+                strcmp(w->inputs[j].topic, in->topic) == 0)
+                doc_error_add(errors, node, "topic \"%.100s\" is listed twice",
+                              in->topic);
+        for (size_t j = 0; j < w->n_inputs; j++)
+            if (w->inputs[j].dead_letter != NULL &&
+                strcmp(w->inputs[j].dead_letter, in->topic) == 0)
+                doc_error_add(errors, node,
+                              "topic \"%.100s\" is a dead_letter topic, too; what is "
+                              "undecodable would go round",
+                              in->topic);
+    }
+}
+
+/* NULL when an address will do, else what is wrong with it. */
+static const char *listen_fault(const char *address)
+{
+    if (strncmp(address, "unix:", 5) == 0)
+        return address[5] != '\0' && strlen(address + 5) < 108
+                   ? NULL
+                   : "a socket's path has 1 to 107 bytes";
+    const char *colon = strrchr(address, ':');
+    char *end = NULL;
+    long port = colon != NULL && colon != address ? strtol(colon + 1, &end, 10) : -1;
+    if (port < 0 || port > 65535 || colon[1] < '0' || colon[1] > '9' || *end != '\0')
+        return "write unix:/path or host:port";
+    return NULL;
+}
+
+static unsigned role_bit(const char *name)
+{
+    for (unsigned i = 0; role_names[i] != NULL; i++)
+        if (strcmp(role_names[i], name) == 0) return 1u << i;
+    return 0;
+}
+
+/* Entry i of a KEYS_TEXTS whose entries were all good, else NULL. */
+static const struct doc_node *text_node(const struct doc_node *v, size_t i, size_t n)
+{
+    if (v == NULL || v->type == DOC_SCALAR) return v;
+    return v->n == n ? v->items[i] : NULL;
+}
+
+static void check_lists(const struct written *w, const struct doc_node *root,
+                        struct doc_errors *errors)
+{
+    const struct doc_node *listen = doc_get(doc_get(root, "http"), "listen");
+    for (size_t i = 0; i < w->n_listen; i++) {
+        const char *why = listen_fault(w->listen[i]);
+        if (why != NULL)
+            doc_error_add(errors, text_node(listen, i, w->n_listen),
+                          "listen: \"%.100s\": %s", w->listen[i], why);
+    }
+    for (size_t i = 0; i < w->n_roles; i++) {
+        if (role_bit(w->roles[i]) != 0) continue;
+        const char *near = keys_near(w->roles[i], role_names);
+        doc_error_add(errors, text_node(doc_get(root, "roles"), i, w->n_roles),
+                      "roles: \"%.60s\" is none of ingest, decide, serve%s%s%s",
+                      w->roles[i], near != NULL ? "; did you mean \"" : "",
+                      near != NULL ? near : "", near != NULL ? "\"?" : "");
+    }
+}
+
+/* ---- from the table to the configuration */
+static enum serin_status take_inputs(struct config *c, const struct written *w)
+{
+    c->inputs = arena_alloc(&c->arena, w->n_inputs * sizeof *c->inputs);
+    c->properties =
+        arena_alloc(&c->arena, (w->n_properties + 1) * sizeof *c->properties);
+    if (c->inputs == NULL || c->properties == NULL) return SERIN_ENOMEM;
+    for (size_t i = 0; i < w->n_inputs; i++) {
+        const struct input *in = &w->inputs[i];
+        c->inputs[i] = (struct worker_input){
+            .topic = in->topic,
+            .format = formats[in->format],
+            .dead_letter = in->dead_letter,
+            .start = in->start == 0 ? WORKER_FROM_EARLIEST : WORKER_FROM_LATEST};
+    }
+    for (size_t i = 0; i < w->n_properties; i++)
+        c->properties[i] =
+            (struct bus_property){w->properties[2 * i], w->properties[2 * i + 1]};
+    c->n_inputs = w->n_inputs;
+    c->n_properties = w->n_properties;
+    return SERIN_OK;
+}
+
+static enum serin_status set_listen(struct config *c, const char *const *from, size_t n)
+{
+    const char **listen = arena_alloc(&c->arena, (n + 2) * sizeof *listen);
+    if (listen == NULL) return SERIN_ENOMEM;
+    listen[0] = default_listen;
+    for (size_t i = 0; i < n; i++)
+        listen[i] = from[i];
+    c->listen = listen;
+    return SERIN_OK;
+}
+
+static enum serin_status take(struct config *c, const struct written *w)
+{
+    c->prefix = w->prefix;
+    c->partitions = w->partitions;
+    c->replication = w->replication;
+    c->instance = w->instance;
+    c->token_file = w->token_file;
+    c->insecure = w->insecure;
+    c->flush_ms = w->flush;
+    c->snapshot_ms = w->snapshot;
+    c->status_ms = w->status;
+    c->lateness_ms = w->lateness;
+    c->idle_ms = w->idle;
+    c->max_lag_ms = w->max_lag;
+    c->max_series = w->max_series;
+    c->max_message = w->max_message;
+    c->log_level = (enum log_level)w->log_level;
+    c->log_json = w->log_format == 1;
+    c->roles = w->n_roles == 0 ? CONFIG_ALL : 0;
+    for (size_t i = 0; i < w->n_roles; i++)
+        c->roles |= role_bit(w->roles[i]);
+    enum serin_status rc = set_listen(c, w->listen, w->n_listen);
+    return rc == SERIN_OK ? take_inputs(c, w) : rc;
+}
+
+static enum serin_status parse(struct config *c, const char *text, size_t n,
+                               struct doc_errors *errors)
+{
+    struct written w = {0};
+    struct doc_node *root;
+    enum serin_status rc = doc_parse(&c->arena, text, n, &root, errors);
+    if (root == NULL) return rc;
+    rc = keys_read(&c->arena, &table, root, &w, errors);
+    if (rc != SERIN_OK) return rc;
+    if (root->type == DOC_MAP) {
+        check_inputs(&w, root, errors);
+        check_lists(&w, root, errors);
+    }
+    return errors->total == 0 ? take(c, &w) : SERIN_EPARSE;
+}
+
+enum serin_status config_load(const char *path, struct config *c, FILE *errors)
+{
+    struct fault f = {0};
+    struct doc_errors found = {0};
+    const char *text = "{}";
+    size_t n = 2;
+    enum serin_status rc = SERIN_OK;
+    if (path != NULL) rc = file_read(&c->arena, path, DOC_MAX_BYTES, &text, &n, &f);
+    if (rc != SERIN_OK) {
+        fprintf(errors, "serin: %s\n", f.text);
+        return rc;
+    }
+    const char *name = path != NULL ? path : "defaults";
+    rc = parse(c, text, n, &found);
+    if (rc == SERIN_EPARSE)
+        fputs(doc_errors_format(&found, name, text, n), errors);
+    else if (rc != SERIN_OK)
+        fprintf(errors, "serin: %s: %s\n", name, status_text(rc));
+    return rc;
+}
+
+/* ---- the command line */
+static enum serin_status set_brokers(struct config *c, const char *brokers)
+{
+    for (size_t i = 0; i < c->n_properties; i++) {
+        if (strcmp(c->properties[i].name, "bootstrap.servers") != 0) continue;
+        c->properties[i].value = brokers;
+        return SERIN_OK;
+    }
+    struct bus_property *p = arena_alloc(&c->arena, (c->n_properties + 1) * sizeof *p);
+    if (p == NULL) return SERIN_ENOMEM;
+    for (size_t i = 0; i < c->n_properties; i++)
+        p[i] = c->properties[i];
+    p[c->n_properties++] = (struct bus_property){"bootstrap.servers", brokers};
+    c->properties = p;
+    return SERIN_OK;
+}
+
+static enum serin_status set_roles(struct config *c, const char *roles, struct fault *f)
+{
+    unsigned all = 0;
+    for (const char *p = roles;; p++) {
+        size_t n = strcspn(p, ",");
+        char name[16] = "";
+        if (n < sizeof name) memcpy(name, p, n);
+        unsigned bit = role_bit(name);
+        if (bit == 0)
+            return fault_set(
+                f, SERIN_EDOM,
+                "--roles: \"%.*s\" is none of ingest, decide, serve; separate "
+                "several by commas",
+                (int)(n < 60 ? n : 60), p);
+        all |= bit;
+        p += n;
+        if (*p == '\0') break;
+    }
+    c->roles = all;
+    return SERIN_OK;
+}
+
+enum serin_status config_apply(struct config *c, const struct config_overrides *o,
+                               struct fault *f)
+{
+    enum serin_status rc = SERIN_OK;
+    if (o->instance != NULL) c->instance = o->instance;
+    if (o->token_file != NULL) c->token_file = o->token_file;
+    c->insecure |= o->insecure;
+    c->embedded |= o->embedded;
+    if (o->roles != NULL) rc = set_roles(c, o->roles, f);
+    if (rc != SERIN_OK) return rc;
+    if (o->brokers != NULL) rc = set_brokers(c, o->brokers);
+    if (rc == SERIN_OK && o->n_listen > 0) rc = set_listen(c, o->listen, o->n_listen);
+    return rc == SERIN_OK ? rc : fault_set(f, rc, "out of memory");
+}
+
+static enum serin_status check_listen(const struct config *c, struct fault *f)
+{
+    for (const char *const *at = c->listen; *at != NULL; at++) {
+        const char *why = listen_fault(*at);
+        if (why != NULL)
+            return fault_set(f, SERIN_EDOM, "listen: \"%s\": %s", *at, why);
+        if (strncmp(*at, "unix:", 5) != 0 && c->token_file == NULL && !c->insecure)
+            return fault_set(
+                f, SERIN_EDOM,
+                "listen: %s is TCP and anyone who reaches it could act; give "
+                "http.token_file (a file with a secret), or --insecure",
+                *at);
+    }
+    return SERIN_OK;
+}
+
+static bool has_brokers(const struct config *c)
+{
+    for (size_t i = 0; i < c->n_properties; i++)
+        if (strcmp(c->properties[i].name, "bootstrap.servers") == 0 ||
+            strcmp(c->properties[i].name, "metadata.broker.list") == 0)
+            return true;
+    return c->embedded;
+}
+
+enum serin_status config_check(const struct config *c, bool engine, struct fault *f)
+{
+    if (!has_brokers(c))
+        return fault_set(f, SERIN_EDOM,
+                         "no Kafka brokers are given; write kafka: {bootstrap.servers: "
+                         "HOST:9092} in the configuration file, or use --brokers%s",
+                         engine ? ", or --embedded for a trial" : "");
+    if (!engine) return SERIN_OK;
+    if ((c->roles & CONFIG_INGEST) != 0 && c->n_inputs == 0)
+        return fault_set(
+            f, SERIN_EDOM,
+            "the role ingest has no input topics; write inputs: [{topic: "
+            "NAME}] in the configuration file, or use --roles decide,serve");
+    return (c->roles & CONFIG_SERVE) != 0 ? check_listen(c, f) : SERIN_OK;
+}
+
+/* ---- the parts */
+void config_log(const struct config *c)
+{
+    log_setup(c->log_level, c->log_json);
+}
+
+void config_free(struct config *c)
+{
+    arena_free(&c->arena);
+    *c = (struct config){0};
+}
+
+struct bus_options config_bus(const struct config *c)
+{
+    return (struct bus_options){.properties = c->properties,
+                                .n_properties = c->n_properties,
+                                .prefix = c->prefix,
+                                .instance = c->instance,
+                                .partitions = (int)c->partitions,
+                                .replication = (int)c->replication,
+                                .embedded = c->embedded};
+}
+
+struct worker_options config_worker(const struct config *c)
+{
+    return (struct worker_options){
+        .inputs = c->inputs,
+        .n_inputs = c->n_inputs,
+        .flush_ms = c->flush_ms,
+        .lateness_ms = c->lateness_ms > 0 ? c->lateness_ms : -1, /* 0 is its default */
+        .idle_ms = c->idle_ms,
+        .max_series = c->max_series,
+        .max_message = c->max_message};
+}
+
+struct stage_options config_stage(const struct config *c)
+{
+    return (struct stage_options){.fold = {.max_lag_ms = c->max_lag_ms,
+                                           .row_every_ms = c->status_ms,
+                                           .snapshot_every_ms = c->snapshot_ms}};
+}
+
+struct serve_options config_serve(const struct config *c)
+{
+    return (struct serve_options){
+        .listen = c->listen, .token_file = c->token_file, .insecure = c->insecure};
+}
+
+enum serin_status config_schema(struct arena *a, const char **out)
+{
+    return keys_schema(a, &table, "serin.yaml", "Configuration of the serin engine.",
+                       out);
+}
