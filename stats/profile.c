@@ -8,6 +8,7 @@
 #include "stats/level.h"
 #include "stats/elem.h"
 #include "stats/lse.h"
+#include "stats/vec.h"
 
 static const double profile_used_up = 1e-14; /* start weight left below this is none */
 
@@ -28,44 +29,100 @@ static bool eta_ok(double eta)
     return eta > 0 && eta <= 1;
 }
 
-/* Fold d[j] (eta not yet applied) into *p, or leave it alone when anything is off. */
+/* l + eta d, into d eta d; false when anything in use is not finite. */
+VEC_CLONES static bool temper(const double *l, double *d, size_t n, double eta)
+{
+    vec worst = vec_of(0);
+    for (size_t j = 0; j < n; j += VEC) {
+        vec step = eta * vec_load(d + j), next = vec_load(l + j) + step;
+        vec_store(d + j, step);
+        worst += next - next; /* NaN as soon as one is infinite or NaN */
+    }
+    return vec_sum(worst) == 0;
+}
+
+VEC_CLONES static void advance(double *l, double *lw, const double *d, size_t n,
+                               double d_a, double log_gamma)
+{
+    for (size_t j = 0; lw != NULL && j < n; j += VEC) {
+        vec begun = vec_logadd(vec_load(lw + j), vec_of(log_gamma));
+        vec_store(lw + j, begun + (vec_load(d + j) - d_a));
+    }
+    for (size_t j = 0; j < n; j += VEC)
+        vec_store(l + j, vec_load(l + j) + vec_load(d + j));
+}
+
+/* Fold d (eta not yet applied; 0 beyond the grid) into *p, or leave *p alone when
+ * anything is off. */
 static enum serin_status fold(struct profile *p, const struct grid *g,
                               const struct horizon *h, double *d, double eta, bool any)
 {
-    for (size_t j = 0; j < g->n; j++) {
-        d[j] *= eta;
-        if (!isfinite(p->l[j] + d[j])) return SERIN_EDOM;
-    }
-    if (p->starts) {
-        double gamma = horizon_gamma(h, p->t),
-               log_gamma = elem_log(gamma); /* -inf for none */
-        p->used += gamma;
-        for (size_t j = 0; j < g->n; j++)
-            p->lw[j] = lse_add(p->lw[j], log_gamma) + (d[j] - d[g->ja]);
-    }
-    for (size_t j = 0; j < g->n; j++)
-        p->l[j] += d[j];
+    if (!temper(p->l, d, g->n, eta)) return SERIN_EDOM;
+    double gamma = p->starts ? horizon_gamma(h, p->t) : 0;
+    p->used += gamma;
+    advance(p->l, p->starts ? p->lw : NULL, d, g->n, d[g->ja], elem_log(gamma));
+    for (size_t j = g->n; j < GRID_MAX; j++)
+        p->lw[j] = -HUGE_VAL;
     p->t++;
     p->informative += any;
     return SERIN_OK;
+}
+
+/* Sums of doubles depend on the order, so strata are taken in their own: the smallest
+ * one above *last (NULL: of all) and how often it occurs. NULL at the end. */
+typedef int (*compare)(const void *a, const void *b);
+static const void *next_stratum(const void *strata, size_t n, size_t size, compare by,
+                                const void *last, double *copies)
+{
+    const char *next = NULL, *at = strata;
+    for (size_t i = 0; i < n; i++, at += size) {
+        if (last != NULL && by(at, last) <= 0) continue;
+        int order = next == NULL ? -1 : by(at, next);
+        if (order < 0) {
+            next = at;
+            *copies = 1;
+        } else if (order == 0) {
+            ++*copies;
+        }
+    }
+    return next;
+}
+
+static int by_value(uint64_t a, uint64_t b)
+{
+    return (a > b) - (a < b);
+}
+
+static int by_counts(const void *one, const void *two)
+{
+    const struct count_table *a = one, *b = two;
+    if (a->n != b->n) return by_value(a->n, b->n);
+    if (a->x != b->x) return by_value(a->x, b->x);
+    if (a->m != b->m) return by_value(a->m, b->m);
+    return by_value(a->y, b->y);
+}
+
+static bool counts_ok(const struct count_table *c)
+{
+    return c->x <= c->n && c->y <= c->m && c->n <= COUNT_MAX && c->m <= COUNT_MAX;
 }
 
 enum serin_status profile_window(struct profile *p, const struct grid *g,
                                  const struct horizon *h,
                                  const struct count_table *strata, size_t n, double eta)
 {
-    double d[GRID_MAX] = {0}, log_p[GRID_MAX];
+    double d[GRID_MAX] = {0}, log_p[GRID_MAX], copies = 0;
     bool any = false;
     if (!eta_ok(eta)) return SERIN_EDOM;
-    for (size_t i = 0; i < n; i++) {
-        const struct count_table *c = &strata[i];
-        if (c->x > c->n || c->y > c->m || c->n > COUNT_MAX || c->m > COUNT_MAX)
-            return SERIN_EDOM;
+    for (size_t i = 0; i < n; i++)
+        if (!counts_ok(&strata[i])) return SERIN_EDOM;
+    const struct count_table *c = NULL;
+    while ((c = next_stratum(strata, n, sizeof *c, by_counts, c, &copies)) != NULL) {
         if (!profile_informative(c)) continue;
         any = true;
         double off = (double)c->x - fnch_profile(g, c->n, c->m, c->x + c->y, log_p);
         for (size_t j = 0; j < g->n; j++)
-            d[j] += off * g->theta[j] - log_p[j];
+            d[j] += copies * (off * g->theta[j] - log_p[j]);
     }
     return fold(p, g, h, d, eta, any);
 }
@@ -83,6 +140,15 @@ static bool events_informative(const struct event_table *e)
     return e->exposure_c > 0 && e->exposure_b > 0 && e->x + e->y > 0;
 }
 
+static int by_events(const void *one, const void *two)
+{
+    const struct event_table *a = one, *b = two;
+    if (a->exposure_c != b->exposure_c) return a->exposure_c > b->exposure_c ? 1 : -1;
+    if (a->exposure_b != b->exposure_b) return a->exposure_b > b->exposure_b ? 1 : -1;
+    if (a->x != b->x) return by_value(a->x, b->x);
+    return by_value(a->y, b->y);
+}
+
 double profile_event_increment(const struct event_table *e, double theta)
 {
     if (!events_informative(e)) return 0;
@@ -95,14 +161,16 @@ enum serin_status profile_events(struct profile *p, const struct grid *g,
                                  const struct horizon *h,
                                  const struct event_table *strata, size_t n, double eta)
 {
-    double d[GRID_MAX] = {0};
+    double d[GRID_MAX] = {0}, copies = 0;
     bool any = false;
     if (!eta_ok(eta)) return SERIN_EDOM;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++)
         if (!events_ok(&strata[i])) return SERIN_EDOM;
-        any = any || events_informative(&strata[i]);
+    const struct event_table *e = NULL;
+    while ((e = next_stratum(strata, n, sizeof *e, by_events, e, &copies)) != NULL) {
+        any = any || events_informative(e);
         for (size_t j = 0; j < g->n; j++)
-            d[j] += profile_event_increment(&strata[i], g->theta[j]);
+            d[j] += copies * profile_event_increment(e, g->theta[j]);
     }
     return fold(p, g, h, d, eta, any);
 }
