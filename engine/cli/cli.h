@@ -45,6 +45,24 @@ bool cli_colour(void);
 /* Every verb, once; the table in main.c, help and completion come from it. */
 /* clang-format off */
 #define CLI_VERBS(X) \
+    X(apply) \
+    X(cancel) \
+    X(list) \
+    X(status) \
+    X(get) \
+    X(wait) \
+    X(explain) \
+    X(history) \
+    X(hold) \
+    X(resume) \
+    X(promote) \
+    X(abort) \
+    X(set_weight) \
+    X(approve) \
+    X(deny) \
+    X(retry) \
+    X(extend) \
+    X(quarantine) \
     X(version)
 #define X(name) extern const struct cli_verb cmd_##name;
 CLI_VERBS(X)

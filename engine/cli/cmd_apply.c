@@ -1,0 +1,97 @@
+/* engine/cli/cmd_apply.c -- lint a plan here, then start its rollout */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/cli/command.h"
+#include "engine/cli/file.h"
+#include "engine/core/plan.h"
+
+enum { PLAN_MAX = 256 * 1024 };
+
+/* The first things that will happen, in order. */
+static void tell_next(const struct plan *p)
+{
+    char text[32];
+    fputs("Next: ", stderr);
+    if (p->not_before_ms > 0)
+        fprintf(stderr, "it starts at %s; ", output_time(text, p->not_before_ms));
+    if (p->steps[0].gate != NULL)
+        fprintf(stderr, "gate %s must be approved; ", p->steps[0].gate);
+    if (p->calibrate_ms > 0)
+        fprintf(stderr, "the baseline alone is measured for %s; ",
+                output_duration(text, p->calibrate_ms));
+    fprintf(stderr, "then the canary gets %s, judged for at least ",
+            output_weight(text, p->steps[0].weight_bp));
+    fprintf(stderr, "%s.\n", output_duration(text, p->steps[0].bake_ms));
+    fprintf(stderr, "Follow it with 'serin get %s --watch' or 'serin wait %s'.\n",
+            p->id, p->id);
+}
+
+static char *path_of(void)
+{
+    const char *reason = cli_get("reason");
+    char *actor = remote_escape(command_actor()), *path = NULL;
+    char *why = remote_escape(reason != NULL ? reason : "");
+    if (actor == NULL || why == NULL ||
+        asprintf(&path, "/v1/rollouts?actor=%s&reason=%s", actor, why) < 0)
+        path = NULL;
+    free(actor);
+    free(why);
+    return path;
+}
+
+static int apply(const struct plan *p, const char *text, size_t n,
+                 enum output_format format)
+{
+    json_t *reply = NULL;
+    char *path = path_of();
+    if (path == NULL) return cli_fail(CLI_UNREACHABLE, "out of memory");
+    int code = command_post(path, "application/yaml", text, n, "apply", p->id, &reply);
+    free(path);
+    if (code != CLI_OK) return code;
+    if (format != OUTPUT_TABLE) return output_json(format, reply, NULL);
+    printf("%s: applied. ", p->id);
+    output_clean(stdout, output_text(reply, "message"));
+    putchar('\n');
+    tell_next(p);
+    json_decref(reply);
+    return CLI_OK;
+}
+
+static int run(const struct cli_verb *v, char **args, int n_args)
+{
+    (void)n_args;
+    struct arena a = {0};
+    struct doc_errors errors = {.arena = &a};
+    struct fault f = {0};
+    struct plan *plan = NULL;
+    enum output_format format;
+    const char *text = NULL;
+    size_t n = 0;
+    int code = output_format(v, &format);
+    if (code != CLI_OK) return code;
+    if (file_read(&a, args[0], PLAN_MAX, &text, &n, &f) != SERIN_OK) {
+        code = cli_fail(CLI_USAGE, "%s", f.text);
+    } else if (plan_parse(&a, text, n, &plan, &errors) == SERIN_OK) {
+        code = apply(plan, text, n, format);
+    } else {
+        const char *shown = doc_errors_format(&errors, args[0], text, n);
+        fputs(shown != NULL ? shown : "out of memory\n", stderr);
+        code = CLI_USAGE;
+    }
+    arena_free(&a);
+    return code;
+}
+
+static const struct cli_option options[] = {
+    COMMAND_OPTIONS, OUTPUT_OPTIONS, REMOTE_OPTIONS, {0}};
+
+const struct cli_verb cmd_apply = {
+    "apply",
+    "FILE [options]",
+    "Check a plan and start its rollout ('-': standard input).",
+    options,
+    1,
+    1,
+    run};

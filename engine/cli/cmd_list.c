@@ -1,0 +1,75 @@
+/* engine/cli/cmd_list.c -- every rollout, one line each */
+#include <stdlib.h>
+
+#include "engine/base/clock.h"
+#include "engine/cli/output.h"
+#include "engine/cli/remote.h"
+
+static void print(json_t *j)
+{
+    static const char *const heads[] = {"ROLLOUT", "STATE", "STEP",
+                                        "WEIGHT",  "FOR",   "WHY"};
+    size_t i;
+    json_t *r;
+    const json_t *list = json_object_get(j, "rollouts");
+    if (json_array_size(list) == 0) {
+        fputs("No rollouts; 'serin apply plan.yaml' starts one.\n", stderr);
+        return;
+    }
+    struct output_table *t = output_table_open(sizeof heads / sizeof *heads, heads);
+    json_array_foreach(list, i, r)
+    {
+        char weight[32], ago[32];
+        int64_t since = output_int(r, "since_ms");
+        const char *why = output_text(r, "message");
+        output_cell(t, "%s", output_text(r, "rollout"));
+        output_state_cell(t, output_text(r, "state"));
+        output_cell(t, "%lld/%lld", (long long)output_int(r, "step"),
+                    (long long)output_int(r, "steps"));
+        output_cell(t, "%s", output_weight(weight, output_real(r, "weight_bp")));
+        output_cell(t, "%s",
+                    output_duration(ago, since > 0 ? clock_wall_ms() - since : -1));
+        output_cell(t, "%s", *why != '\0' ? why : output_text(r, "reason"));
+    }
+    output_table_close(t);
+}
+
+static char *path_of(const char *state, const char *service)
+{
+    char *s = remote_escape(state != NULL ? state : ""), *path = NULL;
+    char *w = remote_escape(service != NULL ? service : "");
+    if (s == NULL || w == NULL ||
+        asprintf(&path, "/v1/rollouts?%s%s&%s%s", state != NULL ? "state=" : "", s,
+                 service != NULL ? "service=" : "", w) < 0)
+        path = NULL;
+    free(s);
+    free(w);
+    return path;
+}
+
+static int run(const struct cli_verb *v, char **args, int n_args)
+{
+    (void)args, (void)n_args;
+    enum output_format format;
+    json_t *j = NULL;
+    int code = output_format(v, &format);
+    if (code != CLI_OK) return code;
+    char *path = path_of(cli_get("state"), cli_get("service"));
+    code = remote_get(path, &j);
+    free(path);
+    if (code != CLI_OK) return code;
+    if (format != OUTPUT_TABLE) return output_json(format, j, "rollouts");
+    print(j);
+    json_decref(j);
+    return CLI_OK;
+}
+
+static const struct cli_option options[] = {
+    {"state", 0, "STATE", "only those in this state, such as held"},
+    {"service", 0, "NAME", "only those of this service"},
+    OUTPUT_OPTIONS,
+    REMOTE_OPTIONS,
+    {0}};
+
+const struct cli_verb cmd_list = {
+    "list", "[options]", "List every rollout and where it stands.", options, 0, 0, run};

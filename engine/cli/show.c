@@ -1,0 +1,143 @@
+/* engine/cli/show.c */
+#include "engine/cli/show.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+#include "engine/base/clock.h"
+#include "engine/cli/output.h"
+
+static void cohort_text(char *out, size_t room, const json_t *c)
+{
+    if (json_object_get(c, "p50") != NULL)
+        snprintf(out, room, "%.3g/%.3g/%.3g ms", output_real(c, "p50"),
+                 output_real(c, "p90"), output_real(c, "p99"));
+    else if (output_int(c, "n") == 0)
+        snprintf(out, room, "nothing seen");
+    else
+        snprintf(out, room, "%" PRId64 "/%" PRId64 " (%.3g %%)", output_int(c, "bad"),
+                 output_int(c, "n"), 100 * output_real(c, "rate"));
+}
+
+static void number(char out[32], double x)
+{
+    if (isnan(x))
+        snprintf(out, 32, "-");
+    else
+        snprintf(out, 32, "%.4g", x);
+}
+
+static void side(struct output_table *t, const json_t *o)
+{
+    char log_e[32], threshold[32];
+    number(log_e, output_real(o, "log_e"));
+    number(threshold, output_real(o, "threshold"));
+    output_cell(t, "%s of %s", log_e, threshold);
+}
+
+static void metrics(const json_t *list)
+{
+    static const char *const heads[] = {"METRIC", "CANARY",  "BASELINE",   "RATIO",
+                                        "ABORT",  "PROMOTE", "WORSE THAN", "PHI"};
+    size_t i;
+    json_t *m;
+    if (json_array_size(list) == 0) return;
+    struct output_table *t = output_table_open(sizeof heads / sizeof *heads, heads);
+    json_array_foreach(list, i, m)
+    {
+        char canary[96], baseline[96], estimate[32], lower[32], upper[32], worse[32],
+            phi[32];
+        const json_t *promote = json_object_get(m, "promote");
+        cohort_text(canary, sizeof canary, json_object_get(m, "canary"));
+        cohort_text(baseline, sizeof baseline, json_object_get(m, "baseline"));
+        number(estimate, output_real(m, "estimate"));
+        number(lower, output_real(m, "lower"));
+        number(upper, output_real(m, "upper"));
+        number(worse, output_real(promote, "worse_than"));
+        number(phi, output_real(m, "dispersion"));
+        output_cell(t, "%s", output_text(m, "name"));
+        output_cell(t, "%s", canary);
+        output_cell(t, "%s", baseline);
+        output_cell(t, "%s (%s to %s)", estimate, lower, upper);
+        side(t, json_object_get(m, "abort"));
+        side(t, promote);
+        output_cell(t, "%s", worse);
+        output_cell(t, "%s", phi);
+    }
+    output_table_close(t);
+}
+
+static void gates(const json_t *list)
+{
+    size_t i, k;
+    json_t *gate, *who;
+    json_array_foreach(list, i, gate)
+    {
+        fputs("gate ", stdout);
+        output_clean(stdout, output_text(gate, "name"));
+        printf(": %s", output_text(gate, "state"));
+        json_array_foreach(json_object_get(gate, "approved_by"), k, who)
+        {
+            fputs(k == 0 ? ", approved by " : ", ", stdout);
+            output_clean(stdout, json_string_value(who));
+        }
+        putchar('\n');
+    }
+}
+
+void show_line(FILE *out, const json_t *status)
+{
+    char weight[32];
+    output_clean(out, output_text(status, "rollout"));
+    fprintf(out, ": %s, step %" PRId64 " of %" PRId64 ", %s",
+            output_text(status, "state"), output_int(status, "step"),
+            output_int(status, "steps"),
+            output_weight(weight, output_real(status, "weight_bp")));
+    const char *why = output_text(status, "message");
+    if (*why == '\0') why = output_text(status, "reason");
+    if (*why != '\0') fputs(": ", out);
+    output_clean(out, why);
+    fputc('\n', out);
+}
+
+void show_status(const json_t *status)
+{
+    char weight[32], observed[32], ago[32], eta[32];
+    const char *state = output_text(status, "state");
+    int64_t since = output_int(status, "since_ms");
+    size_t i;
+    json_t *warning;
+    output_clean(stdout, output_text(status, "rollout"));
+    printf("  %s%s%s  step %" PRId64 " of %" PRId64 "  weight %s (observed %s)",
+           output_colour(state), state, output_plain(), output_int(status, "step"),
+           output_int(status, "steps"),
+           output_weight(weight, output_real(status, "weight_bp")),
+           output_weight(observed, output_real(status, "observed_bp")));
+    if (since > 0) printf("  for %s", output_duration(ago, clock_wall_ms() - since));
+    if (json_is_integer(json_object_get(status, "eta_ms")))
+        printf("  about %s to go", output_duration(eta, output_int(status, "eta_ms")));
+    putchar('\n');
+    if (*output_text(status, "reason") != '\0') {
+        printf("%s: ", output_text(status, "reason"));
+        output_clean(stdout, output_text(status, "message"));
+        putchar('\n');
+    }
+    metrics(json_object_get(status, "metrics"));
+    gates(json_object_get(status, "gates"));
+    json_array_foreach(json_object_get(status, "warnings"), i, warning)
+    {
+        fputs("warning: ", stdout);
+        output_clean(stdout, json_string_value(warning));
+        putchar('\n');
+    }
+}
+
+int show_code(const json_t *status)
+{
+    const char *state = output_text(status, "state");
+    if (strcmp(state, "PROMOTED") == 0) return CLI_OK;
+    if (strcmp(state, "ABORTED") == 0 || strcmp(state, "CANCELLED") == 0)
+        return CLI_ABORTED;
+    return strcmp(state, "HELD") == 0 ? CLI_HELD : -1;
+}
