@@ -20,6 +20,7 @@ done
 
 out=$(mktemp -d)
 bootstrap='' store=$out/kafka
+# shellcheck disable=SC2317 # called by the trap
 finish() {
     [ -z "$bootstrap" ] || tests/support/kafka.sh stop --dir "$store" || true
     rm -rf "$out"
@@ -55,7 +56,8 @@ touch "$out/all.jsonl"
 failed=0
 # Throughput needs the compiler's best effort from the JVM as well.
 export SERIN_KAFKA_JAVA="-Xms1g -Xmx1g -XX:+UseSerialGC"
-bootstrap=$(tests/support/kafka.sh start --port 0 --dir "$store")
+bootstrap=$(tests/support/kafka.sh start --port 0 --dir "$store" \
+    --set auto.create.topics.enable=true --set num.partitions=4)
 for program in "${programs[@]}"; do
     wanted "$program" || continue
     measure "$program" embedded build/bench/tests/"$program" "${quick[@]}" || failed=1
