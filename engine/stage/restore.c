@@ -33,6 +33,7 @@ struct row {
 struct restore {
     struct table *table;
     struct row *rows;
+    int32_t *partitions;
     bool enomem;
 };
 
@@ -139,16 +140,21 @@ enum serin_status restore_open(struct restore **out, struct bus *b,
                                const int32_t *partitions, size_t n, struct fault *f)
 {
     struct restore *r = mem_calloc(1, sizeof *r);
-    if (r == NULL) return fault_set(f, SERIN_ENOMEM, "no memory to restore state");
+    if (r != NULL) r->partitions = mem_calloc(n, sizeof *partitions);
+    if (r == NULL || r->partitions == NULL) {
+        mem_free(r);
+        return fault_set(f, SERIN_ENOMEM, "no memory to restore state");
+    }
+    memcpy(r->partitions, partitions, n * sizeof *partitions); /* the table keeps it */
     struct table_options o = {.topic = bus_topic_name(b, BUS_STATE),
-                              .partitions = partitions,
+                              .partitions = r->partitions,
                               .n_partitions = n,
                               .start = BUS_OFFSET_NONE,
                               .on_record = on_record,
                               .ctx = r};
     enum serin_status rc = table_open(&r->table, b, &o, f);
     if (rc != SERIN_OK) {
-        mem_free(r);
+        restore_close(r);
         return rc;
     }
     *out = r;
@@ -165,6 +171,7 @@ void restore_close(struct restore *r)
         row_free(row);
     }
     table_close(r->table);
+    mem_free(r->partitions);
     mem_free(r);
 }
 
