@@ -63,6 +63,9 @@ bool cli_colour(void);
     X(retry) \
     X(extend) \
     X(quarantine) \
+    X(lint) \
+    X(schema) \
+    X(completion) \
     X(version)
 #define X(name) extern const struct cli_verb cmd_##name;
 CLI_VERBS(X)

@@ -294,7 +294,7 @@ static enum serin_status take(struct config *c, const struct written *w)
     return rc == SERIN_OK ? take_inputs(c, w) : rc;
 }
 
-static enum serin_status parse(struct config *c, const char *text, size_t n,
+enum serin_status config_parse(struct config *c, const char *text, size_t n,
                                struct doc_errors *errors)
 {
     struct written w = {0};
@@ -323,7 +323,7 @@ enum serin_status config_load(const char *path, struct config *c, FILE *errors)
         return rc;
     }
     const char *name = path != NULL ? path : "defaults";
-    rc = parse(c, text, n, &found);
+    rc = config_parse(c, text, n, &found);
     if (rc == SERIN_EPARSE)
         fputs(doc_errors_format(&found, name, text, n), errors);
     else if (rc != SERIN_OK)

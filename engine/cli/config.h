@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "engine/base/arena.h"
+#include "engine/base/doc.h"
 #include "engine/base/log.h"
 #include "engine/base/status.h"
 #include "engine/bus/bus.h"
@@ -65,6 +66,10 @@ struct config_overrides {
  */
 SERIN_MUST_USE
 enum serin_status config_load(const char *path, struct config *c, FILE *errors);
+/** As config_load, from a text; the problems are noted. SERIN_EPARSE, SERIN_ENOMEM. */
+SERIN_MUST_USE
+enum serin_status config_parse(struct config *c, const char *text, size_t n,
+                               struct doc_errors *errors);
 /**
  * Put the command line's words over the file's; the texts in *o must outlive *c.
  * Errors: SERIN_EDOM (a role that does not exist), SERIN_ENOMEM
