@@ -1,0 +1,445 @@
+#!/usr/bin/env python3
+"""Kill the engine, or a broker, again and again under load; then compare.
+
+  crash.py --serin PATH [--mode kill|rebalance|broker] [--rounds N] [--rollouts N]
+           [--seed N] [--kafka DIR] [--keep]
+
+A real broker (tests/support/kafka.sh), rollouts with short plans, a load of JSON lines.
+When all rollouts have ended: a read_committed reader of serin.verdicts must see exactly
+the verdicts (same bytes, none lost, none twice) that one uninterrupted fold over the same
+inbox gives (serin record --inbox, serin replay), and the partials in the inbox must add
+up exactly to what was produced. kcat reads and writes; nothing here shares code with
+serin but the binary under test.
+
+  kill       SIGKILL of the only process at random moments, started again at once
+  rebalance  a second process comes and goes, by SIGTERM and by SIGKILL in turn
+  broker     one of three brokers is killed and started again
+"""
+import argparse
+import hashlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+PARTITIONS = 4
+
+
+def say(*words):
+    print(f"[{time.strftime('%H:%M:%S')}]", *words, flush=True)
+
+
+# ---------------------------------------------------------------- protobuf, by hand
+def varint(data, at):
+    value = shift = 0
+    while True:
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+        shift += 7
+
+
+def fields(data):
+    """(number, value, start, end) of each field; value is an int or bytes."""
+    at = 0
+    while at < len(data):
+        start = at
+        tag, at = varint(data, at)
+        kind = tag & 7
+        if kind == 0:
+            value, at = varint(data, at)
+        elif kind == 1:
+            value, at = data[at:at + 8], at + 8
+        elif kind == 2:
+            n, at = varint(data, at)
+            value, at = data[at:at + n], at + n
+        elif kind == 5:
+            value, at = data[at:at + 4], at + 4
+        else:
+            raise ValueError(f"wire type {kind}")
+        yield tag >> 3, value, start, at
+
+
+def first(data, number, default=None):
+    for n, value, _, _ in fields(data):
+        if n == number:
+            return value
+    return default
+
+
+def put_varint(value):
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def put(number, value):
+    if isinstance(value, int):
+        return put_varint(number << 3) + put_varint(value)
+    if isinstance(value, str):
+        value = value.encode()
+    return put_varint(number << 3 | 2) + put_varint(len(value)) + value
+
+
+def murmur2(data):
+    m, mask = 0x5BD1E995, 0xFFFFFFFF
+    h = (0x9747B28C ^ len(data)) & mask
+    for i in range(0, len(data) & ~3, 4):
+        k = int.from_bytes(data[i:i + 4], "little") * m & mask
+        k = (k ^ k >> 24) * m & mask
+        h = (h * m & mask) ^ k
+    tail = data[len(data) & ~3:]
+    if tail:
+        h = (h ^ int.from_bytes(tail, "little")) * m & mask
+    h = (h ^ h >> 13) * m & mask
+    return h ^ h >> 15
+
+
+APPLY, ABORT = 1, 6
+
+
+def command(rollout, verb, plan=""):
+    body = (put(1, f"{rollout}-{verb}-{time.time_ns()}") + put(2, rollout) + put(3, verb) +
+            put(4, "crash-test") + put(5, "test") + put(6, int(time.time() * 1000)))
+    if plan:
+        body += put(7, plan)
+    return put(1, 1) + put(3, body)
+
+
+# ---------------------------------------------------------------- kcat
+class Kafka:
+    def __init__(self, dir, brokers):
+        self.dir = dir
+        self.script = os.path.join(ROOT, "tests/support/kafka.sh")
+        self.bootstrap = self.run("start", "--brokers", str(brokers), "--port", "0",
+                                  "--set", "auto.create.topics.enable=true",
+                                  "--set", "num.partitions=3").strip()
+        self.bootstrap = self.bootstrap.splitlines()[-1]
+
+    def run(self, *args):
+        return subprocess.run([self.script, *args, "--dir", self.dir], check=True,
+                              stdout=subprocess.PIPE, text=True).stdout
+
+    def send(self, topic, key, value):
+        part = (murmur2(key.encode()) & 0x7FFFFFFF) % PARTITIONS
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(value)
+            file.flush()
+            subprocess.run(["kcat", "-P", "-b", self.bootstrap, "-t", topic, "-p", str(part),
+                            "-k", key, "-X", "enable.idempotence=true", file.name],
+                           check=True, stderr=subprocess.DEVNULL)
+
+    def read(self, topic):
+        """All committed records of a topic: (partition, offset, key, value)."""
+        out = subprocess.run(["kcat", "-C", "-b", self.bootstrap, "-t", topic, "-e", "-q",
+                              "-o", "beginning", "-X", "isolation.level=read_committed",
+                              "-f", "%p %o %K %S\n%k%s\n"], check=True,
+                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
+        at, records = 0, []
+        while at < len(out):
+            end = out.index(b"\n", at)
+            part, offset, klen, vlen = map(int, out[at:end].split())
+            klen, vlen, at = max(klen, 0), max(vlen, 0), end + 1
+            records.append((part, offset, out[at:at + klen].decode(),
+                            out[at + klen:at + klen + vlen]))
+            at += klen + vlen + 1
+        return records
+
+
+# ---------------------------------------------------------------- what is judged
+def plan(rollout):
+    # Ingest drops what arrives for a rollout that has ended; so the sums are taken from
+    # rollouts that bake on until they are aborted at the end.
+    bake = "24h" if rollout.startswith("sum") else "2s"
+    return f"""apiVersion: serin/v1
+kind: Rollout
+id: {rollout}
+cohorts: {{canary: {{v: c}}, baseline: {{v: b}}}}
+window: 1s
+calibrate: skip
+sample_ratio: {{check: false}}
+steps:
+  - {{weight: 10%, worse_than: 4, bake: {bake}, timeout: 48h, warmup: 0s}}
+  - {{weight: 50%, worse_than: 3, bake: 2s, warmup: 0s}}
+  - {{weight: 100%, watch: 3s, warmup: 0s}}
+metrics:
+  - {{name: errors, kind: ratio, phi: 1, abort_over: 1.2}}
+"""
+
+
+class Load(threading.Thread):
+    """JSON lines through kcat; the sums of what was written are the truth."""
+
+    def __init__(self, kafka, rollouts, seed):
+        super().__init__(daemon=True)
+        self.random = random.Random(seed)
+        self.rollouts = rollouts
+        self.sums = {}
+        self.lines = 0
+        self.stop = False
+        self.kcat = subprocess.Popen(
+            ["kcat", "-P", "-b", kafka.bootstrap, "-t", "metrics", "-X",
+             "enable.idempotence=true", "-X", "linger.ms=10", "-X",
+             "message.timeout.ms=300000", "-X", "reconnect.backoff.max.ms=1000", "-X",
+             "topic.metadata.refresh.interval.ms=5000"],
+            stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def line(self, rollout, i, cohort):
+        # Every third canary is bad, the others are fine.
+        harm = i % 3 == 2 and cohort == "canary" and not rollout.startswith("sum")
+        rate = 0.2 if harm else 0.02
+        n = self.random.randint(20, 60)
+        bad = sum(self.random.random() < rate for _ in range(n))
+        key = (rollout, cohort)
+        total = self.sums.setdefault(key, [0, 0])
+        total[0] += n
+        total[1] += bad
+        return json.dumps({"t_ms": int(time.time() * 1000), "rollout": rollout,
+                           "cohort": cohort, "metric": "errors", "n": n, "bad": bad})
+
+    def run(self):
+        while not self.stop:
+            lines = [self.line(r, i, c) for i, r in enumerate(self.rollouts)
+                     for c in ("canary", "baseline")]
+            self.lines += len(lines)
+            self.kcat.stdin.write(("\n".join(lines) + "\n").encode())
+            self.kcat.stdin.flush()
+            time.sleep(0.05)
+
+    def finish(self):
+        self.stop = True
+        self.join()
+        self.kcat.stdin.close()
+        errors = self.kcat.stderr.read().decode()
+        if self.kcat.wait() != 0 or "Delivery failed" in errors:
+            raise SystemExit(f"kcat could not write the load: {errors}")
+
+
+class Engine:
+    def __init__(self, serin, dir, name, kafka):
+        self.name, self.log = name, os.path.join(dir, name + ".log")
+        self.config = os.path.join(dir, name + ".yaml")
+        self.serin, self.process, self.starts = serin, None, 0
+        with open(self.config, "w") as file:
+            file.write(f"""kafka: {{bootstrap.servers: "{kafka.bootstrap}"}}
+instance: {name}
+inputs: [{{topic: metrics, format: json}}]
+topics: {{partitions: {PARTITIONS}}}
+http: {{listen: "unix:{dir}/{name}.sock"}}
+""")
+
+    def start(self):
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen([self.serin, "run", "--config", self.config],
+                                            stdout=log, stderr=log)
+        self.starts += 1
+
+    def alive(self):
+        if self.process is not None and self.process.poll() is not None:
+            raise SystemExit(f"{self.name} ended by itself with {self.process.returncode}; "
+                             f"its last words:\n{self.tail()}")
+
+    def tail(self):
+        with open(self.log, "rb") as log:
+            return log.read()[-3000:].decode(errors="replace")
+
+    def end(self, sig=signal.SIGTERM):
+        self.alive()
+        self.process.send_signal(sig)
+        try:
+            code = self.process.wait(60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise SystemExit(f"{self.name} did not stop within 60 s:\n{self.tail()}")
+        if sig == signal.SIGTERM and code != 0:
+            raise SystemExit(f"{self.name} ended with {code}:\n{self.tail()}")
+        self.process = None
+
+
+# ---------------------------------------------------------------- chaos
+def kill(engines, kafka, rng, rounds):
+    for i in range(rounds):
+        time.sleep(rng.choice([rng.uniform(0.02, 0.6), rng.uniform(0.5, 3)]))
+        engines[0].end(signal.SIGKILL)
+        engines[0].start()
+        if i % 10 == 9:
+            say(f"{i + 1} kills")
+
+
+def rebalance(engines, kafka, rng, rounds):
+    for i in range(rounds):
+        engines[1].start()
+        time.sleep(rng.uniform(0.3, 4))
+        engines[1].end(signal.SIGKILL if i % 2 else signal.SIGTERM)
+        engines[0].alive()
+        time.sleep(rng.uniform(0.1, 2))
+    say(f"{rounds} times a second process came and went")
+
+
+def broker(engines, kafka, rng, rounds):
+    for i in range(rounds):
+        which = str(rng.randint(1, 3))
+        time.sleep(rng.uniform(0.5, 4))
+        kafka.run("kill", which)
+        time.sleep(rng.uniform(0.5, 6))
+        kafka.run("restart", which)
+        engines[0].alive()
+        say(f"broker {which} killed and started again")
+
+
+def verdict(value):
+    """(id, rollout, final, digest without the signature)."""
+    plain = b"".join(value[a:b] for n, _, a, b in fields(value) if n != 42)
+    get = {n: v for n, v, _, _ in fields(value)}
+    final = get.get(5) == 2 or bool(get.get(10))
+    return (get[2].decode(), get[3].decode(), final,
+            hashlib.blake2b(plain, digest_size=32).hexdigest())
+
+
+def inbox_sums(kafka, rollouts):
+    sums, names = {}, {1: "canary", 2: "baseline"}
+    for _, _, _, value in kafka.read("serin.inbox"):
+        partial = first(value, 2)
+        if partial is None:
+            continue
+        rollout = first(partial, 1, b"").decode()
+        if rollout not in rollouts:
+            continue
+        for n, cell, _, _ in fields(partial):
+            if n == 3:
+                total = sums.setdefault((rollout, names[first(cell, 1)]), [0, 0])
+                total[0] += first(cell, 5, 0)
+                total[1] += first(cell, 6, 0)
+    return sums
+
+
+def wait_for(what, seconds, engines, check):
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        for engine in engines:
+            engine.alive()
+        if check():
+            return True
+        time.sleep(1)
+    say(f"gave up waiting for {what} after {seconds} s")
+    return False
+
+
+def compare(kafka, engine, dir):
+    """Live verdicts against one uninterrupted fold over the same inbox."""
+    recording = os.path.join(dir, "inbox.rec")
+    subprocess.run([engine.serin, "record", "--inbox", "--config", engine.config, "-o",
+                    recording], check=True)
+    replay = subprocess.run([engine.serin, "replay", "--inbox", recording, "--raw"],
+                            stdout=subprocess.PIPE, text=True, check=True).stdout
+    want = dict(line.split() for line in replay.splitlines())
+    live = [verdict(value) for _, _, _, value in kafka.read("serin.verdicts")]
+    problems, got, order = [], {}, {}
+    for id, rollout, _, digest in live:
+        seq = int(id.rsplit("/", 1)[1])
+        if id in got:
+            problems.append(f"{id} stands twice in serin.verdicts")
+        if seq != order.get(rollout, 0) + 1:
+            problems.append(f"{id} follows {rollout}/{order.get(rollout, 0)}")
+        got[id], order[rollout] = digest, seq
+        if id not in want:
+            problems.append(f"{id} is not what an uninterrupted fold says")
+        elif want[id] != digest:
+            problems.append(f"{id} has other bytes than in an uninterrupted fold")
+    problems += [f"{id} was lost" for id in want if id not in got]
+    return len(got), problems
+
+
+def test(args, dir, cleanup):
+    rng = random.Random(args.seed)
+    kafka = Kafka(os.path.join(dir, "kafka"), 3 if args.mode == "broker" else 1)
+    cleanup.append(lambda: kafka.run("stop"))
+    engines = [Engine(args.serin, dir, f"engine{i}", kafka) for i in (1, 2)]
+    cleanup.append(lambda: [e.process.kill() for e in engines if e.process])
+    rollouts = [f"crash-{i}" for i in range(args.rollouts)]
+    counted = [f"sum-{i}" for i in range(2)]
+    engines[0].start()
+    wait_for("topics", 60, engines[:1], lambda: "serin.inbox" in subprocess.run(
+        ["kcat", "-L", "-b", kafka.bootstrap], stdout=subprocess.PIPE, text=True).stdout)
+    for rollout in rollouts + counted:
+        kafka.send("serin.inbox", rollout, command(rollout, APPLY, plan(rollout)))
+    # An ingest worker must know a rollout before its samples: only then sums can agree.
+    wait_for("rows", 60, engines[:1], lambda: {k for _, _, k, _ in kafka.read(
+        "serin.rollouts")} >= set(rollouts + counted))
+    time.sleep(1.5)
+    load = Load(kafka, rollouts + counted, args.seed)
+    cleanup.append(load.kcat.kill)
+    load.start()
+    begin = time.monotonic()
+    say(f"{args.mode}: {args.rounds} rounds, {args.rollouts} rollouts, seed {args.seed}")
+    {"kill": kill, "rebalance": rebalance, "broker": broker}[args.mode](
+        engines, kafka, rng, args.rounds)
+
+    def finals():
+        return {v[1] for v in (verdict(r[3]) for r in kafka.read("serin.verdicts")) if v[2]}
+    wait_for("all rollouts to end", 60, engines[:1], lambda: finals() >= set(rollouts))
+    load.finish()
+    seconds = time.monotonic() - begin
+    truth = {k: v for k, v in load.sums.items() if k[0] in counted}
+    summed = wait_for("the inbox", 60, engines[:1], lambda: inbox_sums(kafka, counted) == truth)
+    rollouts += counted
+    for rollout in sorted(set(rollouts) - finals()):
+        if rollout not in counted:
+            say(f"{rollout} did not end by itself; aborting it")
+        kafka.send("serin.inbox", rollout, command(rollout, ABORT))
+    ended = wait_for("the aborts", 60, engines[:1], lambda: finals() >= set(rollouts))
+    engines[0].end()
+    n, problems = compare(kafka, engines[0], dir)
+    if not ended:
+        problems.append(f"no end for {sorted(set(rollouts) - finals())}")
+    if not summed:
+        problems.append(f"produced {truth}, in the inbox {inbox_sums(kafka, counted)}")
+    if n < 3 * args.rollouts:
+        problems.append(f"only {n} verdicts: nothing was tested")
+    say(f"{n} verdicts, {load.lines} lines of load in {seconds:.0f} s, "
+        f"{engines[0].starts + engines[1].starts} starts, {len(problems)} problems")
+    return problems
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__,
+                                formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--serin", required=True)
+    p.add_argument("--mode", choices=["kill", "rebalance", "broker"], default="kill")
+    p.add_argument("--rounds", type=int, default=10)
+    p.add_argument("--rollouts", type=int, default=6)
+    p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--keep", action="store_true", help="keep logs and the recording")
+    args = p.parse_args()
+    if os.environ.get("SERIN_LONG"):
+        args.rounds *= 10 if args.mode == "kill" else 5
+    args.serin = os.path.abspath(args.serin)
+    dir = tempfile.mkdtemp(prefix="serin-crash-")
+    cleanup, problems = [], ["did not get to its end"]
+    try:
+        problems = test(args, dir, cleanup)
+    finally:
+        for act in reversed(cleanup):
+            act()
+        if problems or args.keep:
+            say(f"logs in {dir}")
+        else:
+            shutil.rmtree(dir, ignore_errors=True)
+    for problem in problems[:20]:
+        print("FAILED:", problem)
+    sys.exit(1 if problems else 0)
+
+
+main()
