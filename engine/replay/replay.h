@@ -23,8 +23,8 @@ struct replay_verdict {
 struct replay_result {
     struct replay_verdict *verdicts;
     size_t n, room;
-    struct fold_counts counts; /* over all partitions */
-    uint64_t repeated;         /* records at or below one already folded: skipped */
+    uint64_t rollouts, undecodable; /* over all partitions */
+    uint64_t repeated; /* records at or below one already folded: skipped */
     size_t partitions;
 };
 
