@@ -9,7 +9,7 @@
 #include <time.h>
 #include <yaml.h>
 
-#include "engine/base/strview.h"
+#include "engine/base/mem.h"
 #include "engine/serve/view.h"
 
 int output_format(const struct cli_verb *v, enum output_format *out)
@@ -135,7 +135,7 @@ static void push(struct output_table *t, char *text, const char *colour)
 {
     if (t->n == t->room) {
         size_t room = t->room != 0 ? 2 * t->room : 64;
-        struct cell *more = realloc(t->cells, room * sizeof *more);
+        struct cell *more = mem_realloc(t->cells, room, sizeof *more);
         if (more == NULL)
             abort(); /* a table of what was just parsed: nothing to save */
         t->cells = more;
@@ -146,7 +146,7 @@ static void push(struct output_table *t, char *text, const char *colour)
 
 struct output_table *output_table_open(size_t columns, const char *const *heads)
 {
-    struct output_table *t = calloc(1, sizeof *t);
+    struct output_table *t = mem_calloc(1, sizeof *t);
     if (t == NULL) abort();
     t->columns = columns;
     for (size_t i = 0; i < columns; i++)
@@ -166,8 +166,8 @@ void output_cell(struct output_table *t, const char *fmt, ...)
 
 void output_state_cell(struct output_table *t, const char *state)
 {
-    char *text = strdup(state);
-    if (text == NULL) abort();
+    char *text = NULL;
+    if (asprintf(&text, "%s", state) < 0) abort();
     push(t, text, output_colour(state));
 }
 
@@ -182,7 +182,7 @@ static size_t width(const char *text)
 
 void output_table_close(struct output_table *t)
 {
-    size_t *widths = calloc(t->columns, sizeof *widths);
+    size_t *widths = mem_calloc(t->columns, sizeof *widths);
     if (widths == NULL) abort();
     for (size_t i = 0; i < t->n; i++) {
         size_t w = width(t->cells[i].text), c = i % t->columns;
@@ -200,9 +200,9 @@ void output_table_close(struct output_table *t)
             printf("%*s", (int)(widths[c] - width(cell->text) + 2), "");
         free(cell->text);
     }
-    free(widths);
-    free(t->cells);
-    free(t);
+    mem_free(widths);
+    mem_free(t->cells);
+    mem_free(t);
 }
 
 void output_clean(FILE *out, const char *text)

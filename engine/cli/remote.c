@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/base/mem.h"
 #include "engine/serve/serve.h"
 
 enum { TOKEN_MAX = 4096, REPLY_MAX = 256 << 20, CONNECT_MS = 5000, CALL_MS = 60000 };
@@ -107,7 +108,7 @@ static size_t collect(char *data, size_t size, size_t n, void *ctx)
     struct remote_reply *r = ctx;
     n *= size;
     if (n > REPLY_MAX - r->n) return 0;
-    char *more = realloc(r->body, r->n + n + 1);
+    char *more = mem_realloc(r->body, r->n + n + 1, 1);
     if (more == NULL) return 0;
     r->body = more;
     memcpy(more + r->n, data, n);
@@ -181,7 +182,7 @@ int remote_call(const struct remote_request *q, struct remote_reply *r, char why
 
 void remote_reply_free(struct remote_reply *r)
 {
-    free(r->body);
+    mem_free(r->body);
     json_decref(r->json);
     *r = (struct remote_reply){0};
 }
@@ -223,7 +224,8 @@ int remote_get(const char *path, json_t **out)
 char *remote_escape(const char *text)
 {
     char *escaped = curl_easy_escape(NULL, text, 0);
-    char *copy = escaped != NULL ? strdup(escaped) : NULL;
+    char *copy = NULL;
+    if (escaped == NULL || asprintf(&copy, "%s", escaped) < 0) copy = NULL;
     curl_free(escaped);
     return copy;
 }

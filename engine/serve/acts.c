@@ -60,7 +60,8 @@ static const struct {
 bool acts_weight(const char *text, uint32_t *bp)
 {
     char *end = NULL;
-    if (*text < '0' || *text > '9') return false;
+    if (strspn(text, ".0123456789") == 0 || (*text == '0' && (text[1] | 32) == 'x'))
+        return false; /* strtod also takes signs, words and hexadecimal */
     double percent = strtod(text, &end);
     while (*end == ' ')
         end++;
