@@ -141,12 +141,14 @@ static void on_assign(void *ctx, struct bus_partition *p, size_t n)
 {
     struct stage *s = ctx;
     s->assigned = true;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
+        if (p[i].offset < 0) p[i].offset = 0; /* known without asking a broker */
         if (part_add(&s->parts, p[i].partition) != SERIN_OK)
             log_error("stage",
                       "no memory for partition %d: nobody decides there until "
                       "the next rebalance",
                       (int)p[i].partition);
+    }
     log_info("stage", "%zu partitions came, %zu owned", n, s->parts.n);
 }
 
@@ -224,26 +226,44 @@ static enum serin_status restore_part(struct stage *s, struct part *p, struct fa
     p->from_nothing = start < 0;
     p->next = start < 0 ? 0 : start;
     p->claimed = false;
-    struct bus_partition at = {bus_topic_name(s->bus, BUS_INBOX), p->id, p->next};
-    rc = consumer_rewind(s->consumer, &at, 1, f);
-    if (rc != SERIN_OK) return rc;
-    p->state = PART_LIVE;
-    s->c.restores++;
-    s->c.restore_ms = clock_mono_ms() - p->since_ms;
     log_info("stage",
-             "partition %d: %zu rows restored in %lld ms, epoch %llu, reading "
-             "from %lld",
-             (int)p->id, rows, (long long)s->c.restore_ms, (unsigned long long)p->epoch,
-             (long long)p->next);
+             "partition %d: %zu rows restored, epoch %llu, the inbox from offset %lld",
+             (int)p->id, rows, (unsigned long long)p->epoch, (long long)p->next);
     return SERIN_OK;
+}
+
+static enum serin_status restore_all(struct stage *s, struct bus_partition *at,
+                                     struct fault *f)
+{
+    size_t n = 0;
+    enum serin_status rc = SERIN_OK;
+    for (size_t i = 0; rc == SERIN_OK && i < s->parts.n; i++) {
+        struct part *p = s->parts.items[i];
+        if (p->state != PART_RESTORING) continue;
+        rc = restore_part(s, p, f);
+        at[n].topic = bus_topic_name(s->bus, BUS_INBOX);
+        at[n].partition = p->id;
+        at[n++].offset = p->next;
+    }
+    if (rc == SERIN_OK && n > 0) rc = consumer_rewind(s->consumer, at, n, f);
+    for (size_t i = 0; rc == SERIN_OK && i < n; i++) {
+        struct part *p = part_find(&s->parts, at[i].partition);
+        p->state = PART_LIVE;
+        s->c.restores++;
+        s->c.restore_ms = clock_mono_ms() - p->since_ms;
+    }
+    if (rc == SERIN_OK)
+        log_info("stage", "%zu partitions restored in %lld ms", n,
+                 (long long)s->c.restore_ms);
+    return rc;
 }
 
 static enum serin_status restore_finish(struct stage *s, struct fault *f)
 {
-    enum serin_status rc = SERIN_OK;
-    for (size_t i = 0; rc == SERIN_OK && i < s->parts.n; i++)
-        if (s->parts.items[i]->state == PART_RESTORING)
-            rc = restore_part(s, s->parts.items[i], f);
+    struct bus_partition *at = mem_calloc(s->parts.n + 1, sizeof *at);
+    if (at == NULL) return fault_set(f, SERIN_ENOMEM, "no memory to restore");
+    enum serin_status rc = restore_all(s, at, f);
+    mem_free(at);
     restore_give_up(s);
     s->next_tick = 0; /* at once: it claims the epochs and tells the folds the time */
     return rc;
