@@ -12,19 +12,24 @@
 #include "stats/horizon.h"
 #include "stats/profile.h"
 
-enum { FLOOR_POINTS = 35 };
+enum {
+    FLOOR_POINTS = 35,
+    FLOOR_ROOM = 36 /* whole vectors; the last place carries no mass */
+};
 
 /*
- * Value type; only floor_*() write it. To keep it, save d, t, used, l and lw; to
- * restore, floor_init(d) and put the others back: `cost` is a function of d.
+ * Value type; only floor_*() write it. To keep it, save d, t, used, l and lw (of the
+ * FLOOR_POINTS in use); to restore, floor_init(d) and put the others back: cost and
+ * log_prior are functions of d.
  */
 struct floor {
-    double d;                  /* null: the rate is at most d */
-    double cost[FLOOR_POINTS]; /* log1p(d expm1(delta_k)), paid per unit */
-    uint64_t t;                /* windows folded */
-    double used;               /* sum of gamma over t */
-    double l[FLOOR_POINTS];    /* log likelihood ratio to rate d */
-    double lw[FLOOR_POINTS];   /* mixture over start times */
+    double d;                     /* null: the rate is at most d */
+    double cost[FLOOR_ROOM];      /* log1p(d expm1(delta_k)), paid per unit */
+    double log_prior[FLOOR_ROOM]; /* weights of the mixture */
+    uint64_t t;                   /* windows folded */
+    double used;                  /* sum of gamma over t */
+    double l[FLOOR_ROOM];         /* log likelihood ratio to rate d */
+    double lw[FLOOR_ROOM];        /* mixture over start times */
 };
 
 /** Start with no evidence; 0 < d < 1, SERIN_EDOM otherwise and *f unchanged. */
