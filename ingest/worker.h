@@ -25,14 +25,18 @@ struct worker_options {
 };
 
 /* Counters since the start; thread: read anywhere (relaxed atomics). Each is counted
- * apart, per DESIGN: read = routed + unrouted + poison + quarantined, in samples where
- * decoding succeeded and in messages before that. */
+ * apart: samples = routed + unrouted + poison + dropped, and messages = decoded +
+ * quarantined. Only committed work counts: what an aborted transaction will read again
+ * is counted then. */
 struct worker_counts {
     uint64_t messages, bytes, samples, routed, unrouted, poison, quarantined;
     uint64_t flushes, transactions_aborted, cells, gaps, rollouts;
+    uint64_t dropped;  /* samples without room in the flush (max_series); also in the
+                        * partials' poison, so that the judge sees them */
+    uint64_t rebuilds; /* clients closed and opened again after fatal errors */
 };
 
-/* One record that could not be decoded. */
+/* One record that could not be decoded. reason: a code of ingest/quarantine.h. */
 struct worker_quarantined {
     int64_t t_ms, offset;
     int32_t partition;
@@ -56,6 +60,14 @@ struct worker_counts worker_counts(const struct worker *w);
 /** Latest quarantined records, newest first; returns how many were written. Thread:
  * any. */
 size_t worker_quarantine(struct worker *w, struct worker_quarantined *out, size_t room);
+/* Quarantined records of one reason. */
+struct worker_reason {
+    const char *reason;
+    uint64_t n;
+};
+/** Every reason with its count since the start, zero or not; returns how many. Thread:
+ * any. */
+size_t worker_reasons(struct worker *w, struct worker_reason *out, size_t room);
 /** Joined its group, routes read. Thread: any. */
 bool worker_ready(const struct worker *w);
 

@@ -1,0 +1,414 @@
+/* ingest/worker.c -- the loop: poll, decode, flush; open and rebuild the clients */
+#include "ingest/worker.h"
+
+#include <stdio.h>
+
+#include "engine/base/clock.h"
+#include "engine/base/log.h"
+#include "engine/base/mem.h"
+#include "ingest/worker_internal.h"
+#include "proto/decode.h"
+
+enum {
+    OPEN_MS = 5000,
+    BACKOFF_MS = 100,
+    BACKOFF_MAX_MS = 1000,
+    POLL_MS = 100,
+    LARGE = 64 * 1024 /* bytes of a record after which the bounds are looked at */
+};
+
+/* ---------------------------------------------------------------- open and close */
+
+static char *text_copy(const char *s, bool *ok)
+{
+    char *copy = s != NULL ? mem_strdup(s) : NULL;
+    *ok = *ok && (s == NULL || copy != NULL);
+    return copy;
+}
+
+static enum serin_status take_inputs(struct worker *w, const struct worker_options *o,
+                                     struct fault *f)
+{
+    bool ok = true;
+    if (o->n_inputs == 0)
+        return fault_set(f, SERIN_EDOM, "inputs: none; expected at least one topic");
+    w->topics = mem_calloc(o->n_inputs, sizeof *w->topics);
+    w->names = mem_calloc(o->n_inputs + 1, sizeof *w->names);
+    if (w->topics == NULL || w->names == NULL)
+        return fault_set(f, SERIN_ENOMEM, "out of memory for the inputs");
+    for (size_t i = 0; i < o->n_inputs; i++) {
+        const struct worker_input *in = &o->inputs[i];
+        struct worker_topic *t = &w->topics[w->n_topics++];
+        t->name = text_copy(in->topic, &ok);
+        t->dead_letter = text_copy(in->dead_letter, &ok);
+        w->names[i] = t->name;
+        if (in->start != o->inputs[0].start)
+            return fault_set(
+                f, SERIN_EDOM,
+                "inputs: %s and %s start at different ends; one worker reads "
+                "all of them from the earliest or from the latest record",
+                o->inputs[0].topic, in->topic);
+        w->from_latest = in->start == WORKER_FROM_LATEST;
+        if (!format_parse(in->format != NULL ? in->format : "auto", &t->format))
+            return fault_set(
+                f, SERIN_EDOM,
+                "inputs: topic %s: format \"%s\": expected auto, serin or json",
+                in->topic, in->format);
+    }
+    /* The group's name stands beside the topics': PREFIX + "ingest". */
+    const char *inbox = bus_topic_name(w->bus, BUS_INBOX);
+    size_t prefix = strlen(inbox) - strlen("inbox");
+    w->group = mem_calloc(prefix + sizeof "ingest", 1);
+    if (!ok || w->group == NULL)
+        return fault_set(f, SERIN_ENOMEM, "out of memory for the inputs");
+    memcpy(w->group, inbox, prefix);
+    memcpy(w->group + prefix, "ingest", sizeof "ingest");
+    return SERIN_OK;
+}
+
+static int64_t or_default(int64_t v, int64_t otherwise)
+{
+    return v != 0 ? v : otherwise;
+}
+
+/* Routes and what hangs on them start afresh with every set of clients. */
+static enum serin_status routes_open(struct worker *w)
+{
+    aggregate_close(w->aggregate);
+    w->aggregate = NULL;
+    route_table_close(w->routes);
+    w->routes = NULL;
+    enum serin_status s = route_table_open(&w->routes);
+    if (s != SERIN_OK) return s;
+    return aggregate_open(&w->aggregate, w->routes, &w->aggregate_options);
+}
+
+enum serin_status worker_open(struct worker **out, struct bus *b,
+                              const struct worker_options *o, struct fault *f)
+{
+    struct worker *w = mem_calloc(1, sizeof *w);
+    if (w == NULL) return fault_set(f, SERIN_ENOMEM, "out of memory for the worker");
+    w->bus = b;
+    w->flush_ms = or_default(o->flush_ms, 200);
+    w->lateness_ms = o->lateness_ms < 0 ? 0 : or_default(o->lateness_ms, 2000);
+    w->idle_ms = or_default(o->idle_ms, 5000);
+    w->max_message = o->max_message != 0 ? o->max_message : (size_t)4 << 20;
+    w->max_series = o->max_series != 0 ? o->max_series : 1000000;
+    w->aggregate_options = (struct aggregate_options){w->max_series, (size_t)512 << 20,
+                                                      or_default(o->future_ms, 600000)};
+    enum serin_status s = take_inputs(w, o, f);
+    if (s == SERIN_OK) {
+        w->batch = mem_calloc(WORKER_BATCH, sizeof *w->batch);
+        s = w->batch != NULL ? quarantine_open(&w->quarantine) : SERIN_ENOMEM;
+        if (s == SERIN_OK) s = routes_open(w);
+        if (s != SERIN_OK) fault_set(f, s, "out of memory for the worker");
+    }
+    if (s == SERIN_OK)
+        *out = w;
+    else
+        worker_close(w);
+    return s;
+}
+
+void worker_close(struct worker *w)
+{
+    if (w == NULL) return;
+    for (size_t i = 0; i < w->n_topics; i++) {
+        mem_free(w->topics[i].name);
+        mem_free(w->topics[i].dead_letter);
+    }
+    aggregate_close(w->aggregate);
+    route_table_close(w->routes);
+    quarantine_close(w->quarantine);
+    arena_free(&w->scratch);
+    arena_free(&w->dead);
+    mem_free(w->topics);
+    mem_free(w->names);
+    mem_free(w->group);
+    mem_free(w->sources);
+    mem_free(w->positions);
+    mem_free(w->batch);
+    mem_free(w);
+}
+
+/* ---------------------------------------------------------------- routes */
+
+static void on_row(void *ctx, const struct bus_record *r)
+{
+    struct worker *w = ctx;
+    struct fault f = {0};
+    pb_rollout *row;
+    bool changed = false;
+    struct arena a = {.max = 16 << 20};
+    if (r->value == NULL) {
+        changed = route_table_remove(w->routes, (struct strview){r->key, r->key_len});
+    } else if (decode_rollout(&a, r->value, r->value_len, &row) != SERIN_OK) {
+        log_warn("ingest", "%s [%d] offset %lld: not a rollout row; skipped", r->topic,
+                 (int)r->partition, (long long)r->offset);
+    } else if (route_table_put(w->routes, row, &changed, &f) != SERIN_OK) {
+        log_warn("ingest", "%s", f.text);
+    }
+    if (changed) aggregate_routes_changed(w->aggregate);
+    arena_free(&a);
+}
+
+/* Routes may only change while no cell points at them: right after a flush. */
+static void routes_follow(struct worker *w)
+{
+    struct fault f = {0};
+    if (aggregate_tallies(w->aggregate) != NULL) return;
+    if (table_poll(w->table, 0, &f) != SERIN_OK && f.fatal)
+        worker_flush_failed(w, &f, "following the routes");
+    atomic_store_explicit(&w->counters.rollouts, route_table_live(w->routes),
+                          memory_order_relaxed);
+}
+
+static enum serin_status routes_read(struct worker *w, struct fault *f)
+{
+    struct table_options o = {.topic = bus_topic_name(w->bus, BUS_ROLLOUTS),
+                              .start = BUS_OFFSET_NONE,
+                              .on_record = on_row,
+                              .ctx = w};
+    enum serin_status s = routes_open(w);
+    if (s != SERIN_OK) return fault_set(f, s, "out of memory for the routes");
+    s = table_open(&w->table, w->bus, &o, f);
+    while (s == SERIN_OK && !table_caught_up(w->table) && !atomic_load(&w->stop))
+        s = table_poll(w->table, POLL_MS, f);
+    return s;
+}
+
+/* ---------------------------------------------------------------- records */
+
+static void letter_add(struct worker *w, const char *topic, const struct bus_record *r)
+{
+    struct worker_letter *l = arena_alloc(&w->dead, sizeof *l);
+    char *key = arena_copy(&w->dead, r->key, r->key_len);
+    char *value = arena_copy(&w->dead, r->value, r->value_len);
+    if (l == NULL || key == NULL || value == NULL) {
+        log_warn("ingest",
+                 "no memory to forward a record to %s; it stays in quarantine", topic);
+        return;
+    }
+    l->topic = topic;
+    l->key = (struct strview){key, r->key_len};
+    l->value = (struct strview){value, r->value_len};
+    l->next = w->letters;
+    w->letters = l;
+}
+
+static void refuse(struct worker *w, const struct worker_source *s,
+                   const struct bus_record *r, const struct reject *why, int64_t now_ms)
+{
+    struct quarantine_entry e = {.t_ms = now_ms,
+                                 .offset = r->offset,
+                                 .partition = r->partition,
+                                 .reason = why->reason};
+    snprintf(e.topic, sizeof e.topic, "%s", r->topic);
+    snprintf(e.detail, sizeof e.detail, "%s", why->detail);
+    quarantine_add(w->quarantine, &e, r->value, r->value_len);
+    w->quarantined++;
+    if (s->topic->dead_letter != NULL) letter_add(w, s->topic->dead_letter, r);
+}
+
+static void take_record(struct worker *w, const struct bus_record *r, int64_t now_ms,
+                        int64_t mono_ms)
+{
+    struct worker_source *s = worker_source_find(w, r->topic, r->partition);
+    if (s == NULL || !s->assigned || r->offset < s->next) return;
+    struct reject why;
+    enum serin_status status;
+    s->next = r->offset + 1;
+    s->heard_ms = mono_ms;
+    w->moved = true;
+    w->messages++;
+    w->bytes += r->value_len;
+    if (r->value_len > w->max_message) {
+        status = quarantine_refuse(&why, QUARANTINE_OVERSIZE, "%zu bytes; limit %zu",
+                                   r->value_len, w->max_message);
+    } else {
+        aggregate_message(w->aggregate, now_ms);
+        status =
+            format_decode(s->topic->format, w->aggregate, r->value, r->value_len, &why);
+    }
+    if (status != SERIN_OK) {
+        refuse(w, s, r, &why, now_ms);
+        return;
+    }
+    int64_t latest = aggregate_latest(w->aggregate);
+    if (latest > s->latest_ms) s->latest_ms = latest;
+}
+
+/* ---------------------------------------------------------------- the loop */
+
+static void on_revoke(void *ctx, const struct bus_partition *p, size_t n, bool lost)
+{
+    struct worker *w = ctx;
+    if (lost) {
+        struct fault f = {0};
+        fault_set(&f, SERIN_EIO, "partitions were lost to another member of the group");
+        worker_flush_failed(w, &f, "keeping the assignment");
+    } else if (w->moved && !w->must_rewind && !w->broken) {
+        worker_flush(w);
+    }
+    worker_source_drop(w, p, n);
+}
+
+static enum serin_status clients_open(struct worker *w, struct fault *f)
+{
+    struct consumer_options o = {.group = w->group,
+                                 .topics = w->names,
+                                 .start = w->from_latest ? BUS_START_LATEST
+                                                         : BUS_START_EARLIEST,
+                                 .on_assign = worker_source_assign,
+                                 .on_revoke = on_revoke,
+                                 .on_gap = worker_source_gap,
+                                 .ctx = w};
+    w->broken = w->must_rewind = false;
+    for (size_t i = 0; i < w->n_sources; i++)
+        w->sources[i].assigned = false;
+    enum serin_status s = producer_open(&w->producer, w->bus, "ingest", OPEN_MS, f);
+    if (s == SERIN_OK) s = routes_read(w, f);
+    if (s != SERIN_OK) return s;
+    atomic_store(&w->routed_once, true);
+    w->flushed_ms = clock_mono_ms();
+    return consumer_open(&w->consumer, w->bus, &o, f);
+}
+
+/* The consumer first: closing it gives the partitions back, which commits. */
+static void clients_close(struct worker *w)
+{
+    consumer_close(w->consumer);
+    producer_close(w->producer);
+    table_close(w->table);
+    w->consumer = NULL;
+    w->producer = NULL;
+    w->table = NULL;
+    quarantine_rollback(w->quarantine);
+    worker_source_rollback(w);
+    worker_flush_drop(w);
+}
+
+static void rewind_if_due(struct worker *w)
+{
+    struct fault f = {0};
+    if (!w->must_rewind || w->broken) return;
+    if (worker_source_rewind(w, &f) == SERIN_OK) {
+        w->must_rewind = false;
+    } else if (f.fatal) {
+        w->broken = true;
+        w->broken_by = f;
+    } else {
+        clock_sleep_ms(POLL_MS); /* brokers away: asked again at the next turn */
+    }
+}
+
+static int poll_wait(const struct worker *w)
+{
+    int64_t left = w->flushed_ms + w->flush_ms - clock_mono_ms();
+    if (left < 0 || !w->moved) left = w->moved ? 0 : POLL_MS;
+    return (int)(left < POLL_MS ? left : POLL_MS);
+}
+
+static enum serin_status turn(struct worker *w, struct fault *f)
+{
+    size_t n;
+    enum serin_status s =
+        consumer_poll(w->consumer, w->batch, WORKER_BATCH, &n, poll_wait(w), f);
+    if (s != SERIN_OK) return s;
+    int64_t now_ms = clock_wall_ms(), mono_ms = clock_mono_ms();
+    /* A flush that fails half-way makes the rest of the batch void: it comes again. */
+    for (size_t i = 0; i < n && !w->must_rewind; i++) {
+        take_record(w, &w->batch[i], now_ms, mono_ms);
+        if ((i & 255) == 255 || w->batch[i].value_len > LARGE) worker_flush_due(w);
+    }
+    if (!w->must_rewind) worker_flush_due(w);
+    rewind_if_due(w);
+    if (!w->broken) routes_follow(w);
+    if (!w->broken) return SERIN_OK;
+    *f = w->broken_by;
+    return SERIN_EIO;
+}
+
+static enum serin_status session(struct worker *w, struct fault *f)
+{
+    enum serin_status s = clients_open(w, f);
+    if (s == SERIN_OK)
+        log_info("ingest", "reading %s as group %s", w->names[0], w->group);
+    while (s == SERIN_OK && !atomic_load(&w->stop))
+        s = turn(w, f);
+    if (s != SERIN_OK) w->broken = true; /* closing must not commit */
+    clients_close(w);
+    return s;
+}
+
+enum serin_status worker_run(struct worker *w, struct fault *f)
+{
+    int64_t backoff = BACKOFF_MS;
+    while (!atomic_load(&w->stop)) {
+        struct fault why = {0};
+        int64_t began = clock_mono_ms();
+        enum serin_status s = session(w, &why);
+        if (s == SERIN_OK) break;
+        if (!why.retriable && !why.fatal) {
+            if (f != NULL) *f = why;
+            return s;
+        }
+        if (clock_mono_ms() - began > 10000) backoff = BACKOFF_MS;
+        worker_count(w, rebuilds, 1);
+        log_warn("ingest", "clients closed, again in %lld ms: %s", (long long)backoff,
+                 why.text);
+        clock_sleep_ms(backoff);
+        backoff = 2 * backoff < BACKOFF_MAX_MS ? 2 * backoff : BACKOFF_MAX_MS;
+    }
+    return SERIN_OK;
+}
+
+void worker_stop(struct worker *w)
+{
+    atomic_store(&w->stop, true);
+}
+
+/* ---------------------------------------------------------------- looking at it */
+
+struct worker_counts worker_counts(const struct worker *w)
+{
+    struct worker_counts c;
+#define X(name) c.name = atomic_load_explicit(&w->counters.name, memory_order_relaxed);
+    WORKER_COUNTERS(X)
+#undef X
+    return c;
+}
+
+size_t worker_quarantine(struct worker *w, struct worker_quarantined *out, size_t room)
+{
+    if (room > QUARANTINE_KEPT) room = QUARANTINE_KEPT;
+    struct quarantine_entry *e = mem_calloc(room, sizeof *e);
+    size_t n = e != NULL ? quarantine_latest(w->quarantine, e, room) : 0;
+    for (size_t i = 0; i < n; i++) {
+        out[i] = (struct worker_quarantined){
+            .t_ms = e[i].t_ms, .offset = e[i].offset, .partition = e[i].partition};
+        memcpy(out[i].topic, e[i].topic, sizeof out[i].topic);
+        memcpy(out[i].detail, e[i].detail, sizeof out[i].detail);
+        memcpy(out[i].head, e[i].head, sizeof out[i].head);
+        snprintf(out[i].reason, sizeof out[i].reason, "%s",
+                 quarantine_text(e[i].reason));
+    }
+    mem_free(e);
+    return n;
+}
+
+size_t worker_reasons(struct worker *w, struct worker_reason *out, size_t room)
+{
+    size_t n = 0;
+    for (; n < room && n < QUARANTINE_REASONS; n++) {
+        enum quarantine_reason r = (enum quarantine_reason)n;
+        out[n] = (struct worker_reason){quarantine_text(r),
+                                        quarantine_count(w->quarantine, r)};
+    }
+    return n;
+}
+
+bool worker_ready(const struct worker *w)
+{
+    return atomic_load(&w->joined) && atomic_load(&w->routed_once);
+}

@@ -1,0 +1,136 @@
+/* ingest/worker_flush.c -- one flush is one transaction
+ *
+ * Order inside it: partials, dead letters, ticks, offsets. A reader of an inbox
+ * partition therefore sees a window's counts before the watermark that closes it. */
+#include "engine/base/clock.h"
+#include "engine/base/log.h"
+#include "ingest/partial.h"
+#include "ingest/worker_internal.h"
+
+struct sending {
+    struct worker *w;
+    struct fault *f;
+};
+
+static enum serin_status send_partial(void *ctx, struct strview key, struct bytes value)
+{
+    struct sending *s = ctx;
+    return producer_send(s->w->producer, bus_topic_name(s->w->bus, BUS_INBOX), -1,
+                         key.p, key.n, value.p, value.n, s->f);
+}
+
+static enum serin_status send_letters(struct worker *w, struct fault *f)
+{
+    enum serin_status s = SERIN_OK;
+    for (struct worker_letter *l = w->letters; s == SERIN_OK && l != NULL; l = l->next)
+        s = producer_send(w->producer, l->topic, -1, l->key.p, l->key.n, l->value.p,
+                          l->value.n, f);
+    return s;
+}
+
+static enum serin_status send_ticks(struct worker *w, struct fault *f)
+{
+    struct bytes tick;
+    const char *id = bus_instance(w->bus);
+    arena_reset(&w->scratch);
+    enum serin_status s = worker_source_tick(w, &w->scratch, &tick);
+    for (int p = 0; s == SERIN_OK && p < bus_partitions(w->bus); p++)
+        s = producer_send(w->producer, bus_topic_name(w->bus, BUS_INBOX), p, id,
+                          strlen(id), tick.p, tick.n, f);
+    return s;
+}
+
+static enum serin_status transact(struct worker *w, struct fault *f)
+{
+    struct sending to = {w, f};
+    enum serin_status s = producer_begin(w->producer, f);
+    if (s != SERIN_OK) return s;
+    s = partial_each(w->aggregate, bus_instance(w->bus), &w->scratch, send_partial,
+                     &to);
+    if (s == SERIN_OK) s = send_letters(w, f);
+    if (s == SERIN_OK) s = send_ticks(w, f);
+    if (s == SERIN_OK) {
+        size_t n = worker_source_positions(w);
+        return producer_commit(w->producer, w->consumer, w->positions, n, f);
+    }
+    struct fault aborting = {0};
+    bool dead = f->fatal;
+    if (!dead && producer_abort(w->producer, &aborting) != SERIN_OK) *f = aborting;
+    if (f->code == SERIN_OK) fault_set(f, s, "%s", status_text(s));
+    /* An abort that failed leaves the producer in no state to go on with. */
+    f->fatal = dead || aborting.code != SERIN_OK;
+    return s;
+}
+
+void worker_flush_drop(struct worker *w)
+{
+    aggregate_clear(w->aggregate);
+    arena_reset(&w->dead);
+    w->letters = NULL;
+    w->messages = w->bytes = w->quarantined = 0;
+    w->moved = false;
+}
+
+static void settle(struct worker *w)
+{
+    struct aggregate_counts c = aggregate_counts(w->aggregate);
+    worker_count(w, messages, w->messages);
+    worker_count(w, bytes, w->bytes);
+    worker_count(w, quarantined, w->quarantined);
+    worker_count(w, samples, c.samples);
+    worker_count(w, routed, c.routed);
+    worker_count(w, unrouted, c.unrouted);
+    worker_count(w, poison, c.poison);
+    worker_count(w, dropped, c.dropped);
+    worker_count(w, cells, aggregate_cells(w->aggregate));
+    worker_count(w, flushes, 1);
+    quarantine_commit(w->quarantine);
+    worker_source_commit(w);
+}
+
+void worker_flush_failed(struct worker *w, const struct fault *f, const char *what)
+{
+    worker_count(w, transactions_aborted, 1);
+    quarantine_rollback(w->quarantine);
+    worker_source_rollback(w);
+    worker_flush_drop(w);
+    w->must_rewind = true;
+    if (f->fatal && !w->broken) {
+        w->broken = true;
+        w->broken_by = *f;
+    }
+    log_warn("ingest", "%s failed, %s: %s", what,
+             f->fatal ? "opening the clients again"
+                      : "reading again from the last commit",
+             f->text);
+}
+
+void worker_flush(struct worker *w)
+{
+    struct fault f = {0};
+    w->flushed_ms = clock_mono_ms();
+    if (transact(w, &f) != SERIN_OK) {
+        worker_flush_failed(w, &f, "flush");
+        return;
+    }
+    settle(w);
+    worker_flush_drop(w);
+}
+
+static bool assigned_any(const struct worker *w)
+{
+    for (size_t i = 0; i < w->n_sources; i++)
+        if (w->sources[i].assigned) return true;
+    return false;
+}
+
+void worker_flush_due(struct worker *w)
+{
+    int64_t since = clock_mono_ms() - w->flushed_ms;
+    bool full = aggregate_cells(w->aggregate) >= w->max_series / 2 ||
+                aggregate_bytes(w->aggregate) >= w->aggregate_options.max_bytes / 2 ||
+                w->dead.used >= WORKER_DEAD_BYTES;
+    if (full || (w->moved && since >= w->flush_ms) ||
+        (since >= WORKER_TICK_MS && assigned_any(w)))
+        worker_flush(w);
+}

@@ -1,0 +1,123 @@
+/* ingest/worker_internal.h -- what the worker's files share; nobody else includes it */
+#ifndef SERIN_INGEST_WORKER_INTERNAL_H
+#define SERIN_INGEST_WORKER_INTERNAL_H
+
+#include <stdatomic.h>
+
+#include "engine/bus/producer.h"
+#include "engine/bus/table.h"
+#include "ingest/aggregate.h"
+#include "ingest/decode/format.h"
+#include "ingest/worker.h"
+
+enum {
+    WORKER_BATCH = 4096,         /* records a poll */
+    WORKER_TICK_MS = 1000,       /* ticks at least this often */
+    WORKER_DEAD_BYTES = 8 << 20, /* dead letters held before a flush */
+};
+
+/* One input topic. */
+struct worker_topic {
+    char *name, *dead_letter;
+    enum format format;
+};
+
+/* One partition of an input topic; kept when it moves away, so that what this worker
+ * says of it never goes back. @thread the worker's */
+struct worker_source {
+    const struct worker_topic *topic;
+    int32_t partition;
+    bool assigned;
+    int64_t next;      /* offset to read and commit; < 0: none yet */
+    int64_t latest_ms; /* largest event time of what is read; INT64_MIN: none */
+    int64_t committed_latest_ms;
+    int64_t heard_ms; /* monotonic time of the last record, or of the assignment */
+    uint64_t gaps;
+};
+
+/* A record on its way to a dead-letter topic. */
+struct worker_letter {
+    struct worker_letter *next;
+    const char *topic;
+    struct strview key, value;
+};
+
+#define WORKER_COUNTERS(X)                                                             \
+    X(messages)                                                                        \
+    X(bytes) X(samples) X(routed) X(unrouted) X(poison) X(quarantined) X(flushes)      \
+        X(transactions_aborted) X(cells) X(gaps) X(rollouts) X(dropped) X(rebuilds)
+
+struct worker {
+    struct bus *bus;
+    int64_t flush_ms, lateness_ms, idle_ms;
+    size_t max_message, max_series;
+    struct aggregate_options aggregate_options;
+    struct worker_topic *topics;
+    size_t n_topics;
+    const char **names; /* of the topics, NULL-terminated */
+    char *group;
+    bool from_latest;
+
+    struct route_table *routes;
+    struct aggregate *aggregate;
+    struct quarantine *quarantine;
+    struct table *table;
+    struct consumer *consumer;
+    struct producer *producer;
+    struct worker_source *sources;
+    size_t n_sources, sources_room;
+    struct worker_source *last; /* found last: records come in runs */
+    struct bus_record *batch;
+    struct bus_partition *positions; /* room for every source */
+    struct arena scratch, dead;
+    struct worker_letter *letters;
+
+    uint64_t messages, bytes, quarantined; /* of this flush */
+    bool moved;                            /* offsets to commit */
+    bool must_rewind; /* the flush was lost: nothing may be added before a rewind */
+    bool broken;      /* a client died: no more commits */
+    struct fault broken_by;
+    int64_t flushed_ms; /* monotonic */
+
+    atomic_bool stop, joined, routed_once;
+#define X(name) _Atomic uint64_t name;
+    struct {
+        WORKER_COUNTERS(X)
+    } counters;
+#undef X
+};
+
+#define worker_count(w, name, by)                                                      \
+    atomic_fetch_add_explicit(&(w)->counters.name, (by), memory_order_relaxed)
+
+/* worker_source.c */
+void worker_source_assign(void *w, struct bus_partition *p, size_t n);
+void worker_source_gap(void *w, const struct bus_partition *p, int64_t expected,
+                       int64_t found);
+void worker_source_drop(struct worker *w, const struct bus_partition *p, size_t n);
+struct worker_source *worker_source_find(struct worker *w, const char *topic,
+                                         int32_t partition);
+/** Next offsets of what is assigned, into w->positions; how many. */
+size_t worker_source_positions(struct worker *w);
+/** The transaction went through, or did not. */
+void worker_source_commit(struct worker *w);
+void worker_source_rollback(struct worker *w);
+SERIN_MUST_USE
+enum serin_status worker_source_rewind(struct worker *w, struct fault *f);
+/** The tick of now in *out, in the arena. */
+SERIN_MUST_USE
+enum serin_status worker_source_tick(struct worker *w, struct arena *a,
+                                     struct bytes *out);
+
+/* worker_flush.c */
+/** Partials, dead letters, ticks and offsets in one transaction. A failure is dealt
+ * with: what was held is dropped, must_rewind or broken say what comes next. */
+void worker_flush(struct worker *w);
+/** Flush when the time or a bound has come. */
+void worker_flush_due(struct worker *w);
+/** Forget what this flush holds. */
+void worker_flush_drop(struct worker *w);
+/** An error of a client: broken when it is dead, else the flush is lost. */
+void worker_flush_failed(struct worker *w, const struct fault *f, const char *what);
+
+#endif
