@@ -54,8 +54,8 @@ POM
 taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
 free_port() {
-    local try i
-    for try in $(seq 100); do
+    local i
+    for _ in $(seq 100); do
         port=$((20000 + RANDOM % 12000))
         for i in 0 1 2 10 11 12; do taken $((port + i)) && continue 2; done
         return
