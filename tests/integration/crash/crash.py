@@ -16,7 +16,6 @@ serin but the binary under test.
   broker     one of three brokers is killed and started again
 """
 import argparse
-import hashlib
 import json
 import os
 import random
@@ -29,93 +28,14 @@ import threading
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+sys.path.insert(0, os.path.join(ROOT, "tests/support"))
+from wire import ABORT, APPLY, command, fields, first, partition, verdict  # noqa: E402
+
 PARTITIONS = 4
 
 
 def say(*words):
     print(f"[{time.strftime('%H:%M:%S')}]", *words, flush=True)
-
-
-# ---------------------------------------------------------------- protobuf, by hand
-def varint(data, at):
-    value = shift = 0
-    while True:
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at
-        shift += 7
-
-
-def fields(data):
-    """(number, value, start, end) of each field; value is an int or bytes."""
-    at = 0
-    while at < len(data):
-        start = at
-        tag, at = varint(data, at)
-        kind = tag & 7
-        if kind == 0:
-            value, at = varint(data, at)
-        elif kind == 1:
-            value, at = data[at:at + 8], at + 8
-        elif kind == 2:
-            n, at = varint(data, at)
-            value, at = data[at:at + n], at + n
-        elif kind == 5:
-            value, at = data[at:at + 4], at + 4
-        else:
-            raise ValueError(f"wire type {kind}")
-        yield tag >> 3, value, start, at
-
-
-def first(data, number, default=None):
-    for n, value, _, _ in fields(data):
-        if n == number:
-            return value
-    return default
-
-
-def put_varint(value):
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-def put(number, value):
-    if isinstance(value, int):
-        return put_varint(number << 3) + put_varint(value)
-    if isinstance(value, str):
-        value = value.encode()
-    return put_varint(number << 3 | 2) + put_varint(len(value)) + value
-
-
-def murmur2(data):
-    m, mask = 0x5BD1E995, 0xFFFFFFFF
-    h = (0x9747B28C ^ len(data)) & mask
-    for i in range(0, len(data) & ~3, 4):
-        k = int.from_bytes(data[i:i + 4], "little") * m & mask
-        k = (k ^ k >> 24) * m & mask
-        h = (h * m & mask) ^ k
-    tail = data[len(data) & ~3:]
-    if tail:
-        h = (h ^ int.from_bytes(tail, "little")) * m & mask
-    h = (h ^ h >> 13) * m & mask
-    return h ^ h >> 15
-
-
-APPLY, ABORT = 1, 6
-
-
-def command(rollout, verb, plan=""):
-    body = (put(1, f"{rollout}-{verb}-{time.time_ns()}") + put(2, rollout) + put(3, verb) +
-            put(4, "crash-test") + put(5, "test") + put(6, int(time.time() * 1000)))
-    if plan:
-        body += put(7, plan)
-    return put(1, 1) + put(3, body)
 
 
 # ---------------------------------------------------------------- kcat
@@ -133,7 +53,7 @@ class Kafka:
                               stdout=subprocess.PIPE, text=True).stdout
 
     def send(self, topic, key, value):
-        part = (murmur2(key.encode()) & 0x7FFFFFFF) % PARTITIONS
+        part = partition(key, PARTITIONS)
         with tempfile.NamedTemporaryFile() as file:
             file.write(value)
             file.flush()
@@ -297,15 +217,6 @@ def broker(engines, kafka, rng, rounds):
         kafka.run("restart", which)
         engines[0].alive()
         say(f"broker {which} killed and started again")
-
-
-def verdict(value):
-    """(id, rollout, final, digest without the signature)."""
-    plain = b"".join(value[a:b] for n, _, a, b in fields(value) if n != 42)
-    get = {n: v for n, v, _, _ in fields(value)}
-    final = get.get(5) == 2 or bool(get.get(10))
-    return (get[2].decode(), get[3].decode(), final,
-            hashlib.blake2b(plain, digest_size=32).hexdigest())
 
 
 def inbox_sums(kafka, rollouts):
