@@ -315,9 +315,15 @@ static bool fenced(const struct part *p, const struct bus_record *r)
     return at != NULL && strtoull(at + lead, NULL, 10) > p->epoch;
 }
 
+/* Inbox{schema = 1, command = 3}, whose fields go out in this order. */
+static bool is_command(const struct bus_record *r)
+{
+    const uint8_t *p = r->value;
+    return r->value_len > 3 && p[0] == 1u << 3 && p[1] < 0x80 && p[2] == (3u << 3 | 2u);
+}
+
 static bool fold_record(struct stage *s, struct part *p, const struct bus_record *r)
 {
-    uint64_t commands = fold_counts(p->fold).commands;
     size_t verdicts = p->fx.verdicts;
     enum serin_status rc =
         fold_apply(p->fold, r->offset, r->value, r->value_len, &p->fx);
@@ -330,7 +336,7 @@ static bool fold_record(struct stage *s, struct part *p, const struct bus_record
     p->next = r->offset + 1;
     p->from_nothing = false;
     /* Somebody waits for a verdict, and for the outcome of a command. */
-    bool urgent = p->fx.verdicts > verdicts || fold_counts(p->fold).commands > commands;
+    bool urgent = p->fx.verdicts > verdicts || is_command(r);
     if (urgent && s->urgent_since == 0) s->urgent_since = clock_mono_ms();
     return true;
 }
