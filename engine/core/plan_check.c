@@ -97,7 +97,9 @@ static void check_cohorts(struct check *c)
     const struct doc_node *cohorts = doc_get(c->root, "cohorts");
     const struct doc_node *canary = good(c, cohorts, "canary");
     const struct doc_node *baseline = good(c, cohorts, "baseline");
-    if (canary == NULL || baseline == NULL) return;
+    if (canary == NULL || baseline == NULL || canary->n != c->p->n_cohort[0] ||
+        baseline->n != c->p->n_cohort[1])
+        return;
     if (covers(c->p, 0, 1) && covers(c->p, 1, 0))
         doc_error_add(
             c->errors, baseline,
@@ -142,15 +144,10 @@ static void check_gate_name(struct check *c, const struct doc_node *at,
         names[i] = c->p->gates[i].name;
         if (strcmp(names[i], name) == 0) return;
     }
-    const char *near = keys_near(name, names);
-    if (near != NULL)
-        doc_error_add(c->errors, at,
-                      "gate: \"%s\" is not defined; did you mean \"%s\"?", name, near);
-    else
-        doc_error_add(c->errors, at,
-                      "gate: \"%s\" is not defined; define it under gates: with its "
-                      "approvers",
-                      name);
+    char hint[KEYS_HINT];
+    keys_hint(name, names, hint);
+    doc_error_add(c->errors, at, "gate: \"%s\" is not defined%s", name,
+                  *hint != '\0' ? hint : "; define it under gates: with its approvers");
 }
 
 /* ---- steps */
@@ -273,8 +270,7 @@ static void check_metric(struct check *c, size_t i)
     const struct doc_node *node = entry(c, "metrics", i);
     if (node->type != DOC_MAP || good(c, node, "name") == NULL) return;
     for (size_t j = 0; j < i; j++)
-        if (c->p->metrics[j].name != NULL &&
-            strcmp(c->p->metrics[j].name, m->name) == 0)
+        if (strcmp(c->p->metrics[j].name, m->name) == 0)
             doc_error_add(c->errors, doc_get(node, "name"),
                           "name: \"%s\" is the name of an earlier metric, too",
                           m->name);
@@ -305,26 +301,33 @@ static void check_gating(struct check *c)
 }
 
 /* ---- criteria, schedule, window */
+/* The metric of that name, else NULL. */
+static const struct plan_metric *metric(const struct plan *p, const char *name)
+{
+    for (size_t i = 0; i < p->n_metrics; i++)
+        if (strcmp(p->metrics[i].name, name) == 0) return &p->metrics[i];
+    return NULL;
+}
+
 static void check_all_of(struct check *c)
 {
     const struct doc_node *list = good(c, doc_get(c->root, "criteria"), "all_of");
     const char *names[PLAN_MAX_METRICS + 1] = {NULL};
-    if (list == NULL) return;
-    for (size_t i = 0, n = 0; i < c->p->n_metrics; i++)
-        if (c->p->metrics[i].name != NULL) names[n++] = c->p->metrics[i].name;
+    if (list == NULL || c->p->n_metrics == 0) return;
+    for (size_t i = 0; i < c->p->n_metrics; i++) {
+        names[i] = c->p->metrics[i].name;
+        if (*names[i] == '\0') return; /* its name has an error, perhaps it is meant */
+    }
+    bool each = list->type == DOC_LIST && list->n == c->p->n_all_of;
     for (size_t i = 0; i < c->p->n_all_of; i++) {
-        const char *name = c->p->all_of[i], *near = keys_near(name, names);
-        size_t m = 0;
-        while (m < c->p->n_metrics && (c->p->metrics[m].name == NULL ||
-                                       strcmp(c->p->metrics[m].name, name) != 0))
-            m++;
-        const struct doc_node *at =
-            list->type == DOC_LIST && list->n == c->p->n_all_of ? list->items[i] : list;
-        if (m == c->p->n_metrics)
-            doc_error_add(c->errors, at, "all_of: no metric is named \"%s\"%s%s%s",
-                          name, near != NULL ? "; did you mean \"" : "",
-                          near != NULL ? near : "", near != NULL ? "\"?" : "");
-        else if (c->p->metrics[m].mode != PLAN_GATE)
+        const struct doc_node *at = each ? list->items[i] : list;
+        const char *name = c->p->all_of[i];
+        const struct plan_metric *m = metric(c->p, name);
+        char hint[KEYS_HINT];
+        if (m == NULL)
+            doc_error_add(c->errors, at, "all_of: no metric is named \"%.60s\"%s", name,
+                          keys_hint(name, names, hint));
+        else if (m->mode != PLAN_GATE)
             doc_error_add(
                 c->errors, at,
                 "all_of: %s has a mode other than gate and cannot decide; list "

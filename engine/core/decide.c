@@ -1,0 +1,126 @@
+/* engine/core/decide.c -- read this page to know what a rollout can do */
+#include "engine/core/decide.h"
+
+#include <string.h>
+
+#define PROMOTE SERIN__V1__KIND__KIND_PROMOTE
+#define ABORT SERIN__V1__KIND__KIND_ABORT
+#define HOLDS SERIN__V1__KIND__KIND_HOLD
+#define RESUME SERIN__V1__KIND__KIND_RESUME
+#define SILENT SERIN__V1__KIND__KIND_UNSPECIFIED
+
+/* Legal in every state that is not final, whatever else is going on. */
+#define ALWAYS                                                                         \
+    [EV_HARM] = {ROLLOUT_ABORTED, ABORT, "log E >= log(1/alpha)"},                     \
+    [EV_DEAD] = {ROLLOUT_ABORTED, ABORT, "the canary stopped reporting"},              \
+    [EV_POLICY] = {ROLLOUT_ABORTED, ABORT, "the plan prefers abort to hold"},          \
+    [EV_KILL] = {ROLLOUT_ABORTED, ABORT, "somebody said so"},                          \
+    [EV_LOST] = {ROLLOUT_HELD, HOLDS, "the state could not be restored"}
+
+/* Somebody holds, or something is wrong with data, actuator or policy. */
+#define DOUBTS                                                                         \
+    [EV_DOUBT] = {ROLLOUT_HELD, HOLDS, "a reason to hold arose"},                      \
+    [EV_HOLD] = {ROLLOUT_HELD, HOLDS, "somebody said so"}
+
+/* There is traffic, so a person may move it. */
+#define MOVES                                                                          \
+    [EV_ADVANCE] = {ROLLOUT_SETTLING, PROMOTE, "somebody said so"},                    \
+    [EV_ADVANCE_FULL] = {ROLLOUT_WATCHING, PROMOTE, "somebody said so"},               \
+    [EV_FINISH] = {ROLLOUT_PROMOTED, PROMOTE, "somebody said so"},                     \
+    [EV_LOWER] = {ROLLOUT_HELD, HOLDS, "somebody took traffic back"}
+
+#define CANCELS [EV_CANCEL] = {ROLLOUT_CANCELLED, SILENT, "called off before the start"}
+
+const struct decide_rule decide_rules[ROLLOUT_NSTATE][EV_N] = {
+    [ROLLOUT_PENDING] =
+        {ALWAYS, DOUBTS,
+         CANCELS, [EV_READY] = {ROLLOUT_CALIBRATING, SILENT, "the time has come"}},
+    [ROLLOUT_CALIBRATING] =
+        {ALWAYS, DOUBTS,
+         CANCELS, [EV_START] = {ROLLOUT_SETTLING, PROMOTE, "first weight"},
+         [EV_FULL] = {ROLLOUT_WATCHING, PROMOTE, "first weight"},
+         [EV_GATE] = {ROLLOUT_GATED, HOLDS, "start needs approval"}},
+    [ROLLOUT_SETTLING] =
+        {ALWAYS, DOUBTS,
+         MOVES, [EV_SETTLED] = {ROLLOUT_OBSERVING, SILENT, "warm-up is over"}},
+    [ROLLOUT_OBSERVING] =
+        {ALWAYS, DOUBTS, MOVES, [EV_SAFE] = {ROLLOUT_SETTLING, PROMOTE, "non-inferior"},
+         [EV_FULL] = {ROLLOUT_WATCHING, PROMOTE, "non-inferior"},
+         [EV_DONE] = {ROLLOUT_PROMOTED, PROMOTE, "non-inferior"},
+         [EV_GATE] = {ROLLOUT_GATED, HOLDS, "step needs approval"}},
+    [ROLLOUT_GATED] = {ALWAYS, DOUBTS, MOVES,
+                       CANCELS, [EV_OPEN] = {ROLLOUT_BACK, RESUME, "approved"}},
+    [ROLLOUT_HELD] =
+        {ALWAYS, DOUBTS, MOVES,
+         CANCELS, [EV_CLEAR] = {ROLLOUT_BACK, RESUME, "the reason is gone"}},
+    [ROLLOUT_WATCHING] =
+        {ALWAYS, DOUBTS, [EV_DONE] = {ROLLOUT_PROMOTED, PROMOTE, "watched long enough"},
+         [EV_FINISH] = {ROLLOUT_PROMOTED, PROMOTE, "somebody said so"},
+         [EV_LOWER] = {ROLLOUT_HELD, HOLDS, "traffic was taken back"}},
+};
+
+static const struct name {
+    const char *name, *text;
+} states[] =
+    {
+#define X(name, text) {#name, text},
+        DECIDE_STATES(X)},
+  events[] = {DECIDE_EVENTS(X)
+#undef X
+};
+
+const char *decide_state_name(enum rollout_state s)
+{
+    return s < ROLLOUT_NSTATE ? states[s].name : "UNKNOWN";
+}
+
+const char *decide_event_name(enum decide_event e)
+{
+    return e < EV_N ? events[e].name : "UNKNOWN";
+}
+
+bool decide_state_parse(const char *name, enum rollout_state *out)
+{
+    for (size_t s = 0; s < ROLLOUT_NSTATE; s++)
+        if (strcmp(name, states[s].name) == 0) {
+            *out = (enum rollout_state)s;
+            return true;
+        }
+    return false;
+}
+
+bool decide_final(enum rollout_state s)
+{
+    return s == ROLLOUT_PROMOTED || s == ROLLOUT_ABORTED || s == ROLLOUT_CANCELLED;
+}
+
+static const char *kind_name(Serin__V1__Kind kind)
+{
+    static const char *const names[] = {"", "PROMOTE", "ABORT", "HOLD", "RESUME"};
+    return (size_t)kind < sizeof names / sizeof *names ? names[kind] : "";
+}
+
+static void print_row(FILE *out, size_t s)
+{
+    fprintf(out, "| %s |", states[s].name);
+    size_t printed = 0;
+    for (size_t e = 0; e < EV_N; e++) {
+        const struct decide_rule *r = &decide_rules[s][e];
+        if (r->why == NULL) continue;
+        const char *to = r->to == ROLLOUT_BACK ? "back" : decide_state_name(r->to);
+        const char *kind = kind_name(r->kind);
+        fprintf(out, "%s %s → %s%s%s", printed++ != 0 ? "," : "", events[e].text, to,
+                *kind != '\0' ? " " : "", kind);
+    }
+    fprintf(out, "%s |\n", printed != 0 ? "" : " nothing: final");
+}
+
+void decide_table_print(FILE *out)
+{
+    fprintf(out, "| state | meaning |\n|---|---|\n");
+    for (size_t s = 0; s < ROLLOUT_NSTATE; s++)
+        fprintf(out, "| %s | %s |\n", states[s].name, states[s].text);
+    fprintf(out, "\n| in | event → state VERDICT |\n|---|---|\n");
+    for (size_t s = 0; s < ROLLOUT_NSTATE; s++)
+        print_row(out, s);
+}

@@ -1,0 +1,157 @@
+/* engine/core/explain.c */
+#include "engine/core/explain.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "stats/level.h"
+
+void explain_add(struct turn *t, const char *fmt, ...)
+{
+    size_t used = strlen(t->message);
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(t->message + used, sizeof t->message - used, fmt, args);
+    va_end(args);
+}
+
+void explain_percent(double share, char out[24])
+{
+    double percent = 100 * share;
+    if (percent == 0 || percent >= 0.1)
+        snprintf(out, 24, "%.*f %%", percent == 0 ? 0 : percent < 10 ? 2 : 1, percent);
+    else
+        snprintf(out, 24, "%.2g %%", percent);
+}
+
+void explain_span(int64_t ms, char out[24])
+{
+    double s = (double)ms / 1000;
+    if (s < 120)
+        snprintf(out, 24, "%.3g s", s);
+    else if (s < 7200)
+        snprintf(out, 24, "%.3g min", s / 60);
+    else
+        snprintf(out, 24, "%.3g h", s / 3600);
+}
+
+static void weight(uint32_t bp, char out[24])
+{
+    snprintf(out, 24, "%g %%", bp / 100.0);
+}
+
+/* "errors: canary 1.02 % vs baseline 0.10 %" */
+static void rates(const struct evidence *e, struct turn *t)
+{
+    char c[24], b[24];
+    const struct count_table *n = &e->counts;
+    explain_percent(n->n != 0 ? (double)n->x / (double)n->n : 0, c);
+    explain_percent(n->m != 0 ? (double)n->y / (double)n->m : 0, b);
+    explain_add(t, "%s: canary %s vs baseline %s", e->metric->name, c, b);
+}
+
+static void limits(const struct rollout *r, const struct evidence *e, double *lower,
+                   double *upper)
+{
+    profile_limits(&e->all, e->grid, r->plan->alpha, r->plan->beta, lower, upper);
+    *lower = exp(*lower);
+    *upper = exp(*upper);
+}
+
+static size_t strongest(const struct rollout *r)
+{
+    size_t best = 0;
+    double most = -INFINITY;
+    for (size_t i = 0; i < r->evidence.n; i++) {
+        struct evidence_values v;
+        if (!evidence_gates(&r->evidence.metrics[i])) continue;
+        evidence_values(&r->evidence, i, 0, &v);
+        if (v.abort <= most) continue;
+        most = v.abort;
+        best = i;
+    }
+    return best;
+}
+
+void explain_harm(const struct rollout *r, struct turn *t)
+{
+    int blamed = evidence_blame(&r->evidence, r->plan->alpha);
+    size_t i = blamed >= 0 ? (size_t)blamed : strongest(r);
+    const struct evidence *e = &r->evidence.metrics[i];
+    struct evidence_values v;
+    double lower, upper;
+    char limit[24];
+    evidence_values(&r->evidence, i, 0, &v);
+    bool over = e->limit.d > 0 && v.limit >= v.harm;
+    t->reason = over ? "limit" : "harm";
+    t->metric = blamed >= 0 ? e->metric->name : "";
+    rates(e, t);
+    limits(r, e, &lower, &upper);
+    explain_percent(e->metric->limit, limit);
+    if (over)
+        explain_add(t, ", above its limit %s", limit);
+    else
+        explain_add(t, " (odds ratio %.3g, at least %.3g)",
+                    exp(profile_estimate(&e->all, e->grid)), lower);
+    explain_add(t, "; evidence e^%.1f exceeds e^%.1f (alpha %g)",
+                evidence_abort(&r->evidence), level_threshold(r->plan->alpha),
+                r->plan->alpha);
+    if (blamed < 0) explain_add(t, "; no metric alone accounts for it");
+}
+
+static size_t weakest(const struct rollout *r, struct evidence_values *least)
+{
+    size_t worst = 0;
+    least->promote = INFINITY;
+    for (size_t i = 0; i < r->evidence.n; i++) {
+        struct evidence_values v;
+        if (!evidence_protected(&r->evidence.metrics[i])) continue;
+        evidence_values(&r->evidence, i, r->step - 1, &v);
+        if (v.promote >= least->promote) continue;
+        *least = v;
+        worst = i;
+    }
+    return worst;
+}
+
+void explain_safe(const struct rollout *r, struct turn *t)
+{
+    struct evidence_values v = {0};
+    double lower, upper;
+    char from[24], to[24];
+    const struct evidence *e = &r->evidence.metrics[weakest(r, &v)];
+    t->reason = "non_inferior";
+    t->metric = e->metric->name;
+    rates(e, t);
+    limits(r, e, &lower, &upper);
+    explain_add(t, " (odds ratio %.3g, at most %.3g)",
+                exp(profile_estimate(&e->all, e->grid)), upper);
+    explain_add(t,
+                "; worse than %g is ruled out: evidence e^%.1f exceeds e^%.1f "
+                "(beta %g)",
+                rollout_step(r)->worse_than, v.promote, level_threshold(r->plan->beta),
+                r->plan->beta);
+    weight(r->weight_bp, from);
+    weight(t->to_bp, to);
+    if (t->to_bp != r->weight_bp) explain_add(t, "; %s -> %s", from, to);
+}
+
+void explain_start(const struct rollout *r, struct turn *t)
+{
+    char to[24];
+    weight(t->to_bp, to);
+    t->reason = "start";
+    explain_add(t, "start at %s; windows of %g s", to, (double)r->window_ms / 1000);
+    for (size_t i = 0; i < r->evidence.n; i++) {
+        const struct evidence *e = &r->evidence.metrics[i];
+        if (!evidence_gates(e)) continue;
+        explain_add(t, "; %s: dispersion %.3g%s", e->metric->name, e->phi,
+                    e->metric->phi >= 1 ? " as planned" : "");
+        if (e->phi >= 1.05) explain_add(t, ", needs %.2g times the requests", e->phi);
+    }
+    if (r->interval_ms > r->window_ms)
+        explain_add(t, "; the window is shorter than the %lld s between reports",
+                    (long long)(r->interval_ms / 1000));
+}

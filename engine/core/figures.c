@@ -1,0 +1,147 @@
+/* engine/core/figures.c */
+#include "engine/core/figures.h"
+
+#include <math.h>
+
+#include "stats/forecast.h"
+#include "stats/level.h"
+
+enum { LIMITS_AGE_MS = 30000 };
+
+static const char *const kinds[] = {"ratio", "latency", "gauge", "events"};
+
+static double rate(uint64_t bad, uint64_t n)
+{
+    return n != 0 ? (double)bad / (double)n : 0;
+}
+
+static pb_cohort_summary *cohort(struct arena *a, uint64_t n, uint64_t bad)
+{
+    pb_cohort_summary *c = arena_alloc(a, sizeof *c);
+    if (c == NULL) return NULL;
+    serin__v1__cohort_summary__init(c);
+    c->n = n;
+    c->bad = bad;
+    c->rate = rate(bad, n);
+    return c;
+}
+
+static void refresh_limits(const struct plan *p, struct evidence *e, bool fresh,
+                           int64_t now_ms)
+{
+    double lower, upper;
+    if (!fresh && e->limits_ms != 0 && now_ms - e->limits_ms < LIMITS_AGE_MS) return;
+    profile_limits(&e->all, e->grid, p->alpha, p->beta, &lower, &upper);
+    e->lower = exp(lower);
+    e->upper = exp(upper);
+    e->limits_ms = now_ms;
+}
+
+static pb_metric_verdict *metric(struct rollout *r, struct arena *a, size_t i)
+{
+    const struct evidence *e = &r->evidence.metrics[i];
+    size_t step = r->step != 0 ? r->step - 1 : 0;
+    struct evidence_values v;
+    pb_metric_verdict *m = arena_alloc(a, sizeof *m);
+    if (m == NULL) return NULL;
+    serin__v1__metric_verdict__init(m);
+    m->canary = cohort(a, e->counts.n, e->counts.x);
+    m->baseline = cohort(a, e->counts.m, e->counts.y);
+    if (m->canary == NULL || m->baseline == NULL) return NULL;
+    evidence_values(&r->evidence, i, step, &v);
+    m->name = (char *)e->metric->name;
+    m->kind = (char *)kinds[e->metric->kind];
+    m->estimate = exp(profile_estimate(&e->all, e->grid));
+    m->lower = e->lower;
+    m->upper = e->upper;
+    m->abort_log_e = v.abort;
+    m->abort_threshold = level_threshold(r->plan->alpha);
+    m->promote_log_e = v.promote;
+    m->promote_threshold = level_threshold(r->plan->beta);
+    m->restart_log_e = v.restart;
+    m->worse_than = r->plan->steps[step].worse_than;
+    m->dispersion = e->phi;
+    m->abort_over = e->metric->abort_over;
+    m->limit = e->metric->limit;
+    m->limit_log_e = v.limit;
+    m->protected_ = evidence_protected(e);
+    return m;
+}
+
+enum serin_status figures_metrics(struct rollout *r, struct arena *a, bool fresh,
+                                  int64_t now_ms, pb_metric_verdict ***out, size_t *n)
+{
+    pb_metric_verdict **items = arena_alloc(a, r->evidence.n * sizeof *items);
+    if (items == NULL) return SERIN_ENOMEM;
+    for (size_t i = 0; i < r->evidence.n; i++) {
+        refresh_limits(r->plan, &r->evidence.metrics[i], fresh, now_ms);
+        items[i] = metric(r, a, i);
+        if (items[i] == NULL) return SERIN_ENOMEM;
+    }
+    *out = items;
+    *n = r->evidence.n;
+    return SERIN_OK;
+}
+
+enum serin_status figures_ratio(const struct rollout *r, struct arena *a,
+                                pb_sample_ratio **out)
+{
+    *out = NULL;
+    if (r->plan == NULL || !r->plan->srm_check || r->step == 0) return SERIN_OK;
+    pb_sample_ratio *s = arena_alloc(a, sizeof *s);
+    if (s == NULL) return SERIN_ENOMEM;
+    serin__v1__sample_ratio__init(s);
+    s->canary = r->srm_canary;
+    s->baseline = r->srm_baseline;
+    s->expected = r->weight_bp / 10000.0;
+    s->observed = rate(r->srm_canary, r->srm_canary + r->srm_baseline);
+    s->log_e = srm_log_e(&r->srm);
+    s->threshold = level_threshold(FIGURES_SRM_ALPHA);
+    *out = s;
+    return SERIN_OK;
+}
+
+double figures_observed_bp(const struct rollout *r)
+{
+    uint64_t all = r->srm_canary + r->srm_baseline;
+    return all != 0 ? 10000 * rate(r->srm_canary, all) : -1;
+}
+
+static double seconds_left(const struct rollout *r, size_t i)
+{
+    const struct evidence *e = &r->evidence.metrics[i];
+    const struct count_table *c = &e->counts;
+    double span = (double)(r->range.last_ms - r->range.first_ms) / 1000;
+    if (c->n == 0 || c->m == 0 || c->x + c->y == 0 || !(span > 0)) return INFINITY;
+    double all = (double)(c->n + c->m), rho = (double)c->n / all,
+           p = (double)(c->x + c->y) / all,
+           w_s = r->plan->steps[r->step - 1].worse_than;
+    struct evidence_values v;
+    evidence_values(&r->evidence, i, r->step - 1, &v);
+    return forecast_seconds(r->plan->beta, fmin(v.promote, v.restart),
+                            forecast_promote(p, rho, w_s), all / span, 1 / e->phi);
+}
+
+static int64_t watch_left(const struct rollout *r, int64_t now_ms)
+{
+    int64_t end_ms = r->began_ms + r->plan->steps[r->step - 1].watch_ms;
+    return end_ms > now_ms ? end_ms - now_ms : 0;
+}
+
+int64_t figures_eta_ms(const struct rollout *r, int64_t now_ms)
+{
+    const double longest_s = 1e8;
+    enum rollout_state s = rollout_under(r);
+    if (r->plan == NULL || r->step == 0) return -1;
+    if (s == ROLLOUT_WATCHING) return watch_left(r, now_ms);
+    if (s != ROLLOUT_OBSERVING || !(r->plan->steps[r->step - 1].worse_than > 1))
+        return -1;
+    double worst = 0;
+    for (size_t i = 0; i < r->evidence.n; i++)
+        if (evidence_protected(&r->evidence.metrics[i]))
+            worst = fmax(worst, seconds_left(r, i));
+    int64_t bake_ms = r->settle_ms + r->plan->steps[r->step - 1].bake_ms - now_ms;
+    if (!(worst < longest_s)) return -1;
+    int64_t ms = (int64_t)(worst * 1000);
+    return ms > bake_ms ? ms : bake_ms;
+}

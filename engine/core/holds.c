@@ -1,0 +1,372 @@
+/* engine/core/holds.c -- the no-data table, row by row */
+#include "engine/core/holds.h"
+
+#include <stdio.h>
+
+#include "engine/core/calibrate.h"
+#include "engine/core/explain.h"
+#include "engine/core/figures.h"
+
+/* A cohort that sends nothing is silent only if it should have sent something: with
+ * this many units expected, none at all has a probability of e^-7, and e^-20. */
+static const double expected_hold = 7, expected_abort = 20;
+
+enum {
+    QUALITY_SPAN_MS = 30000,
+    QUALITY_LEAST = 100, /* samples before a share means anything */
+    QUALITY_SHARE = 100  /* one in so many may be lost */
+};
+
+/* ---- time */
+static int64_t event_now(const struct fold *f)
+{
+    return f->clock.known ? f->clock.watermark_ms : streamclock_now(&f->clock);
+}
+
+static bool watched_data(const struct rollout *r)
+{
+    enum rollout_state s = rollout_under(r);
+    return r->step != 0 &&
+           (s == ROLLOUT_OBSERVING || s == ROLLOUT_WATCHING || s == ROLLOUT_GATED);
+}
+
+static bool compares(const struct rollout *r)
+{
+    return watched_data(r) && r->weight_bp > 0 && r->weight_bp < 10000;
+}
+
+static int64_t silent_ms(const struct fold *f, const struct evidence *e, int cohort)
+{
+    return event_now(f) - e->seen_ms[cohort];
+}
+
+static bool silent(const struct fold *f, const struct rollout *r,
+                   const struct evidence *e, int cohort)
+{
+    return silent_ms(f, e, cohort) > rollout_silence_ms(r);
+}
+
+/* Units a cohort should have sent while the other one sent since[cohort]. */
+static double expected(const struct rollout *r, const struct evidence *e, int cohort)
+{
+    double canary = r->weight_bp, baseline = 10000.0 - r->weight_bp;
+    return (double)e->since[cohort] *
+           (cohort == EVIDENCE_CANARY ? canary / baseline : baseline / canary);
+}
+
+/* ---- the rows of the table; each says why in *t */
+static bool lagging(const struct fold *f, const struct rollout *r, struct turn *t)
+{
+    char lag[24], most[24];
+    int64_t ms = streamclock_lag(&f->clock);
+    if (r->state == ROLLOUT_PENDING || ms <= f->o.max_lag_ms) return false;
+    explain_span(ms, lag);
+    explain_span(f->o.max_lag_ms, most);
+    explain_add(t, "metrics are %s behind, more than %s: nothing recent is known", lag,
+                most);
+    return true;
+}
+
+static bool all_silent(const struct fold *f, const struct rollout *r, struct turn *t)
+{
+    bool ever = false;
+    char span[24];
+    if (!watched_data(r)) return false;
+    for (size_t i = 0; i < r->evidence.n; i++) {
+        const struct evidence *e = &r->evidence.metrics[i];
+        ever = ever || e->ever[0] || e->ever[1];
+        if (!silent(f, r, e, EVIDENCE_CANARY) || !silent(f, r, e, EVIDENCE_BASELINE))
+            return false;
+    }
+    if (!ever) return false;
+    explain_span(rollout_silence_ms(r), span);
+    explain_add(t, "neither cohort has reported any metric for more than %s", span);
+    return true;
+}
+
+static bool blind(const struct fold *f, const struct rollout *r, struct turn *t)
+{
+    if (r->gap) {
+        explain_add(t, "records were lost before they were read; the evidence starts "
+                       "again with the next windows");
+        return true;
+    }
+    return lagging(f, r, t) || all_silent(f, r, t);
+}
+
+static bool uncalibrated(const struct fold *f, const struct rollout *r, struct turn *t)
+{
+    if (rollout_under(r) != ROLLOUT_CALIBRATING || r->calibrate == NULL) return false;
+    int64_t spent = streamclock_now(&f->clock) - r->calibrate_ms,
+            most = CALIBRATE_MAX_MS;
+    if (r->plan->calibrate_ms > most) most = r->plan->calibrate_ms;
+    if (r->plan->calibrate_ms == 0 || spent < most) return false;
+    for (size_t i = 0; i < r->evidence.n; i++) {
+        const struct evidence *e = &r->evidence.metrics[i];
+        double phi;
+        if (!evidence_gates(e) || e->metric->phi >= 1) continue;
+        if (calibrate_phi(&r->calibrate[i], r->plan->window_ms, r->window_ms, true,
+                          &phi))
+            continue;
+        t->metric = e->metric->name;
+        explain_add(
+            t,
+            "%s: the baseline gave %llu windows with data to calibrate on, 60 are "
+            "needed; check the metric's name and the cohort, or give phi in the "
+            "plan",
+            e->metric->name,
+            (unsigned long long)calibrate_windows(&r->calibrate[i], r->plan->window_ms,
+                                                  calibrate_lengths[0]));
+        return true;
+    }
+    return false;
+}
+
+static bool no_data(const struct fold *f, const struct rollout *r, struct turn *t)
+{
+    char span[24];
+    if (!watched_data(r)) return uncalibrated(f, r, t);
+    explain_span(rollout_silence_ms(r), span);
+    for (size_t i = 0; i < r->evidence.n; i++) {
+        const struct evidence *e = &r->evidence.metrics[i];
+        if (!evidence_protected(e)) continue;
+        if (!silent(f, r, e, EVIDENCE_CANARY) || !silent(f, r, e, EVIDENCE_BASELINE))
+            continue;
+        t->metric = e->metric->name;
+        if (e->ever[0] || e->ever[1])
+            explain_add(t, "%s: neither cohort has reported it for more than %s",
+                        e->metric->name, span);
+        else
+            explain_add(
+                t,
+                "%s: no sample of it was ever seen; is `from: {metric: %s}` the "
+                "name in the stream?",
+                e->metric->name, e->metric->from);
+        return true;
+    }
+    return false;
+}
+
+static bool cohort_silent(const struct fold *f, const struct rollout *r, int cohort,
+                          struct turn *t)
+{
+    static const char *const names[] = {"canary", "baseline"};
+    char span[24];
+    for (size_t i = 0; i < r->evidence.n && compares(r); i++) {
+        const struct evidence *e = &r->evidence.metrics[i];
+        if (!evidence_protected(e) || !silent(f, r, e, cohort)) continue;
+        if (expected(r, e, cohort) < expected_hold) continue;
+        t->metric = e->metric->name;
+        explain_span(silent_ms(f, e, cohort), span);
+        explain_add(t,
+                    "%s: nothing from the %s for %s while the %s sent %llu; about %.0f "
+                    "were expected",
+                    e->metric->name, names[cohort], span, names[1 - cohort],
+                    (unsigned long long)e->since[cohort], expected(r, e, cohort));
+        return true;
+    }
+    return false;
+}
+
+static bool canary_silent(const struct fold *f, const struct rollout *r, struct turn *t)
+{
+    char span[24];
+    if (rollout_under(r) != ROLLOUT_WATCHING)
+        return cohort_silent(f, r, EVIDENCE_CANARY, t);
+    for (size_t i = 0; i < r->evidence.n; i++) {
+        const struct evidence *e = &r->evidence.metrics[i];
+        if (!evidence_protected(e) || !silent(f, r, e, EVIDENCE_CANARY)) continue;
+        t->metric = e->metric->name;
+        explain_span(silent_ms(f, e, EVIDENCE_CANARY), span);
+        explain_add(t, "%s: nothing from the canary at 100 %% for %s", e->metric->name,
+                    span);
+        return true;
+    }
+    return false;
+}
+
+static bool baseline_silent(const struct fold *f, const struct rollout *r,
+                            struct turn *t)
+{
+    return cohort_silent(f, r, EVIDENCE_BASELINE, t);
+}
+
+static bool bad_data(const struct fold *f, const struct rollout *r, struct turn *t)
+{
+    const struct rollout_quality *q = &r->quality;
+    uint64_t bad = q->bad[0] + q->bad[1], all = bad + q->good[0] + q->good[1];
+    (void)f;
+    if (!watched_data(r) || all < QUALITY_LEAST || bad * QUALITY_SHARE <= all)
+        return false;
+    char share[24];
+    explain_percent((double)bad / (double)all, share);
+    explain_add(t, "%s of the latest samples were late or unusable, more than 1 %%",
+                share);
+    return true;
+}
+
+static bool actuator(const struct fold *f, const struct rollout *r, struct turn *t)
+{
+    char span[24];
+    if (!holds_unconfirmed(r)) return false;
+    if (r->ack.heard && r->ack.error[0] != '\0') {
+        explain_add(t, "the actuator failed: %s", r->ack.error);
+        return true;
+    }
+    if (r->ack.heard) {
+        explain_add(t, "the actuator reads back %g %% instead of %g %%",
+                    r->ack.applied_bp / 100.0, r->weight_bp / 100.0);
+        return true;
+    }
+    if (streamclock_now(&f->clock) - r->began_ms <= r->plan->ack_timeout_ms)
+        return false;
+    explain_span(r->plan->ack_timeout_ms, span);
+    explain_add(t, "no actuator confirmed %g %% within %s", r->weight_bp / 100.0, span);
+    return true;
+}
+
+static bool dispersion(const struct fold *f, const struct rollout *r, struct turn *t)
+{
+    (void)f;
+    for (size_t i = 0; i < r->evidence.n && compares(r); i++) {
+        const struct evidence *e = &r->evidence.metrics[i];
+        if (!evidence_gates(e) || !dispersion_outgrown(&e->watch)) continue;
+        t->metric = e->metric->name;
+        explain_add(
+            t,
+            "%s: counts now vary by %.3g times what independent requests would, "
+            "calibrated at %.3g; the guarantee does not cover this",
+            e->metric->name, dispersion_phi(&e->watch.seen), e->phi);
+        return true;
+    }
+    return false;
+}
+
+static bool timeout(const struct fold *f, const struct rollout *r, struct turn *t)
+{
+    char span[24];
+    if (!holds_timed_out(f, r)) return false;
+    explain_span(rollout_step(r)->timeout_ms + r->extend_ms, span);
+    explain_add(t, "step %u is undecided after %s; retry, extend, promote or abort it",
+                r->step, span);
+    return true;
+}
+
+static bool freeze(const struct fold *f, const struct rollout *r, struct turn *t)
+{
+    const struct plan_freeze *z = holds_freeze(r, streamclock_now(&f->clock));
+    if (z == NULL) return false;
+    explain_add(t, "the evidence suffices, but promotions are frozen%s%s",
+                z->reason[0] != '\0' ? ": " : "", z->reason);
+    return true;
+}
+
+/* ---- the order */
+static enum rollout_hold sticky(const struct rollout *r, struct turn *t)
+{
+    char seen[24], wanted[24];
+    for (size_t h = 0; h < HOLD_NONE; h++) {
+        if ((r->sticky & (1u << h)) == 0) continue;
+        if (h == HOLD_OPERATOR) explain_add(t, "held by an operator; resume it");
+        if (h == HOLD_STATE_LOST)
+            explain_add(t,
+                        "the state of this rollout could not be restored; abort it, or "
+                        "resume it with new evidence only");
+        if (h == HOLD_DEFECT)
+            explain_add(t,
+                        "a window gave no finite evidence and was dropped; this is a "
+                        "defect, please report it; abort or resume");
+        explain_percent(figures_observed_bp(r) / 10000, seen);
+        explain_percent(r->weight_bp / 10000.0, wanted);
+        if (h == HOLD_SAMPLE_RATIO)
+            explain_add(t,
+                        "the canary got %s of %llu requests, %s was commanded; the "
+                        "cohorts are not comparable until this is understood",
+                        seen, (unsigned long long)(r->srm_canary + r->srm_baseline),
+                        wanted);
+        return (enum rollout_hold)h;
+    }
+    return HOLD_NONE;
+}
+
+enum rollout_hold holds_top(const struct fold *f, const struct rollout *r, bool ready,
+                            struct turn *t)
+{
+    static const struct {
+        enum rollout_hold hold;
+        bool (*applies)(const struct fold *, const struct rollout *, struct turn *);
+    } rows[] = {
+        {HOLD_BLIND, blind},
+        {HOLD_NO_DATA, no_data},
+        {HOLD_CANARY_SILENT, canary_silent},
+        {HOLD_BASELINE_SILENT, baseline_silent},
+        {HOLD_BAD_DATA, bad_data},
+        {HOLD_ACTUATOR, actuator},
+        {HOLD_DISPERSION, dispersion},
+        {HOLD_TIMEOUT, timeout},
+        {HOLD_FREEZE, freeze},
+    };
+    enum rollout_hold top = sticky(r, t);
+    if (top != HOLD_NONE) return top;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (rows[i].hold == HOLD_FREEZE && !ready) continue;
+        if (rows[i].applies(f, r, t)) return rows[i].hold;
+    }
+    return HOLD_NONE;
+}
+
+bool holds_dead(const struct fold *f, const struct rollout *r, struct turn *t)
+{
+    char span[24];
+    bool sure = false;
+    if (!compares(r)) return false;
+    for (size_t i = 0; i < r->evidence.n; i++) {
+        const struct evidence *e = &r->evidence.metrics[i];
+        if (!evidence_protected(e) || !e->ever[EVIDENCE_BASELINE]) continue;
+        if (silent_ms(f, e, EVIDENCE_CANARY) <= r->plan->silence_ms) return false;
+        if (silent(f, r, e, EVIDENCE_BASELINE)) continue;
+        sure = sure || expected(r, e, EVIDENCE_CANARY) >= expected_abort;
+    }
+    if (!sure) return false;
+    explain_span(r->plan->silence_ms, span);
+    explain_add(
+        t, "nothing from the canary for more than %s while the baseline reports", span);
+    return true;
+}
+
+bool holds_timed_out(const struct fold *f, const struct rollout *r)
+{
+    const struct plan_step *step = rollout_step(r);
+    if (step == NULL || rollout_under(r) != ROLLOUT_OBSERVING) return false;
+    return streamclock_now(&f->clock) - r->began_ms > step->timeout_ms + r->extend_ms;
+}
+
+const struct plan_freeze *holds_freeze(const struct rollout *r, int64_t now_ms)
+{
+    for (size_t i = 0; i < r->plan->n_freezes; i++) {
+        const struct plan_freeze *z = &r->plan->freezes[i];
+        if (now_ms >= z->from_ms && now_ms < z->to_ms) return z;
+    }
+    return NULL;
+}
+
+bool holds_unconfirmed(const struct rollout *r)
+{
+    if (!r->plan->require_ack || r->step == 0) return false;
+    return !r->ack.heard || r->ack.error[0] != '\0' ||
+           r->ack.applied_bp != r->weight_bp;
+}
+
+void holds_quality(struct rollout *r, int64_t now_ms, uint64_t good, uint64_t bad)
+{
+    struct rollout_quality *q = &r->quality;
+    if (now_ms - q->since_ms >= QUALITY_SPAN_MS) {
+        bool next = now_ms - q->since_ms < 2 * QUALITY_SPAN_MS;
+        q->good[1] = next ? q->good[0] : 0;
+        q->bad[1] = next ? q->bad[0] : 0;
+        q->good[0] = q->bad[0] = 0;
+        q->since_ms = now_ms - now_ms % QUALITY_SPAN_MS;
+    }
+    q->good[0] += good;
+    q->bad[0] += bad;
+}

@@ -1,0 +1,555 @@
+/* engine/core/judge.c */
+#include "engine/core/judge.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/mem.h"
+#include "engine/core/explain.h"
+#include "engine/core/figures.h"
+#include "engine/core/gate.h"
+#include "engine/core/holds.h"
+#include "stats/level.h"
+
+enum { FUTURE_MS = 600000 }; /* cells further ahead come from a broken clock */
+
+/* ---- cells come in */
+static int metric_index(const struct rollout *r, const char *name)
+{
+    for (size_t i = 0; i < r->evidence.n; i++)
+        if (strcmp(r->evidence.metrics[i].metric->name, name) == 0) return (int)i;
+    return -1;
+}
+
+static void note_seen(struct rollout *r, struct evidence *e, int cohort,
+                      const pb_cell *cell)
+{
+    int64_t end_ms = cell->window_ms + calibrate_lengths[0];
+    if (cell->n == 0) return;
+    e->ever[cohort] = true;
+    if (end_ms > e->seen_ms[cohort]) {
+        e->seen_ms[cohort] = end_ms;
+        e->since[cohort] = 0;
+    }
+    if (r->step != 0 && cell->window_ms >= r->settle_ms)
+        e->since[1 - cohort] += cell->n;
+}
+
+enum taken { TAKEN, TAKEN_LATE, TAKEN_POISON };
+
+static enum taken take_cell(struct fold *f, struct rollout *r, const pb_cell *cell)
+{
+    int at = metric_index(r, cell->metric);
+    int64_t start_ms = pending_floor(cell->window_ms, r->window_ms);
+    int64_t now = streamclock_now(&f->clock);
+    uint32_t stratum;
+    if (at < 0 || cell->bad > cell->n) return TAKEN_POISON;
+    if (cell->cohort != SERIN__V1__COHORT__COHORT_CANARY &&
+        cell->cohort != SERIN__V1__COHORT__COHORT_BASELINE)
+        return TAKEN_POISON;
+    if (now > 0 && cell->window_ms > now + FUTURE_MS) return TAKEN_POISON;
+    if (r->has_closed && start_ms < r->closed_ms) return TAKEN_LATE;
+    if (rollout_stratum(r, cell->stratum, &stratum) != SERIN_OK) {
+        f->nomem = true;
+        return TAKEN;
+    }
+    int cohort = cell->cohort == SERIN__V1__COHORT__COHORT_CANARY ? EVIDENCE_CANARY
+                                                                  : EVIDENCE_BASELINE;
+    enum serin_status rc = pending_add(&r->pending, start_ms, (uint32_t)at, stratum,
+                                       cohort, cell->n, cell->bad);
+    if (rc == SERIN_ENOMEM) f->nomem = true;
+    if (rc != SERIN_OK) return TAKEN_POISON;
+    note_seen(r, &r->evidence.metrics[at], cohort, cell);
+    return TAKEN;
+}
+
+void judge_partial(struct fold *f, struct rollout *r, const pb_partial *p)
+{
+    uint64_t good = 0, late = 0, poison = p->poison;
+    if (decide_final(r->state) || r->plan == NULL) return;
+    for (size_t i = 0; i < p->n_cells && !f->nomem; i++) {
+        uint64_t n = p->cells[i]->n;
+        switch (take_cell(f, r, p->cells[i])) {
+        case TAKEN:
+            good += n;
+            break;
+        case TAKEN_LATE:
+            late += n;
+            break;
+        case TAKEN_POISON:
+            poison += n != 0 ? n : 1;
+            break;
+        }
+    }
+    r->late += late;
+    r->poison += poison;
+    holds_quality(r, streamclock_now(&f->clock), good, late + poison);
+    r->dirty = true;
+}
+
+/* ---- windows close */
+struct slice { /* one metric's tables of one window */
+    struct count_table tables[ROLLOUT_STRATA + 1];
+    size_t n;
+    struct count_table sum;
+};
+
+static int by_name(const void *a, const void *b, void *rollout)
+{
+    const struct rollout *r = rollout;
+    const struct pending_cell *x = a, *y = b;
+    const char *s = x->stratum < r->n_strata ? r->strata[x->stratum] : "\x7f";
+    const char *t = y->stratum < r->n_strata ? r->strata[y->stratum] : "\x7f";
+    return strcmp(s, t);
+}
+
+/* Strata go in by name: their order of arrival must not show in the last bit. */
+static void slice_of(struct rollout *r, size_t metric, size_t cells, struct slice *out)
+{
+    size_t from = 0, to;
+    struct pending_cell *c = r->pending.cells;
+    while (from < cells && c[from].metric < metric)
+        from++;
+    for (to = from; to < cells && c[to].metric == metric;)
+        to++;
+    out->n = 0;
+    out->sum = (struct count_table){0};
+    if (to - from > 1) qsort_r(c + from, to - from, sizeof *c, by_name, r);
+    for (size_t i = from; i < to; i++) {
+        out->tables[out->n++] = c[i].c;
+        out->sum.n += c[i].c.n, out->sum.x += c[i].c.x;
+        out->sum.m += c[i].c.m, out->sum.y += c[i].c.y;
+    }
+}
+
+static void defect(struct fold *f, struct rollout *r)
+{
+    (void)f;
+    r->sticky |= 1u << HOLD_DEFECT;
+}
+
+static void calibrate_on(struct fold *f, struct rollout *r, size_t cells)
+{
+    for (size_t i = 0; i < r->evidence.n; i++) {
+        struct slice s;
+        slice_of(r, i, cells, &s);
+        if (calibrate_window(&r->calibrate[i], r->plan->window_ms, r->closed_ms,
+                             s.sum.y, s.sum.m) != SERIN_OK)
+            defect(f, r);
+    }
+}
+
+static void check_split(struct rollout *r, const struct slice *s)
+{
+    double phi = evidence_phi(&r->evidence);
+    r->srm_canary += s->sum.n;
+    r->srm_baseline += s->sum.m;
+    if (!r->plan->srm_check || rollout_under(r) != ROLLOUT_OBSERVING) return;
+    if (r->weight_bp == 0 || r->weight_bp >= 10000) return;
+    if (srm_window(&r->srm, r->weight_bp / 10000.0, s->sum.n, s->sum.m, 1 / phi) !=
+        SERIN_OK)
+        r->sticky |= 1u << HOLD_DEFECT;
+    if (level_crossed(srm_log_e(&r->srm), FIGURES_SRM_ALPHA))
+        r->sticky |= 1u << HOLD_SAMPLE_RATIO;
+}
+
+static void judge_on(struct fold *f, struct rollout *r, size_t cells)
+{
+    int64_t end_ms = r->closed_ms + r->window_ms;
+    bool both = false, counted = false;
+    for (size_t i = 0; i < r->evidence.n; i++) {
+        struct slice s;
+        slice_of(r, i, cells, &s);
+        if (evidence_window(&r->evidence, i, s.tables, s.n, end_ms) != SERIN_OK)
+            defect(f, r);
+        both = both || (s.sum.n > 0 && s.sum.m > 0);
+        if (!counted && evidence_gates(&r->evidence.metrics[i])) {
+            check_split(r, &s);
+            counted = true;
+        }
+    }
+    if (r->range.n++ == 0) r->range.first_ms = r->closed_ms;
+    r->range.last_ms = end_ms;
+    if (both || (r->weight_bp >= 10000 && cells > 0)) r->gap = false;
+    r->stale = true;
+}
+
+static void close_window(struct fold *f, struct rollout *r)
+{
+    size_t cells = pending_front(&r->pending, r->closed_ms);
+    bool counts = r->step != 0 && r->closed_ms >= r->settle_ms && !holds_unconfirmed(r);
+    if (r->calibrate != NULL && rollout_under(r) == ROLLOUT_CALIBRATING)
+        calibrate_on(f, r, cells);
+    else if (counts)
+        judge_on(f, r, cells);
+    pending_drop(&r->pending, cells);
+    r->closed_ms += r->window_ms;
+    f->counts.windows++;
+    r->dirty = true;
+}
+
+void judge_forget(struct fold *f, struct rollout *r)
+{
+    evidence_reset(&r->evidence);
+    evidence_wait(&r->evidence,
+                  f->clock.known ? f->clock.watermark_ms : streamclock_now(&f->clock));
+    r->range = (struct rollout_range){0};
+    r->stale = true;
+}
+
+/* ---- may it advance? */
+static bool within_limit(const struct rollout *r, const struct evidence *e,
+                         const struct evidence_values *v)
+{
+    if (!(e->limit.d > 0)) return true;
+    double rate = e->counts.n != 0 ? (double)e->counts.x / (double)e->counts.n : 0;
+    return rate <= e->limit.d && !level_crossed(v->limit, r->plan->alpha) &&
+           isfinite(v->limit);
+}
+
+static bool metric_passes(const struct rollout *r, size_t i)
+{
+    const struct evidence *e = &r->evidence.metrics[i];
+    struct evidence_values v;
+    if (evidence_informative(e) < JUDGE_INFORMATIVE) return false;
+    if (e->counts.n < r->plan->min_requests || e->counts.n == 0 || e->counts.m == 0)
+        return false;
+    evidence_values(&r->evidence, i, r->step - 1, &v);
+    return isfinite(v.abort) && within_limit(r, e, &v) &&
+           level_crossed(v.promote, r->plan->beta) &&
+           level_crossed(v.restart, r->plan->beta);
+}
+
+static bool step_passes(const struct rollout *r)
+{
+    const struct plan_step *step = rollout_step(r);
+    size_t protected = 0;
+    if (step == NULL || r->evidence.tolerance[r->step - 1] < 0) return false;
+    if (r->range.n == 0 || r->range.last_ms - r->settle_ms < step->bake_ms)
+        return false;
+    for (size_t i = 0; i < r->evidence.n; i++) {
+        if (!evidence_protected(&r->evidence.metrics[i])) continue;
+        protected++;
+        if (!metric_passes(r, i)) return false;
+    }
+    return protected > 0;
+}
+
+/* Both are functions of the evidence alone; worked out again when it has changed. */
+static void refresh(struct rollout *r)
+{
+    if (!r->stale) return;
+    r->stale = false;
+    r->harmed = false;
+    r->passes = false;
+    if (r->step == 0) return;
+    double log_e = evidence_abort(&r->evidence);
+    if (!isfinite(log_e)) r->sticky |= 1u << HOLD_DEFECT;
+    r->harmed = level_crossed(log_e, r->plan->alpha);
+    r->passes = rollout_under(r) == ROLLOUT_OBSERVING && step_passes(r);
+}
+
+/* ---- calibration */
+static int64_t measured_interval(const struct rollout *r)
+{
+    int64_t most = 0;
+    for (size_t i = 0; i < r->evidence.n; i++) {
+        int64_t ms = calibrate_interval_ms(&r->calibrate[i], r->plan->window_ms);
+        if (evidence_gates(&r->evidence.metrics[i]) && ms > most) most = ms;
+    }
+    return most;
+}
+
+static int64_t window_length(const struct rollout *r)
+{
+    if (r->plan->window_ms != 0) return r->plan->window_ms;
+    return calibrate_choose_ms(measured_interval(r));
+}
+
+static bool calibrated(const struct fold *f, const struct rollout *r)
+{
+    int64_t spent = streamclock_now(&f->clock) - r->calibrate_ms;
+    if (r->plan->calibrate_ms == 0) return true;
+    if (spent < r->plan->calibrate_ms) return false;
+    for (size_t i = 0; i < r->evidence.n; i++) {
+        const struct evidence *e = &r->evidence.metrics[i];
+        double phi;
+        if (evidence_gates(e) && !(e->metric->phi >= 1) &&
+            !calibrate_phi(&r->calibrate[i], r->plan->window_ms, window_length(r),
+                           spent >= CALIBRATE_MAX_MS, &phi))
+            return false;
+    }
+    return true;
+}
+
+/* Freeze what was measured; from here on it is a constant of the run. */
+static void freeze_calibration(struct rollout *r)
+{
+    r->interval_ms = measured_interval(r);
+    int64_t window_ms = window_length(r);
+    for (size_t i = 0; i < r->evidence.n; i++) {
+        struct evidence *e = &r->evidence.metrics[i];
+        double phi;
+        if (e->metric->phi >= 1) continue;
+        if (calibrate_phi(&r->calibrate[i], r->plan->window_ms, window_ms, true, &phi))
+            e->phi = phi;
+    }
+    if (window_ms != r->window_ms) {
+        r->window_ms = window_ms;
+        pending_rebin(&r->pending, window_ms);
+        r->closed_ms = pending_floor(r->closed_ms, window_ms);
+    }
+    evidence_horizon(&r->evidence, window_ms);
+}
+
+/* ---- the events, in the order in which they win */
+static bool take(struct fold *f, struct rollout *r, enum decide_event ev,
+                 struct turn *t)
+{
+    r->stale = true;
+    return turn_take(f, r, ev, t);
+}
+
+static bool aborts(struct fold *f, struct rollout *r)
+{
+    struct turn t = turn_of(r, "harm");
+    t.to_bp = 0;
+    if (r->harmed) {
+        explain_harm(r, &t);
+        return take(f, r, EV_HARM, &t);
+    }
+    t.reason = "canary_silent";
+    if (holds_dead(f, r, &t)) return take(f, r, EV_DEAD, &t);
+    t.reason = "timeout";
+    if (r->plan->on_timeout == PLAN_ON_ABORT && holds_timed_out(f, r)) {
+        explain_add(&t, "step %u ran out of time undecided", r->step);
+        return take(f, r, EV_POLICY, &t);
+    }
+    return false;
+}
+
+static bool policy_aborts(const struct rollout *r, enum rollout_hold top)
+{
+    return (top == HOLD_NO_DATA && r->plan->on_no_data == PLAN_ON_ABORT) ||
+           (top == HOLD_SAMPLE_RATIO && r->plan->on_sample_ratio == PLAN_ON_ABORT);
+}
+
+static bool starts_ready(struct fold *f, struct rollout *r)
+{
+    return rollout_under(r) == ROLLOUT_CALIBRATING && calibrated(f, r);
+}
+
+/* HOLD, another HOLD, or RESUME. */
+static bool holds(struct fold *f, struct rollout *r)
+{
+    struct turn t = turn_of(r, "");
+    enum rollout_hold top = holds_top(f, r, r->passes || starts_ready(f, r), &t);
+    t.hold = top;
+    t.reason = rollout_hold_text(top);
+    if (policy_aborts(r, top)) {
+        t.to_bp = 0;
+        return take(f, r, EV_POLICY, &t);
+    }
+    if (top != HOLD_NONE && r->state == ROLLOUT_HELD && r->hold == top) return false;
+    if (top != HOLD_NONE)
+        return take(f, r, top == HOLD_STATE_LOST ? EV_LOST : EV_DOUBT, &t);
+    if (r->state != ROLLOUT_HELD) return false;
+    t.reason = rollout_hold_text(r->hold);
+    explain_add(&t, "%s is over; goes on at %g %%", t.reason, r->weight_bp / 100.0);
+    return take(f, r, EV_CLEAR, &t);
+}
+
+enum decide_event judge_next(const struct rollout *r, struct turn *t)
+{
+    const struct plan_step *next = rollout_next(r);
+    if (next == NULL) return EV_DONE;
+    t->to_bp = next->weight_bp;
+    t->to_step = r->step + 1;
+    return next->weight_bp >= 10000 ? EV_FULL : EV_SAFE;
+}
+
+static bool from_pending(struct fold *f, struct rollout *r)
+{
+    int64_t now = streamclock_now(&f->clock);
+    struct turn t = turn_of(r, "schedule");
+    const struct plan_freeze *z = holds_freeze(r, now);
+    if (now == 0 || now < r->plan->not_before_ms || z != NULL) {
+        snprintf(r->reason, sizeof r->reason, "%s", z != NULL ? "freeze" : "schedule");
+        snprintf(r->message, sizeof r->message, "%s",
+                 now == 0    ? "waits for the first tick"
+                 : z == NULL ? "waits for schedule.not_before"
+                             : "waits for the end of a freeze");
+        return false;
+    }
+    t.reason = "calibrating";
+    explain_add(&t, "measures the baseline before the first weight");
+    r->calibrate_ms = now;
+    return take(f, r, EV_READY, &t);
+}
+
+static bool from_calibrating(struct fold *f, struct rollout *r)
+{
+    struct turn t = turn_of(r, "start");
+    if (!calibrated(f, r)) return false;
+    if (gate_closed(f, r, &t)) return take(f, r, EV_GATE, &t);
+    freeze_calibration(r);
+    enum decide_event ev = judge_next(r, &t);
+    explain_start(r, &t);
+    bool taken = take(f, r, ev == EV_SAFE ? EV_START : ev, &t);
+    mem_free(r->calibrate);
+    r->calibrate = NULL;
+    return taken;
+}
+
+static bool from_observing(struct fold *f, struct rollout *r)
+{
+    struct turn t = turn_of(r, "non_inferior");
+    if (!r->passes) return false;
+    if (gate_closed(f, r, &t)) return take(f, r, EV_GATE, &t);
+    enum decide_event ev = judge_next(r, &t);
+    explain_safe(r, &t);
+    return take(f, r, ev, &t);
+}
+
+static bool from_settling(struct fold *f, struct rollout *r)
+{
+    struct turn t = turn_of(r, "observing");
+    if (streamclock_now(&f->clock) < r->settle_ms || holds_unconfirmed(r)) return false;
+    explain_add(&t, "judges step %u at %g %%", r->step, r->weight_bp / 100.0);
+    return take(f, r, EV_SETTLED, &t);
+}
+
+static bool from_watching(struct fold *f, struct rollout *r)
+{
+    char span[24];
+    int64_t now = streamclock_now(&f->clock);
+    struct turn t = turn_of(r, "watched");
+    if (now - r->began_ms < rollout_step(r)->watch_ms || r->range.n == 0) return false;
+    for (size_t i = 0; i < r->evidence.n; i++)
+        if (evidence_protected(&r->evidence.metrics[i]) &&
+            r->evidence.metrics[i].counts.n == 0)
+            return false;
+    explain_span(rollout_step(r)->watch_ms, span);
+    explain_add(&t, "watched for %s at 100 %%: nothing spoke against it", span);
+    return take(f, r, EV_DONE, &t);
+}
+
+static bool advances(struct fold *f, struct rollout *r)
+{
+    switch (r->state) {
+    case ROLLOUT_PENDING:
+        return from_pending(f, r);
+    case ROLLOUT_CALIBRATING:
+        return from_calibrating(f, r);
+    case ROLLOUT_SETTLING:
+        return from_settling(f, r);
+    case ROLLOUT_OBSERVING:
+        return from_observing(f, r);
+    case ROLLOUT_GATED:
+        return gate_turns(f, r);
+    case ROLLOUT_WATCHING:
+        return from_watching(f, r);
+    case ROLLOUT_HELD:
+    case ROLLOUT_PROMOTED:
+    case ROLLOUT_ABORTED:
+    case ROLLOUT_CANCELLED:
+    case ROLLOUT_NSTATE:
+        break;
+    }
+    return false;
+}
+
+/* Neither plan nor evidence: say so once, and wait for a person. */
+static void settle_lost(struct fold *f, struct rollout *r)
+{
+    struct turn t = turn_of(r, "state_lost");
+    if (r->hold == HOLD_STATE_LOST) return;
+    t.hold = HOLD_STATE_LOST;
+    explain_add(&t,
+                "neither plan nor evidence could be restored; traffic stays as it is; "
+                "abort it, or apply the plan again");
+    turn_take(f, r, EV_LOST, &t);
+}
+
+void judge_settle(struct fold *f, struct rollout *r)
+{
+    enum { MOST = 16 }; /* more moves in one record would be a circle */
+    for (int i = 0; i < MOST && !f->nomem; i++) {
+        if (decide_final(r->state)) break;
+        if (r->plan == NULL) {
+            settle_lost(f, r);
+            break;
+        }
+        refresh(r);
+        if (!aborts(f, r) && !holds(f, r) && !advances(f, r)) break;
+    }
+    if (decide_final(r->state)) rollout_shrink(r);
+}
+
+/* ---- an actuator speaks */
+static uint64_t verdict_seq(const struct rollout *r, const char *id)
+{
+    size_t n = strlen(r->id);
+    if (strncmp(id, r->id, n) != 0 || id[n] != '/') return 0;
+    return strtoull(id + n + 1, NULL, 10);
+}
+
+/* Words about an earlier weight are late news, not a wrong weight. */
+void judge_ack(struct fold *f, struct rollout *r, const pb_ack *a)
+{
+    if (decide_final(r->state) || r->plan == NULL || !r->plan->require_ack) return;
+    if (r->ack.weight_seq == 0 || verdict_seq(r, a->verdict_id) < r->ack.weight_seq)
+        return;
+    bool before = holds_unconfirmed(r);
+    r->ack.heard = true;
+    r->ack.applied_bp = a->applied_bp;
+    snprintf(r->ack.error, sizeof r->ack.error, "%.95s", a->error);
+    r->dirty = true;
+    if (before && !holds_unconfirmed(r)) {
+        r->settle_ms = streamclock_now(&f->clock) + rollout_step(r)->warmup_ms;
+        evidence_wait(&r->evidence, r->settle_ms);
+    }
+    judge_settle(f, r);
+}
+
+/* ---- time goes on */
+static void notice_gaps(struct fold *f, struct rollout *r)
+{
+    if (f->clock.gaps == r->gaps_seen) return;
+    r->gaps_seen = f->clock.gaps;
+    if (r->step == 0) return;
+    r->gap = true;
+    judge_forget(f, r);
+}
+
+static bool window_due(const struct fold *f, struct rollout *r)
+{
+    if (!f->clock.known) return false;
+    int64_t now = f->clock.watermark_ms;
+    if (!r->has_closed || (r->state == ROLLOUT_PENDING && r->pending.n == 0)) {
+        int64_t at = pending_floor(now, r->window_ms);
+        if (!r->has_closed && r->pending.n != 0 && r->pending.cells[0].start_ms < at)
+            at = r->pending.cells[0].start_ms;
+        if (!r->has_closed || at > r->closed_ms) r->closed_ms = at;
+        r->has_closed = true;
+    }
+    return r->closed_ms + r->window_ms <= now;
+}
+
+void judge_tick(struct fold *f, struct rollout *r)
+{
+    if (decide_final(r->state)) return;
+    if (r->plan == NULL) {
+        judge_settle(f, r);
+        return;
+    }
+    notice_gaps(f, r);
+    holds_quality(r, streamclock_now(&f->clock), 0, 0);
+    judge_settle(f, r);
+    while (!f->nomem && !decide_final(r->state) && window_due(f, r)) {
+        close_window(f, r);
+        judge_settle(f, r);
+    }
+}

@@ -1,0 +1,112 @@
+/* engine/core/pending.c */
+#include "engine/core/pending.h"
+
+#include <string.h>
+
+#include "engine/base/mem.h"
+
+void pending_free(struct pending *p)
+{
+    mem_free(p->cells);
+    p->cells = NULL;
+    p->n = p->room = 0;
+}
+
+static int order(const struct pending_cell *a, const struct pending_cell *b)
+{
+    if (a->start_ms != b->start_ms) return a->start_ms < b->start_ms ? -1 : 1;
+    if (a->metric != b->metric) return a->metric < b->metric ? -1 : 1;
+    return (a->stratum > b->stratum) - (a->stratum < b->stratum);
+}
+
+/* Index of the cell, or where it belongs. Most cells come at the end. */
+static size_t place(const struct pending *p, const struct pending_cell *key)
+{
+    size_t lo = 0, hi = p->n;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (order(&p->cells[mid], key) < 0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+static enum serin_status grow(struct pending *p)
+{
+    if (p->n < p->room) return SERIN_OK;
+    if (p->n >= p->max) return SERIN_ELIMIT;
+    size_t room = p->room != 0 ? 2 * p->room : 16;
+    if (room > p->max) room = p->max;
+    void *cells = mem_realloc(p->cells, room, sizeof *p->cells);
+    if (cells == NULL) return SERIN_ENOMEM;
+    p->cells = cells;
+    p->room = room;
+    return SERIN_OK;
+}
+
+static enum serin_status sum(struct count_table *c, int cohort, uint64_t n,
+                             uint64_t bad)
+{
+    uint64_t *units = cohort == 0 ? &c->n : &c->m, *bads = cohort == 0 ? &c->x : &c->y;
+    if (n > COUNT_MAX - *units) return SERIN_ELIMIT;
+    *units += n;
+    *bads += bad;
+    return SERIN_OK;
+}
+
+enum serin_status pending_add(struct pending *p, int64_t start_ms, uint32_t metric,
+                              uint32_t stratum, int cohort, uint64_t n, uint64_t bad)
+{
+    struct pending_cell key = {start_ms, metric, stratum, {0, 0, 0, 0}};
+    size_t at = place(p, &key);
+    if (at < p->n && order(&p->cells[at], &key) == 0)
+        return sum(&p->cells[at].c, cohort, n, bad);
+    enum serin_status s = sum(&key.c, cohort, n, bad);
+    if (s == SERIN_OK) s = grow(p);
+    if (s != SERIN_OK) return s;
+    memmove(p->cells + at + 1, p->cells + at, (p->n - at) * sizeof key);
+    p->cells[at] = key;
+    p->n++;
+    return SERIN_OK;
+}
+
+size_t pending_front(const struct pending *p, int64_t start_ms)
+{
+    size_t n = 0;
+    while (n < p->n && p->cells[n].start_ms <= start_ms)
+        n++;
+    return n;
+}
+
+void pending_drop(struct pending *p, size_t n)
+{
+    p->n -= n;
+    if (p->n != 0) memmove(p->cells, p->cells + n, p->n * sizeof *p->cells);
+}
+
+int64_t pending_floor(int64_t t, int64_t window_ms)
+{
+    int64_t rest = t % window_ms;
+    return t - (rest < 0 ? rest + window_ms : rest);
+}
+
+void pending_rebin(struct pending *p, int64_t window_ms)
+{
+    size_t n = p->n;
+    p->n = 0;
+    for (size_t i = 0; i < n; i++) { /* in place: a merged cell never moves right */
+        struct pending_cell c = p->cells[i];
+        c.start_ms = pending_floor(c.start_ms, window_ms);
+        size_t at = place(p, &c);
+        if (at < p->n && order(&p->cells[at], &c) == 0) {
+            struct count_table *to = &p->cells[at].c;
+            to->n += c.c.n, to->x += c.c.x, to->m += c.c.m, to->y += c.c.y;
+        } else {
+            memmove(p->cells + at + 1, p->cells + at, (p->n - at) * sizeof c);
+            p->cells[at] = c;
+            p->n++;
+        }
+    }
+}

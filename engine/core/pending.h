@@ -1,0 +1,46 @@
+/* engine/core/pending.h -- counts of windows that are still open, merged from 1 s cells
+ */
+#ifndef SERIN_ENGINE_CORE_PENDING_H
+#define SERIN_ENGINE_CORE_PENDING_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/base/status.h"
+#include "stats/profile.h"
+
+/* One window, metric and stratum; both cohorts. */
+struct pending_cell {
+    int64_t start_ms;
+    uint32_t metric, stratum;
+    struct count_table c;
+};
+
+/* Sorted by window, metric, stratum. Zero-initialise; pending_free when done. */
+struct pending {
+    struct pending_cell *cells;
+    size_t n, room, max; /* max: cells kept at most, fixed at birth */
+};
+
+enum { PENDING_CELLS_PER_METRIC = 640 }; /* 30 KiB a metric */
+
+void pending_free(struct pending *p);
+/**
+ * Add one cohort's counts to a window. cohort: 0 canary, 1 baseline.
+ * Errors: SERIN_ELIMIT (no room for a new cell, or the sum passes COUNT_MAX) and
+ * SERIN_ENOMEM; *p unchanged.
+ */
+SERIN_MUST_USE
+enum serin_status pending_add(struct pending *p, int64_t start_ms, uint32_t metric,
+                              uint32_t stratum, int cohort, uint64_t n, uint64_t bad);
+/** Cells of the window that starts at start_ms, all at the front; 0 when it is empty.
+ */
+size_t pending_front(const struct pending *p, int64_t start_ms);
+/** Forget the first n cells. */
+void pending_drop(struct pending *p, size_t n);
+/** Go over to windows of window_ms, a multiple of the present ones. Counts are kept. */
+void pending_rebin(struct pending *p, int64_t window_ms);
+/** Start of the window of length window_ms that holds t, for negative t too. */
+int64_t pending_floor(int64_t t, int64_t window_ms);
+
+#endif

@@ -1,0 +1,181 @@
+/* engine/core/rollout.h -- one rollout's state in the fold, and the only way to change
+ * it */
+#ifndef SERIN_ENGINE_CORE_ROLLOUT_H
+#define SERIN_ENGINE_CORE_ROLLOUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uthash.h>
+
+#include "engine/base/arena.h"
+#include "engine/base/hash.h"
+#include "engine/base/status.h"
+#include "engine/core/calibrate.h"
+#include "engine/core/decide.h"
+#include "engine/core/evidence.h"
+#include "engine/core/pending.h"
+#include "engine/core/plan.h"
+#include "engine/core/streamclock.h"
+#include "stats/srm.h"
+
+/* Why a rollout does not advance, strongest first: when several apply, the first one is
+ * the one shown. `sticky`: only a person ends it. */
+/* clang-format off */
+#define ROLLOUT_HOLDS(X)                                          \
+    X(OPERATOR, "operator", true)                                 \
+    X(STATE_LOST, "state_lost", true)                             \
+    X(DEFECT, "defect", true)                                     \
+    X(SAMPLE_RATIO, "sample_ratio", true)                         \
+    X(BLIND, "blind", false)                                      \
+    X(NO_DATA, "no_data", false)                                  \
+    X(CANARY_SILENT, "canary_silent", false)                      \
+    X(BASELINE_SILENT, "baseline_silent", false)                  \
+    X(BAD_DATA, "bad_data", false)                                \
+    X(ACTUATOR, "actuator", false)                                \
+    X(DISPERSION, "dispersion", false)                            \
+    X(TIMEOUT, "timeout", false)                                  \
+    X(FREEZE, "freeze", false)                                    \
+    X(GATE, "gate", false)
+/* clang-format on */
+#define X(name, text, sticky) HOLD_##name,
+enum rollout_hold { ROLLOUT_HOLDS(X) HOLD_NONE };
+#undef X
+
+enum {
+    ROLLOUT_OUTCOMES = 16, /* kept in the row */
+    ROLLOUT_DONE = 64,     /* command ids remembered, to drop repeats */
+    ROLLOUT_STRATA = 64,   /* the rest is "other" */
+    ROLLOUT_TEXT = 480,    /* of a verdict's sentence */
+    ROLLOUT_ID = 128,      /* plan: [a-z0-9][a-z0-9._-]{0,127} */
+    ROLLOUT_REASON = 24
+};
+
+struct rollout_outcome {
+    char *id, *message;
+    bool accepted;
+};
+
+struct rollout_gate {
+    char **approved_by;
+    size_t n_approved;
+    char *denied_by;    /* NULL: nobody */
+    int64_t waiting_ms; /* since; 0 = not waited for yet */
+    bool expired;
+};
+
+/* What the actuator said about the weight now commanded. */
+struct rollout_ack {
+    uint64_t weight_seq; /* of the verdict that set the weight; 0 = none */
+    bool heard;
+    uint32_t applied_bp;
+    char error[96];
+};
+
+/* Samples used and samples lost, in this and in the half minute before. */
+struct rollout_quality {
+    int64_t since_ms;
+    uint64_t good[2], bad[2];
+};
+
+/* Windows that counted in the present step. */
+struct rollout_range {
+    int64_t first_ms, last_ms; /* start of the first, end of the last */
+    uint64_t n;
+};
+
+struct rollout {
+    char id[ROLLOUT_ID + 1];
+    UT_hash_handle hh;
+    int64_t applied_offset; /* records up to here are in this state */
+
+    struct arena arena; /* of plan and text */
+    struct plan *plan;  /* NULL: lost with the state */
+    const char *text;   /* as applied */
+
+    enum rollout_state state;
+    enum rollout_state held_from, gated_from; /* where HELD and GATED go back to */
+    enum rollout_hold hold;                   /* the one shown; HOLD_NONE unless HELD */
+    uint32_t sticky;                          /* bit per enum rollout_hold */
+    char reason[ROLLOUT_REASON], message[ROLLOUT_TEXT];
+    uint32_t step, weight_bp; /* step: 1-based, 0 before the first weight */
+    uint64_t seq;             /* of the latest verdict */
+    int64_t created_ms, since_ms, began_ms, settle_ms, extend_ms;
+
+    int64_t window_ms;
+    bool has_closed;
+    int64_t closed_ms; /* windows that end here or before are closed */
+    struct pending pending;
+    char *strata[ROLLOUT_STRATA];
+    size_t n_strata;
+
+    struct evidence_set evidence;
+    struct calibrate *calibrate; /* plan->n_metrics until the first weight, then NULL */
+    int64_t calibrate_ms;        /* begin; 0 = not yet */
+    int64_t interval_ms;         /* measured between reports; 0 = not measured */
+    struct srm srm;
+    uint64_t srm_canary, srm_baseline;
+    struct rollout_range range;
+
+    struct rollout_ack ack;
+    uint64_t gaps_seen; /* of the clock */
+    bool gap;           /* records were lost: new evidence only */
+    uint64_t late, poison;
+    struct rollout_quality quality;
+    struct rollout_gate gates[PLAN_MAX_GATES];
+
+    uint8_t prev_hash[HASH_DIGEST], audit_hash[HASH_DIGEST];
+    uint64_t audit_seq;
+    struct rollout_outcome outcomes[ROLLOUT_OUTCOMES];
+    size_t n_outcomes;
+    uint64_t done[ROLLOUT_DONE]; /* ring: the oldest at n_done % ROLLOUT_DONE */
+    size_t n_done;
+
+    /* Not part of the state: when rows and snapshots are due, and what this record
+     * asks. */
+    int64_t row_ms, snapshot_ms, summary_ms;
+    bool dirty, row_due, snapshot_due;
+    bool stale, harmed, passes; /* the last two follow from the evidence unless stale */
+    pb_clock *restored_clock;   /* until the first record; in restored */
+    struct arena restored;
+    uint64_t epoch;
+};
+
+/** "no_data", …; "" for HOLD_NONE. */
+const char *rollout_hold_text(enum rollout_hold h);
+bool rollout_hold_parse(const char *text, enum rollout_hold *out);
+bool rollout_hold_sticky(enum rollout_hold h);
+
+/** An empty rollout: no plan, PENDING. NULL when memory is out. */
+struct rollout *rollout_new(const char *id);
+void rollout_free(struct rollout *r);
+/**
+ * Take the plan's text: parse it, make room for evidence, start clean in PENDING. Keeps
+ * id, seq and the chains.
+ * Errors: SERIN_EPARSE (why says what is wrong), SERIN_ENOMEM. *r must be freed then.
+ */
+SERIN_MUST_USE
+enum serin_status rollout_plan(struct rollout *r, const char *text, struct fault *why);
+/** Free what a final rollout needs no more: evidence, pending windows. */
+void rollout_shrink(struct rollout *r);
+
+/**
+ * The only writer of state: follow the rule of this event. Only for events that apply
+ * (decide_rules[..].why != NULL). Notes reason and time; leaving for HELD or GATED
+ * remembers where from.
+ */
+void rollout_move(struct rollout *r, enum decide_event ev, const char *reason,
+                  int64_t ms);
+/** The state it is in, or the one it will go back to from HELD (not from GATED). */
+enum rollout_state rollout_under(const struct rollout *r);
+/** Step of the present weight; NULL before the first. */
+const struct plan_step *rollout_step(const struct rollout *r);
+/** The next one; NULL at the last. */
+const struct plan_step *rollout_next(const struct rollout *r);
+/** Index of a stratum's name, learnt as they come; the last one is "other". */
+SERIN_MUST_USE
+enum serin_status rollout_stratum(struct rollout *r, const char *name, uint32_t *out);
+/** Longer than this in event time without data is silence. */
+int64_t rollout_silence_ms(const struct rollout *r);
+
+#endif

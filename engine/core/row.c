@@ -1,0 +1,140 @@
+/* engine/core/row.c */
+#include "engine/core/row.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/core/explain.h"
+#include "engine/core/figures.h"
+#include "engine/core/gate.h"
+#include "proto/encode.h"
+#include "stats/level.h"
+
+enum { WARNINGS = PLAN_MAX_METRICS + 2, WARNING = 240 };
+
+static bool warn(struct arena *a, pb_status *s, const char *text)
+{
+    char *copy = arena_copy(a, text, strlen(text));
+    if (copy == NULL) return false;
+    s->warnings[s->n_warnings++] = copy;
+    return true;
+}
+
+static bool warn_metric(struct arena *a, const struct rollout *r, size_t i,
+                        pb_status *s)
+{
+    const struct evidence *e = &r->evidence.metrics[i];
+    struct evidence_values v;
+    char text[WARNING];
+    if (e->metric->mode != PLAN_WARN || r->step == 0) return true;
+    evidence_values(&r->evidence, i, r->step - 1, &v);
+    if (!level_crossed(v.abort, r->plan->alpha)) return true;
+    snprintf(text, sizeof text,
+             "%.64s: worse than the baseline (evidence e^%.1f); the "
+             "plan says mode: warn",
+             e->metric->name, v.abort);
+    return warn(a, s, text);
+}
+
+static bool warnings(struct arena *a, const struct rollout *r, pb_status *s)
+{
+    char text[WARNING];
+    s->warnings = arena_alloc(a, WARNINGS * sizeof *s->warnings);
+    if (s->warnings == NULL) return false;
+    if (r->interval_ms > r->window_ms) {
+        snprintf(
+            text, sizeof text,
+            "window %g s is shorter than the %g s between reports: many windows hold "
+            "one cohort only and carry no evidence",
+            (double)r->window_ms / 1000, (double)r->interval_ms / 1000);
+        if (!warn(a, s, text)) return false;
+    }
+    for (size_t i = 0; i < r->evidence.n; i++)
+        if (!warn_metric(a, r, i, s)) return false;
+    return true;
+}
+
+static bool gates(struct arena *a, const struct rollout *r, pb_status *s)
+{
+    size_t n = r->plan->n_gates;
+    pb_gate_status *items = arena_alloc(a, n * sizeof *items);
+    s->gates = arena_alloc(a, n * sizeof *s->gates);
+    if (items == NULL || s->gates == NULL) return false;
+    for (size_t i = 0; i < n; i++) {
+        serin__v1__gate_status__init(&items[i]);
+        items[i].name = (char *)r->plan->gates[i].name;
+        items[i].state = (char *)gate_state_text(gate_state(r, i));
+        items[i].approved_by = r->gates[i].approved_by;
+        items[i].n_approved_by = r->gates[i].n_approved;
+        s->gates[s->n_gates++] = &items[i];
+    }
+    return true;
+}
+
+static bool from_plan(struct fold *f, struct rollout *r, struct arena *a, pb_status *s)
+{
+    int64_t now = streamclock_now(&f->clock);
+    s->steps = (uint32_t)r->plan->n_steps;
+    s->service = (char *)r->plan->service;
+    s->owner = (char *)r->plan->owner;
+    return figures_metrics(r, a, false, now, &s->metrics, &s->n_metrics) == SERIN_OK &&
+           figures_ratio(r, a, &s->sample_ratio) == SERIN_OK && gates(a, r, s) &&
+           warnings(a, r, s);
+}
+
+static bool status(struct fold *f, struct rollout *r, struct arena *a, pb_status *s)
+{
+    int64_t lag = streamclock_lag(&f->clock);
+    serin__v1__status__init(s);
+    s->state = (char *)decide_state_name(r->state);
+    s->reason = r->reason;
+    s->message = r->message;
+    s->step = r->step;
+    s->weight_bp = r->weight_bp;
+    s->observed_bp = figures_observed_bp(r);
+    s->seq = r->seq;
+    s->since_ms = r->since_ms;
+    s->eta_ms = figures_eta_ms(r, streamclock_now(&f->clock));
+    s->final = decide_final(r->state);
+    s->updated_ms = r->has_closed ? r->closed_ms : 0;
+    s->late = r->late;
+    s->poison = r->poison;
+    s->lag_ms = lag > 0 ? lag : 0;
+    s->window_ms = r->window_ms;
+    return r->plan == NULL || from_plan(f, r, a, s);
+}
+
+static bool outcomes(struct arena *a, const struct rollout *r, pb_rollout *row)
+{
+    pb_outcome *items = arena_alloc(a, r->n_outcomes * sizeof *items);
+    row->outcomes = arena_alloc(a, r->n_outcomes * sizeof *row->outcomes);
+    if (items == NULL || row->outcomes == NULL) return false;
+    for (size_t i = 0; i < r->n_outcomes; i++) {
+        serin__v1__outcome__init(&items[i]);
+        items[i].command_id = r->outcomes[i].id;
+        items[i].accepted = r->outcomes[i].accepted;
+        items[i].message = r->outcomes[i].message;
+        row->outcomes[row->n_outcomes++] = &items[i];
+    }
+    return true;
+}
+
+enum serin_status row_encode(struct fold *f, struct rollout *r, struct arena *a,
+                             struct bytes *out)
+{
+    pb_rollout row = SERIN__V1__ROLLOUT__INIT;
+    pb_status s;
+    if (!status(f, r, &f->record, &s) || !outcomes(&f->record, r, &row))
+        return SERIN_ENOMEM;
+    row.schema = SERIN_SCHEMA;
+    row.rollout = r->id;
+    row.status = &s;
+    if (r->plan != NULL) {
+        row.plan = (char *)(uintptr_t)r->text;
+        row.plan_hash = (ProtobufCBinaryData){HASH_DIGEST, r->plan->hash};
+        if (plan_route(&f->record, r->plan, &row.route) != SERIN_OK)
+            return SERIN_ENOMEM;
+        row.route->live = !decide_final(r->state);
+    }
+    return encode_rollout(a, &row, out);
+}

@@ -1,0 +1,334 @@
+/* engine/core/snapshot.c -- rollout to message; what follows from the plan is left out
+ */
+#include "engine/core/snapshot.h"
+
+#include <string.h>
+
+#include "proto/encode.h"
+
+typedef Serin__V1__PendingCell pb_pending_cell;
+typedef Serin__V1__GateState pb_gate_state;
+typedef Serin__V1__ProfileState pb_profile_state;
+typedef Serin__V1__DispersionState pb_dispersion_state;
+typedef Serin__V1__MetricState pb_metric_state;
+typedef Serin__V1__CalibrationState pb_calibration_state;
+
+/* Allocates one message; the caller's `bad` collects failures, so that a long list of
+ * allocations reads as one. */
+static void *get(struct arena *a, size_t n, size_t size, bool *bad)
+{
+    void *p = arena_alloc(a, n * size);
+    *bad = *bad || p == NULL;
+    return p;
+}
+
+static double *doubles(struct arena *a, const double *from, size_t n, bool *bad)
+{
+    double *p = get(a, n, sizeof *p, bad);
+    if (p != NULL && n != 0) memcpy(p, from, n * sizeof *p);
+    return p;
+}
+
+static pb_profile_state *profile_out(struct arena *a, const struct profile *p, size_t n,
+                                     bool *bad)
+{
+    pb_profile_state *m = get(a, 1, sizeof *m, bad);
+    if (m == NULL) return NULL;
+    serin__v1__profile_state__init(m);
+    m->t = p->t;
+    m->informative = p->informative;
+    m->used = p->used;
+    m->n_l = m->n_lw = n;
+    m->l = doubles(a, p->l, n, bad);
+    m->lw = doubles(a, p->lw, n, bad);
+    return m;
+}
+
+static pb_profile_state *begun_out(struct arena *a, const struct evidence *e, bool *bad)
+{
+    pb_profile_state *m = get(a, 1, sizeof *m, bad);
+    if (m == NULL) return NULL;
+    serin__v1__profile_state__init(m);
+    m->informative = e->begun_informative;
+    m->n_l = e->grid->n;
+    m->l = doubles(a, e->begun, e->grid->n, bad);
+    return m;
+}
+
+static pb_profile_state *floor_out(struct arena *a, const struct floor *f, bool *bad)
+{
+    if (!(f->d > 0)) return NULL;
+    pb_profile_state *m = get(a, 1, sizeof *m, bad);
+    if (m == NULL) return NULL;
+    serin__v1__profile_state__init(m);
+    m->t = f->t;
+    m->used = f->used;
+    m->n_l = m->n_lw = FLOOR_POINTS;
+    m->l = doubles(a, f->l, FLOOR_POINTS, bad);
+    m->lw = doubles(a, f->lw, FLOOR_POINTS, bad);
+    return m;
+}
+
+enum { SCALE_COUNTS = 7, SCALE_SUMS = 2, SCALE_LOOKS = 2 };
+
+static pb_dispersion_state *dispersion_out(struct arena *a, const struct dispersion *d,
+                                           const struct dispersion_watch *w, bool *bad)
+{
+    pb_dispersion_state *m = get(a, 1, sizeof *m, bad);
+    uint64_t *counts = get(a, DISPERSION_SCALES * SCALE_COUNTS, sizeof *counts, bad),
+             *looks = get(a, DISPERSION_SCALES * SCALE_LOOKS, sizeof *looks, bad);
+    double *sums = get(a, DISPERSION_SCALES * SCALE_SUMS, sizeof *sums, bad);
+    if (*bad) return NULL;
+    serin__v1__dispersion_state__init(m);
+    m->windows = d->windows;
+    m->counts = counts;
+    m->sums = sums;
+    m->n_counts = DISPERSION_SCALES * SCALE_COUNTS;
+    m->n_sums = DISPERSION_SCALES * SCALE_SUMS;
+    for (size_t i = 0; i < DISPERSION_SCALES; i++) {
+        const struct dispersion_scale *s = &d->scale[i];
+        uint64_t row[SCALE_COUNTS] = {s->open_y, s->open_m, s->open_windows, s->last_y,
+                                      s->last_m, s->paired, s->pairs};
+        memcpy(counts + i * SCALE_COUNTS, row, sizeof row);
+        sums[2 * i] = s->excess;
+        sums[2 * i + 1] = s->expected;
+        if (w == NULL) continue;
+        looks[2 * i] = w->due[i];
+        looks[2 * i + 1] = w->over[i];
+    }
+    m->looks = looks;
+    m->n_looks = w != NULL ? DISPERSION_SCALES * SCALE_LOOKS : 0;
+    return m;
+}
+
+static pb_calibration_state *calibration_out(struct arena *a, const struct calibrate *c,
+                                             bool *bad)
+{
+    pb_calibration_state *m = get(a, 1, sizeof *m, bad);
+    pb_dispersion_state **at = get(a, CALIBRATE_LENGTHS, sizeof *at, bad);
+    uint64_t *open = get(a, 2 * CALIBRATE_LENGTHS, sizeof *open, bad);
+    uint32_t *gaps = get(a, CALIBRATE_GAPS, sizeof *gaps, bad);
+    if (*bad) return NULL;
+    serin__v1__calibration_state__init(m);
+    for (size_t i = 0; i < CALIBRATE_LENGTHS; i++) {
+        at[i] = dispersion_out(a, &c->at[i], NULL, bad);
+        open[2 * i] = c->open_y[i];
+        open[2 * i + 1] = c->open_m[i];
+    }
+    memcpy(gaps, c->gaps, sizeof c->gaps);
+    m->at = at;
+    m->n_at = CALIBRATE_LENGTHS;
+    m->open = open;
+    m->n_open = 2 * CALIBRATE_LENGTHS;
+    m->gaps = gaps;
+    m->n_gaps = CALIBRATE_GAPS;
+    m->last_ms = c->last_ms;
+    return m;
+}
+
+static pb_metric_state *metric_out(struct arena *a, const struct rollout *r, size_t i,
+                                   bool *bad)
+{
+    const struct evidence *e = &r->evidence.metrics[i];
+    pb_metric_state *m = get(a, 1, sizeof *m, bad);
+    uint64_t *counts = get(a, 4, sizeof *counts, bad), *since = get(a, 2, 8, bad);
+    int64_t *seen = get(a, 3, sizeof *seen, bad);
+    protobuf_c_boolean *ever = get(a, 2, sizeof *ever, bad);
+    if (*bad) return NULL;
+    serin__v1__metric_state__init(m);
+    m->name = (char *)e->metric->name;
+    m->phi = e->phi;
+    m->all = profile_out(a, &e->all, e->grid->n, bad);
+    m->step = begun_out(a, e, bad);
+    m->floor = floor_out(a, &e->floor, bad);
+    m->limit = floor_out(a, &e->limit, bad);
+    m->watch = dispersion_out(a, &e->watch.seen, &e->watch, bad);
+    counts[0] = e->counts.n, counts[1] = e->counts.x;
+    counts[2] = e->counts.m, counts[3] = e->counts.y;
+    for (int c = 0; c < 2; c++) {
+        seen[c] = e->seen_ms[c];
+        since[c] = e->since[c];
+        ever[c] = e->ever[c];
+    }
+    seen[2] = e->informative_ms;
+    m->counts = counts, m->n_counts = 4;
+    m->seen_ms = seen, m->n_seen_ms = 3;
+    m->since = since, m->n_since = 2;
+    m->ever = ever, m->n_ever = 2;
+    if (r->calibrate != NULL)
+        m->calibration = calibration_out(a, &r->calibrate[i], bad);
+    return m;
+}
+
+static void metrics_out(struct arena *a, const struct rollout *r, pb_fold_state *m,
+                        bool *bad)
+{
+    m->metrics = get(a, r->evidence.n, sizeof *m->metrics, bad);
+    for (size_t i = 0; i < r->evidence.n && !*bad; i++)
+        m->metrics[m->n_metrics++] = metric_out(a, r, i, bad);
+    m->n_srm = 1 + 2 * (size_t)SRM_POINTS;
+    m->srm = get(a, m->n_srm, sizeof *m->srm, bad);
+    if (*bad) return;
+    m->srm[0] = r->srm.eps;
+    memcpy(m->srm + 1, r->srm.up, sizeof r->srm.up);
+    memcpy(m->srm + 1 + SRM_POINTS, r->srm.down, sizeof r->srm.down);
+    m->srm_canary = r->srm_canary;
+    m->srm_baseline = r->srm_baseline;
+}
+
+static void pending_out(struct arena *a, const struct rollout *r, pb_fold_state *m,
+                        bool *bad)
+{
+    size_t n = r->pending.n;
+    pb_pending_cell *cells = get(a, n, sizeof *cells, bad);
+    m->pending = get(a, n, sizeof *m->pending, bad);
+    for (size_t i = 0; i < n && !*bad; i++) {
+        const struct pending_cell *c = &r->pending.cells[i];
+        serin__v1__pending_cell__init(&cells[i]);
+        cells[i].start_ms = c->start_ms;
+        cells[i].metric = c->metric;
+        cells[i].stratum = c->stratum;
+        cells[i].n = c->c.n, cells[i].x = c->c.x;
+        cells[i].m = c->c.m, cells[i].y = c->c.y;
+        m->pending[m->n_pending++] = &cells[i];
+    }
+    m->strata = (char **)(uintptr_t)r->strata;
+    m->n_strata = r->n_strata;
+}
+
+static void gates_out(struct arena *a, const struct rollout *r, pb_fold_state *m,
+                      bool *bad)
+{
+    size_t n = r->plan != NULL ? r->plan->n_gates : 0;
+    pb_gate_state *gates = get(a, n, sizeof *gates, bad);
+    m->gates = get(a, n, sizeof *m->gates, bad);
+    for (size_t i = 0; i < n && !*bad; i++) {
+        const struct rollout_gate *g = &r->gates[i];
+        serin__v1__gate_state__init(&gates[i]);
+        gates[i].name = (char *)r->plan->gates[i].name;
+        gates[i].approved_by = g->approved_by;
+        gates[i].n_approved_by = g->n_approved;
+        if (g->denied_by != NULL) gates[i].denied_by = g->denied_by;
+        gates[i].waiting_ms = g->waiting_ms;
+        gates[i].expired = g->expired;
+        m->gates[m->n_gates++] = &gates[i];
+    }
+}
+
+static void commands_out(struct arena *a, const struct rollout *r, pb_fold_state *m,
+                         bool *bad)
+{
+    size_t n = r->n_done < ROLLOUT_DONE ? r->n_done : ROLLOUT_DONE;
+    pb_outcome *outcomes = get(a, r->n_outcomes, sizeof *outcomes, bad);
+    m->outcomes = get(a, r->n_outcomes, sizeof *m->outcomes, bad);
+    m->done = get(a, n, sizeof *m->done, bad);
+    for (size_t i = 0; i < r->n_outcomes && !*bad; i++) {
+        serin__v1__outcome__init(&outcomes[i]);
+        outcomes[i].command_id = r->outcomes[i].id;
+        outcomes[i].message = r->outcomes[i].message;
+        outcomes[i].accepted = r->outcomes[i].accepted;
+        m->outcomes[m->n_outcomes++] = &outcomes[i];
+    }
+    for (size_t i = 0; i < n && !*bad; i++)
+        m->done[m->n_done++] = r->done[(r->n_done - n + i) % ROLLOUT_DONE];
+}
+
+static void sticky_out(struct arena *a, const struct rollout *r, pb_fold_state *m,
+                       bool *bad)
+{
+    m->sticky = get(a, HOLD_NONE, sizeof *m->sticky, bad);
+    for (size_t h = 0; h < HOLD_NONE && !*bad; h++)
+        if ((r->sticky & (1u << h)) != 0)
+            m->sticky[m->n_sticky++] = (char *)rollout_hold_text((enum rollout_hold)h);
+}
+
+static void times_out(const struct rollout *r, pb_fold_state *m)
+{
+    m->created_ms = r->created_ms;
+    m->since_ms = r->since_ms;
+    m->began_ms = r->began_ms;
+    m->settle_ms = r->settle_ms;
+    m->extend_ms = r->extend_ms;
+    m->window_ms = r->window_ms;
+    m->closed_ms = r->closed_ms;
+    m->has_closed = r->has_closed;
+    m->calibrate_ms = r->calibrate_ms;
+    m->interval_ms = r->interval_ms;
+    m->first_window_ms = r->range.first_ms;
+    m->last_window_ms = r->range.last_ms;
+    m->windows = r->range.n;
+    m->gaps_seen = r->gaps_seen;
+    m->gap = r->gap;
+    m->late = r->late;
+    m->poison = r->poison;
+    m->quality_ms = r->quality.since_ms;
+}
+
+static void head_out(struct arena *a, const struct rollout *r, pb_fold_state *m,
+                     bool *bad)
+{
+    serin__v1__fold_state__init(m);
+    m->plan = (char *)(r->plan != NULL ? r->text : "");
+    m->state = (char *)decide_state_name(r->state);
+    m->held_from = (char *)decide_state_name(r->held_from);
+    m->gated_from = (char *)decide_state_name(r->gated_from);
+    m->hold = (char *)rollout_hold_text(r->hold);
+    m->reason = (char *)r->reason;
+    m->message = (char *)r->message;
+    m->step = r->step;
+    m->weight_bp = r->weight_bp;
+    m->final = decide_final(r->state);
+    m->weight_seq = r->ack.weight_seq;
+    m->acked = r->ack.heard;
+    m->acked_bp = r->ack.applied_bp;
+    m->ack_error = (char *)r->ack.error;
+    m->prev_hash =
+        (ProtobufCBinaryData){HASH_DIGEST, (uint8_t *)(uintptr_t)r->prev_hash};
+    m->audit_seq = r->audit_seq;
+    m->audit_hash =
+        (ProtobufCBinaryData){HASH_DIGEST, (uint8_t *)(uintptr_t)r->audit_hash};
+    m->n_quality = 4;
+    m->quality = get(a, 4, sizeof *m->quality, bad);
+    if (*bad) return;
+    for (size_t i = 0; i < 2; i++) {
+        m->quality[2 * i] = r->quality.good[i];
+        m->quality[2 * i + 1] = r->quality.bad[i];
+    }
+}
+
+static enum serin_status finish(const struct fold *f, struct arena *a, pb_snapshot *s,
+                                struct bytes *out)
+{
+    s->schema = SERIN_SCHEMA;
+    s->epoch = f->o.epoch;
+    s->applied_offset = f->offset;
+    if (streamclock_save(&f->clock, a, &s->clock) != SERIN_OK) return SERIN_ENOMEM;
+    return encode_snapshot(a, s, out);
+}
+
+enum serin_status snapshot_save(const struct fold *f, const struct rollout *r,
+                                struct arena *a, struct bytes *out)
+{
+    pb_snapshot s = SERIN__V1__SNAPSHOT__INIT;
+    pb_fold_state m;
+    bool bad = false;
+    head_out(a, r, &m, &bad);
+    times_out(r, &m);
+    if (!bad) sticky_out(a, r, &m, &bad);
+    if (!bad) metrics_out(a, r, &m, &bad);
+    if (!bad) pending_out(a, r, &m, &bad);
+    if (!bad) gates_out(a, r, &m, &bad);
+    if (!bad) commands_out(a, r, &m, &bad);
+    if (bad) return SERIN_ENOMEM;
+    s.seq = r->seq;
+    s.rollout = (char *)r->id;
+    s.state = &m;
+    return finish(f, a, &s, out);
+}
+
+enum serin_status snapshot_clock(const struct fold *f, struct arena *a,
+                                 struct bytes *out)
+{
+    pb_snapshot s = SERIN__V1__SNAPSHOT__INIT;
+    return finish(f, a, &s, out);
+}

@@ -1,0 +1,328 @@
+/* engine/core/snapshot_load.c -- message to rollout; nothing in it is trusted */
+#include "engine/core/snapshot.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/base/mem.h"
+
+typedef Serin__V1__ProfileState pb_profile_state;
+typedef Serin__V1__DispersionState pb_dispersion_state;
+typedef Serin__V1__MetricState pb_metric_state;
+typedef Serin__V1__CalibrationState pb_calibration_state;
+
+static bool finite_all(const double *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!isfinite(x[i])) return false;
+    return true;
+}
+
+static bool profile_in(struct profile *p, const pb_profile_state *m, size_t n)
+{
+    if (m == NULL || m->n_l != n || m->n_lw != n || !finite_all(m->l, n)) return false;
+    profile_init(p, true);
+    p->t = m->t;
+    p->informative = m->informative;
+    p->used = m->used;
+    memcpy(p->l, m->l, n * sizeof *p->l);
+    memcpy(p->lw, m->lw, n * sizeof *p->lw);
+    for (size_t i = 0; i < n; i++)
+        if (isnan(p->lw[i]) || p->lw[i] > DBL_MAX) return false;
+    return isfinite(p->used);
+}
+
+static bool begun_in(struct evidence *e, const pb_profile_state *m)
+{
+    if (m == NULL || m->n_l != e->grid->n || !finite_all(m->l, m->n_l)) return false;
+    memcpy(e->begun, m->l, m->n_l * sizeof *e->begun);
+    e->begun_informative = m->informative;
+    return true;
+}
+
+static bool floor_in(struct floor *f, const pb_profile_state *m)
+{
+    if (!(f->d > 0)) return m == NULL;
+    if (m == NULL || m->n_l != FLOOR_POINTS || m->n_lw != FLOOR_POINTS) return false;
+    if (!finite_all(m->l, m->n_l) || !isfinite(m->used)) return false;
+    f->t = m->t;
+    f->used = m->used;
+    memcpy(f->l, m->l, sizeof f->l);
+    memcpy(f->lw, m->lw, sizeof f->lw);
+    return true;
+}
+
+enum { SCALE_COUNTS = 7 };
+
+static bool dispersion_in(struct dispersion *d, struct dispersion_watch *w,
+                          const pb_dispersion_state *m)
+{
+    if (m == NULL || m->n_counts != DISPERSION_SCALES * SCALE_COUNTS ||
+        m->n_sums != 2 * (size_t)DISPERSION_SCALES ||
+        m->n_looks != (w != NULL ? 2 * (size_t)DISPERSION_SCALES : 0))
+        return false;
+    d->windows = m->windows;
+    for (size_t i = 0; i < DISPERSION_SCALES; i++) {
+        const uint64_t *c = m->counts + i * SCALE_COUNTS;
+        d->scale[i] = (struct dispersion_scale){.open_y = c[0],
+                                                .open_m = c[1],
+                                                .open_windows = c[2],
+                                                .last_y = c[3],
+                                                .last_m = c[4],
+                                                .paired = c[5] != 0,
+                                                .pairs = c[6],
+                                                .excess = m->sums[2 * i],
+                                                .expected = m->sums[2 * i + 1]};
+        if (w == NULL) continue;
+        w->due[i] = m->looks[2 * i];
+        w->over[i] = m->looks[2 * i + 1] != 0;
+    }
+    return finite_all(m->sums, m->n_sums);
+}
+
+static bool calibration_in(struct calibrate *c, const pb_calibration_state *m)
+{
+    if (m->n_at != CALIBRATE_LENGTHS || m->n_open != 2 * (size_t)CALIBRATE_LENGTHS ||
+        m->n_gaps != CALIBRATE_GAPS)
+        return false;
+    for (size_t i = 0; i < CALIBRATE_LENGTHS; i++) {
+        if (!dispersion_in(&c->at[i], NULL, m->at[i])) return false;
+        c->open_y[i] = m->open[2 * i];
+        c->open_m[i] = m->open[2 * i + 1];
+    }
+    memcpy(c->gaps, m->gaps, sizeof c->gaps);
+    c->last_ms = m->last_ms;
+    return true;
+}
+
+static bool metric_in(struct rollout *r, size_t i, const pb_metric_state *m)
+{
+    struct evidence *e = &r->evidence.metrics[i];
+    if (strcmp(m->name, e->metric->name) != 0 || !(m->phi >= 1) || !isfinite(m->phi))
+        return false;
+    if (m->n_counts != 4 || m->n_seen_ms != 3 || m->n_since != 2 || m->n_ever != 2)
+        return false;
+    e->phi = m->phi;
+    e->counts = (struct count_table){
+        .n = m->counts[0], .x = m->counts[1], .m = m->counts[2], .y = m->counts[3]};
+    for (int c = 0; c < 2; c++) {
+        e->seen_ms[c] = m->seen_ms[c];
+        e->since[c] = m->since[c];
+        e->ever[c] = m->ever[c];
+    }
+    e->informative_ms = m->seen_ms[2];
+    return profile_in(&e->all, m->all, e->grid->n) && begun_in(e, m->step) &&
+           floor_in(&e->floor, m->floor) && floor_in(&e->limit, m->limit) &&
+           dispersion_in(&e->watch.seen, &e->watch, m->watch) &&
+           (m->calibration == NULL || calibration_in(&r->calibrate[i], m->calibration));
+}
+
+static bool metrics_in(struct rollout *r, const pb_fold_state *m)
+{
+    if (m->n_metrics != r->evidence.n || m->n_srm != 1 + 2 * (size_t)SRM_POINTS ||
+        !finite_all(m->srm, m->n_srm))
+        return false;
+    bool calibrating = false;
+    for (size_t i = 0; i < r->evidence.n; i++) {
+        calibrating = calibrating || m->metrics[i]->calibration != NULL;
+        if (!metric_in(r, i, m->metrics[i])) return false;
+    }
+    if (!calibrating) {
+        mem_free(r->calibrate);
+        r->calibrate = NULL;
+    }
+    r->srm.eps = m->srm[0];
+    memcpy(r->srm.up, m->srm + 1, sizeof r->srm.up);
+    memcpy(r->srm.down, m->srm + 1 + SRM_POINTS, sizeof r->srm.down);
+    r->srm_canary = m->srm_canary;
+    r->srm_baseline = m->srm_baseline;
+    return true;
+}
+
+static enum serin_status pending_in(struct rollout *r, const pb_fold_state *m)
+{
+    if (m->n_strata > ROLLOUT_STRATA) return SERIN_EPARSE;
+    for (size_t i = 0; i < m->n_strata; i++) {
+        uint32_t at;
+        if (rollout_stratum(r, m->strata[i], &at) != SERIN_OK) return SERIN_ENOMEM;
+        if (at != i) return SERIN_EPARSE;
+    }
+    for (size_t i = 0; i < m->n_pending; i++) {
+        const Serin__V1__PendingCell *c = m->pending[i];
+        if (c->metric >= r->evidence.n || c->stratum > ROLLOUT_STRATA || c->x > c->n ||
+            c->y > c->m)
+            return SERIN_EPARSE;
+        for (int cohort = 0; cohort < 2; cohort++) {
+            enum serin_status rc =
+                pending_add(&r->pending, c->start_ms, c->metric, c->stratum, cohort,
+                            cohort == 0 ? c->n : c->m, cohort == 0 ? c->x : c->y);
+            if (rc != SERIN_OK) return rc == SERIN_ENOMEM ? rc : SERIN_EPARSE;
+        }
+    }
+    return SERIN_OK;
+}
+
+static enum serin_status gate_in(struct rollout_gate *g, const Serin__V1__GateState *m)
+{
+    g->approved_by = mem_calloc(m->n_approved_by, sizeof *g->approved_by);
+    if (g->approved_by == NULL) return SERIN_ENOMEM;
+    for (size_t i = 0; i < m->n_approved_by; i++) {
+        g->approved_by[i] = mem_strdup(m->approved_by[i]);
+        if (g->approved_by[i] == NULL) return SERIN_ENOMEM;
+        g->n_approved++;
+    }
+    if (m->denied_by[0] != '\0') {
+        g->denied_by = mem_strdup(m->denied_by);
+        if (g->denied_by == NULL) return SERIN_ENOMEM;
+    }
+    g->waiting_ms = m->waiting_ms;
+    g->expired = m->expired;
+    return SERIN_OK;
+}
+
+static enum serin_status commands_in(struct rollout *r, const pb_fold_state *m)
+{
+    if (m->n_outcomes > ROLLOUT_OUTCOMES || m->n_done > ROLLOUT_DONE)
+        return SERIN_EPARSE;
+    for (size_t i = 0; i < m->n_outcomes; i++) {
+        struct rollout_outcome o = {mem_strdup(m->outcomes[i]->command_id),
+                                    mem_strdup(m->outcomes[i]->message),
+                                    m->outcomes[i]->accepted};
+        if (o.id == NULL || o.message == NULL) {
+            mem_free(o.id);
+            mem_free(o.message);
+            return SERIN_ENOMEM;
+        }
+        r->outcomes[r->n_outcomes++] = o;
+    }
+    for (size_t i = 0; i < m->n_done; i++)
+        r->done[r->n_done++] = m->done[i];
+    return SERIN_OK;
+}
+
+static bool digest_in(uint8_t out[HASH_DIGEST], const ProtobufCBinaryData *b)
+{
+    if (b->len != HASH_DIGEST) return false;
+    memcpy(out, b->data, HASH_DIGEST);
+    return true;
+}
+
+static void times_in(struct rollout *r, const pb_fold_state *m)
+{
+    r->created_ms = m->created_ms;
+    r->since_ms = m->since_ms;
+    r->began_ms = m->began_ms;
+    r->settle_ms = m->settle_ms;
+    r->extend_ms = m->extend_ms;
+    r->closed_ms = m->closed_ms;
+    r->has_closed = m->has_closed;
+    r->calibrate_ms = m->calibrate_ms;
+    r->interval_ms = m->interval_ms;
+    r->range =
+        (struct rollout_range){m->first_window_ms, m->last_window_ms, m->windows};
+    r->gaps_seen = m->gaps_seen;
+    r->gap = m->gap;
+    r->late = m->late;
+    r->poison = m->poison;
+    r->ack = (struct rollout_ack){
+        .weight_seq = m->weight_seq, .heard = m->acked, .applied_bp = m->acked_bp};
+    snprintf(r->ack.error, sizeof r->ack.error, "%s", m->ack_error);
+    snprintf(r->reason, sizeof r->reason, "%s", m->reason);
+    snprintf(r->message, sizeof r->message, "%s", m->message);
+}
+
+static bool states_in(struct rollout *r, const pb_fold_state *m)
+{
+    r->hold = HOLD_NONE;
+    if (m->hold[0] != '\0' && !rollout_hold_parse(m->hold, &r->hold)) return false;
+    r->sticky = 0;
+    for (size_t i = 0; i < m->n_sticky; i++) {
+        enum rollout_hold h;
+        if (!rollout_hold_parse(m->sticky[i], &h)) return false;
+        r->sticky |= 1u << h;
+    }
+    if (m->n_quality != 4) return false;
+    r->quality.since_ms = m->quality_ms;
+    for (size_t i = 0; i < 2; i++) {
+        r->quality.good[i] = m->quality[2 * i];
+        r->quality.bad[i] = m->quality[2 * i + 1];
+    }
+    return decide_state_parse(m->state, &r->state) &&
+           decide_state_parse(m->held_from, &r->held_from) &&
+           decide_state_parse(m->gated_from, &r->gated_from);
+}
+
+/* What is left when the evidence cannot be read: plan, step and weight; the next record
+ * makes it HELD. */
+static void lose(struct rollout *r)
+{
+    if (r->plan == NULL) r->step = 0;
+    r->state = r->step != 0 ? ROLLOUT_OBSERVING : ROLLOUT_PENDING;
+    r->hold = HOLD_NONE;
+    r->sticky |= 1u << HOLD_STATE_LOST;
+    if (r->plan != NULL) evidence_reset(&r->evidence);
+}
+
+static enum serin_status body_in(struct rollout *r, const pb_fold_state *m,
+                                 struct fault *why)
+{
+    if (m->window_ms < 1000 || m->window_ms > 60000 || !metrics_in(r, m))
+        return fault_set(
+            why, SERIN_EPARSE,
+            "rollout %s: the evidence in its snapshot does not fit its plan", r->id);
+    r->window_ms = m->window_ms;
+    evidence_horizon(&r->evidence, r->window_ms);
+    enum serin_status rc = pending_in(r, m);
+    for (size_t i = 0; i < m->n_gates && i < r->plan->n_gates && rc == SERIN_OK; i++)
+        rc = gate_in(&r->gates[i], m->gates[i]);
+    return rc;
+}
+
+/* All but the evidence. */
+static enum serin_status head_in(struct rollout *r, const pb_fold_state *m,
+                                 struct fault *why)
+{
+    uint32_t steps = r->plan != NULL ? (uint32_t)r->plan->n_steps : 0;
+    bool sane = states_in(r, m) && m->weight_bp <= 10000 &&
+                digest_in(r->prev_hash, &m->prev_hash) &&
+                digest_in(r->audit_hash, &m->audit_hash);
+    r->step = m->step <= steps ? m->step : 0;
+    r->weight_bp = m->weight_bp <= 10000 ? m->weight_bp : 0;
+    r->audit_seq = m->audit_seq;
+    times_in(r, m);
+    enum serin_status rc = commands_in(r, m);
+    if (rc == SERIN_ENOMEM || (rc == SERIN_OK && sane)) return rc;
+    return fault_set(why, SERIN_EPARSE, "rollout %s: its snapshot is damaged", r->id);
+}
+
+enum serin_status snapshot_load(struct rollout *r, const pb_snapshot *s,
+                                struct fault *why)
+{
+    const pb_fold_state *m = s->state;
+    r->seq = s->seq;
+    r->applied_offset = s->applied_offset;
+    r->epoch = s->epoch;
+    r->stale = true;
+    if (m == NULL) {
+        lose(r);
+        return fault_set(why, SERIN_EPARSE, "rollout %s: its snapshot holds no state",
+                         r->id);
+    }
+    enum serin_status planned = rollout_plan(r, m->plan, why);
+    if (planned == SERIN_ENOMEM) return planned;
+    if (planned != SERIN_OK) {
+        rollout_shrink(r);
+        r->plan = NULL;
+    }
+    enum serin_status rc = head_in(r, m, why);
+    if (rc == SERIN_OK && decide_final(r->state)) {
+        rollout_shrink(r); /* its plan is of no consequence any more */
+        return SERIN_OK;
+    }
+    if (rc == SERIN_OK) rc = planned;
+    if (rc == SERIN_OK) rc = body_in(r, m, why);
+    if (rc == SERIN_EPARSE) lose(r);
+    return rc;
+}

@@ -1,0 +1,152 @@
+/* tests/support/inbox.c */
+#include "tests/support/inbox.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/mem.h"
+#include "proto/encode.h"
+
+static void *must(void *p)
+{
+    if (p == NULL) {
+        fprintf(stderr, "inbox: out of memory\n");
+        abort();
+    }
+    return p;
+}
+
+void inbox_free(struct inbox *b)
+{
+    arena_free(&b->arena);
+    mem_free(b->records);
+    *b = (struct inbox){0};
+}
+
+void inbox_add(struct inbox *b, const pb_inbox *in)
+{
+    enum { MARKER_EVERY = 3 };
+    struct inbox_record r = {.offset = b->next};
+    if (b->arena.max == 0) b->arena.max = (size_t)1 << 30;
+    if (encode_inbox(&b->arena, in, &r.value) != SERIN_OK) must(NULL);
+    if (b->n == b->room) {
+        b->room = b->room != 0 ? 2 * b->room : 64;
+        b->records = must(mem_realloc(b->records, b->room, sizeof *b->records));
+    }
+    b->records[b->n++] = r;
+    b->next += b->n % MARKER_EVERY == 0 ? 2 : 1;
+}
+
+static void tick(struct inbox *b, pb_tick *t)
+{
+    pb_inbox in = SERIN__V1__INBOX__INIT;
+    in.schema = SERIN_SCHEMA;
+    in.body_case = SERIN__V1__INBOX__BODY_TICK;
+    in.tick = t;
+    inbox_add(b, &in);
+}
+
+void inbox_wall(struct inbox *b, int64_t wall_ms)
+{
+    pb_tick t = SERIN__V1__TICK__INIT;
+    t.worker = "stage";
+    t.wall_ms = wall_ms;
+    tick(b, &t);
+}
+
+void inbox_tick(struct inbox *b, int64_t wall_ms, int64_t watermark_ms)
+{
+    pb_tick t = SERIN__V1__TICK__INIT;
+    pb_source s = SERIN__V1__SOURCE__INIT, *items[] = {&s};
+    s.topic = "metrics";
+    s.known = true;
+    s.watermark_ms = watermark_ms;
+    t.worker = "ingest-1";
+    t.wall_ms = wall_ms;
+    t.n_sources = 1;
+    t.sources = items;
+    tick(b, &t);
+}
+
+void inbox_second(struct inbox *b, struct inbox_second s)
+{
+    pb_inbox in = SERIN__V1__INBOX__INIT;
+    pb_partial p = SERIN__V1__PARTIAL__INIT;
+    pb_cell cells[2], *items[2];
+    for (size_t c = 0; c < 2; c++) {
+        if ((c == 0 ? s.n : s.m) == 0) continue;
+        pb_cell *cell = items[p.n_cells] = &cells[p.n_cells];
+        p.n_cells++;
+        serin__v1__cell__init(cell);
+        cell->cohort = c == 0 ? SERIN__V1__COHORT__COHORT_CANARY
+                              : SERIN__V1__COHORT__COHORT_BASELINE;
+        cell->metric = (char *)(s.metric != NULL ? s.metric : "errors");
+        cell->stratum = (char *)(s.stratum != NULL ? s.stratum : "");
+        cell->window_ms = s.at_ms;
+        cell->n = c == 0 ? s.n : s.m;
+        cell->bad = c == 0 ? s.x : s.y;
+    }
+    p.rollout = (char *)s.rollout;
+    p.worker = "ingest-1";
+    p.cells = items;
+    p.samples = s.n + s.m;
+    p.poison = s.poison;
+    in.schema = SERIN_SCHEMA;
+    in.body_case = SERIN__V1__INBOX__BODY_PARTIAL;
+    in.partial = &p;
+    inbox_add(b, &in);
+}
+
+const char *inbox_command(struct inbox *b, const pb_command *c)
+{
+    char id[24];
+    pb_inbox in = SERIN__V1__INBOX__INIT;
+    pb_command copy = *c;
+    snprintf(id, sizeof id, "c%u", ++b->commands);
+    if (copy.id == NULL || copy.id[0] == '\0')
+        copy.id = must(arena_copy(&b->arena, id, strlen(id)));
+    in.schema = SERIN_SCHEMA;
+    in.body_case = SERIN__V1__INBOX__BODY_COMMAND;
+    in.command = &copy;
+    inbox_add(b, &in);
+    return copy.id;
+}
+
+void inbox_apply(struct inbox *b, const char *rollout, const char *plan)
+{
+    pb_command c = SERIN__V1__COMMAND__INIT;
+    c.rollout = (char *)rollout;
+    c.verb = SERIN__V1__VERB__VERB_APPLY;
+    c.actor = "tester";
+    c.plan = (char *)plan;
+    inbox_command(b, &c);
+}
+
+void inbox_verb(struct inbox *b, const char *rollout, Serin__V1__Verb verb,
+                const char *actor)
+{
+    pb_command c = SERIN__V1__COMMAND__INIT;
+    c.rollout = (char *)rollout;
+    c.verb = verb;
+    c.actor = (char *)actor;
+    inbox_command(b, &c);
+}
+
+void inbox_ack(struct inbox *b, const char *rollout, uint64_t seq, uint32_t applied_bp,
+               const char *error)
+{
+    char id[160];
+    pb_inbox in = SERIN__V1__INBOX__INIT;
+    pb_ack a = SERIN__V1__ACK__INIT;
+    snprintf(id, sizeof id, "%s/%llu", rollout, (unsigned long long)seq);
+    a.rollout = (char *)rollout;
+    a.verdict_id = id;
+    a.actuator = "test";
+    a.applied_bp = applied_bp;
+    a.error = (char *)error;
+    in.schema = SERIN_SCHEMA;
+    in.body_case = SERIN__V1__INBOX__BODY_ACK;
+    in.ack = &a;
+    inbox_add(b, &in);
+}

@@ -1,0 +1,51 @@
+/* tests/support/inbox.h -- scripts an inbox partition: records at growing offsets */
+#ifndef SERIN_TESTS_SUPPORT_INBOX_H
+#define SERIN_TESTS_SUPPORT_INBOX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/base/arena.h"
+#include "proto/messages.h"
+
+/* One encoded record. */
+struct inbox_record {
+    int64_t offset;
+    struct bytes value;
+};
+
+/* Zero-initialise; inbox_free when done. Offsets begin at `next` and leave holes the
+ * way transaction markers do. A script that cannot be built stops the test (abort). */
+struct inbox {
+    struct arena arena;
+    struct inbox_record *records;
+    size_t n, room;
+    int64_t next;
+    unsigned commands; /* ids are "c1", "c2", … */
+};
+void inbox_free(struct inbox *b);
+
+/** Any record; encoded at once. */
+void inbox_add(struct inbox *b, const pb_inbox *in);
+/** Wall time only, as a stage writes it. */
+void inbox_wall(struct inbox *b, int64_t wall_ms);
+/** One source of topic "metrics", partition 0, not idle. */
+void inbox_tick(struct inbox *b, int64_t wall_ms, int64_t watermark_ms);
+/** One stratum's second of both cohorts; a cohort with n = 0 is left out. */
+struct inbox_second {
+    const char *rollout, *metric, *stratum; /* NULL: "errors", "" */
+    int64_t at_ms;
+    uint64_t n, x, m, y;
+    uint64_t poison;
+};
+void inbox_second(struct inbox *b, struct inbox_second s);
+/** A command; id "" makes one. Returns its id (in the arena). */
+const char *inbox_command(struct inbox *b, const pb_command *c);
+void inbox_apply(struct inbox *b, const char *rollout, const char *plan);
+void inbox_verb(struct inbox *b, const char *rollout, Serin__V1__Verb verb,
+                const char *actor);
+void inbox_ack(struct inbox *b, const char *rollout, uint64_t seq, uint32_t applied_bp,
+               const char *error);
+
+#endif
