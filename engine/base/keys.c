@@ -22,7 +22,8 @@ static void *field(void *base, size_t offset)
     return (char *)base + offset;
 }
 
-const char *keys_near(const char *written, const char *const *words)
+const char *keys_hint(const char *written, const char *const *words,
+                      char out[KEYS_HINT])
 {
     const char *near = NULL;
     size_t n = strlen(written);
@@ -33,7 +34,9 @@ const char *keys_near(const char *written, const char *const *words)
         best = d;
         near = *words;
     }
-    return near;
+    *out = '\0';
+    if (near != NULL) snprintf(out, KEYS_HINT, "; did you mean \"%.64s\"?", near);
+    return out;
 }
 
 /* `key:` with nothing behind it, or YAML's null. */
@@ -44,9 +47,12 @@ static bool is_null(const struct doc_node *v)
             strcmp(v->text, "null") == 0);
 }
 
+/* One message a place: a value that the document refused already (an alias, say) is
+ * passed over. */
 static void wrong_shape(struct reader *r, const char *name, const struct doc_node *v,
                         const char *expects)
 {
+    if (doc_error_at(r->errors, v)) return;
     static const char *const found[] = {"a single value", "a list", "a map"};
     doc_error_add(r->errors, v, "%s: found %s where %s is expected", name,
                   is_null(v) ? "nothing" : found[v->type], expects);
@@ -57,7 +63,7 @@ static bool count_ok(struct reader *r, const struct keys_key *k,
 {
     double n = (double)v->n;
     if (n >= k->min && n <= k->max) return true;
-    doc_error_add(r->errors, v, "%s: has %zu entries; %.0f to %.0f are expected",
+    doc_error_add(r->errors, v, "%s: %zu given; %.0f to %.0f are expected",
                   k->name, v->n, k->min, k->max);
     return false;
 }
@@ -209,10 +215,9 @@ static void unknown(struct reader *r, const struct keys_table *t,
                              i > 0 ? ", " : "", names[i]);
     }
     names[t->n] = NULL;
-    const char *near = keys_near(key->text, names);
-    if (near != NULL)
-        doc_error_add(r->errors, key, "unknown key \"%s\"; did you mean \"%s\"?",
-                      key->text, near);
+    char hint[KEYS_HINT];
+    if (*keys_hint(key->text, names, hint) != '\0')
+        doc_error_add(r->errors, key, "unknown key \"%s\"%s", key->text, hint);
     else
         doc_error_add(r->errors, key, "unknown key \"%.40s\"; known here: %s",
                       key->text, all);
@@ -238,7 +243,8 @@ static enum serin_status read_map(struct reader *r, const struct keys_table *t,
     bool given[KEYS_MAX] = {false};
     set_defaults(t, out);
     if (map->type != DOC_MAP) {
-        wrong_shape(r, what, map, keys_value_expects(KEYS_SECTION));
+        wrong_shape(r, what != NULL ? what : "the document", map,
+                    keys_value_expects(KEYS_SECTION));
         return SERIN_OK;
     }
     for (size_t i = 0; i < map->n; i++) {
@@ -253,7 +259,8 @@ static enum serin_status read_map(struct reader *r, const struct keys_table *t,
     }
     for (size_t i = 0; i < t->n; i++)
         if (t->keys[i].required && !given[i])
-            doc_error_add(r->errors, map, "%s: \"%s\" is missing: %s", what,
+            doc_error_add(r->errors, map, "%s%s\"%s\" is missing: %s",
+                          what != NULL ? what : "", what != NULL ? ": " : "",
                           t->keys[i].name, t->keys[i].doc);
     return SERIN_OK;
 }
@@ -263,5 +270,5 @@ enum serin_status keys_read(struct arena *a, const struct keys_table *t,
                             struct doc_errors *errors)
 {
     struct reader r = {a, errors};
-    return read_map(&r, t, map, "the file", out);
+    return read_map(&r, t, map, NULL, out);
 }

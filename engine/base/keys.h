@@ -86,10 +86,13 @@ enum serin_status keys_read(struct arena *a, const struct keys_table *t,
 SERIN_MUST_USE
 enum serin_status keys_schema(struct arena *a, const struct keys_table *t,
                               const char *title, const char *doc, const char **out);
+enum { KEYS_HINT = 96 };
 /**
- * The nearest of the words (ends with NULL) to what was written, for "did you mean";
- * NULL when none is near. Compares at most 64 bytes.
+ * "; did you mean \"WORD\"?" with the nearest of the words (ends with NULL) to what was
+ * written, "" when none is near; written to out and returned. Compares at most 64
+ * bytes.
  */
-const char *keys_near(const char *written, const char *const *words);
+const char *keys_hint(const char *written, const char *const *words,
+                      char out[KEYS_HINT]);
 
 #endif

@@ -295,11 +295,9 @@ static bool read_enum(const struct keys_key *k, const char *text, bool quoted, v
     for (int i = 0, n = 0; k->choices[i] != NULL && n < (int)sizeof all; i++)
         n += snprintf(all + n, sizeof all - (size_t)n, "%s%s", i != 0 ? ", " : "",
                       k->choices[i]);
-    const char *near = keys_near(text, k->choices);
-    if (near != NULL)
-        return refuse(why, "\"%.60s\" is none of %s; did you mean \"%s\"?", text, all,
-                      near);
-    return refuse(why, "\"%.60s\" is none of %s", text, all);
+    char hint[KEYS_HINT];
+    return refuse(why, "\"%.60s\" is none of %s%s", text, all,
+                  keys_hint(text, k->choices, hint));
 }
 
 static const struct {

@@ -227,11 +227,10 @@ static void check_lists(const struct written *w, const struct doc_node *root,
     }
     for (size_t i = 0; i < w->n_roles; i++) {
         if (role_bit(w->roles[i]) != 0) continue;
-        const char *near = keys_near(w->roles[i], role_names);
+        char hint[KEYS_HINT];
         doc_error_add(errors, text_node(doc_get(root, "roles"), i, w->n_roles),
-                      "roles: \"%.60s\" is none of ingest, decide, serve%s%s%s",
-                      w->roles[i], near != NULL ? "; did you mean \"" : "",
-                      near != NULL ? near : "", near != NULL ? "\"?" : "");
+                      "roles: \"%.60s\" is none of ingest, decide, serve%s",
+                      w->roles[i], keys_hint(w->roles[i], role_names, hint));
     }
 }
 

@@ -1,0 +1,319 @@
+/* Every check of a plan: one change to a good plan, and what is said about it. */
+#include "engine/core/plan.h"
+#include "tests/support/check.h"
+
+/* clang-format off */
+static const char base[] =
+    "id: shop-1\n"
+    "cohorts:\n"
+    "  canary: {version: \"2\"}\n"
+    "  baseline: {version: \"1\"}\n"
+    "steps:\n"
+    "  - {weight: 1%, worse_than: 4.0, bake: 2m}\n"
+    "  - {weight: 25%, worse_than: 2.0, gate: sre}\n"
+    "  - {weight: 100%, watch: 15m}\n"
+    "metrics:\n"
+    "  - {name: errors, abort_over: 1.2, floor: 0.05%, limit: 1%, share: 2}\n"
+    "gates:\n"
+    "  sre: {approvers: [alice, bob], quorum: 1}\n"
+    "criteria: {all_of: [errors], min_requests: 1000}\n"
+    "schedule: {freeze: [{from: 2026-12-24, to: 2027-01-02}]}\n";
+
+static const struct {
+    const char *old, *changed; /* the first `old` of the plan is replaced */
+    const char *errors;        /* line:column: message, one a line */
+} cases[] = {
+    {"id: shop-1", "id: Shop 1",
+     "1:5: id: \"Shop 1\" is not a name of lower-case letters, digits, '.', '_' and '-' that begins with a letter or a digit"},
+    {"id: shop-1", "id:",
+     "1:4: id: found nothing where a name of lower-case letters, digits, '.', '_' and '-' that begins with a letter or a digit is expected"},
+    {"id: shop-1\n", "service: x\n",
+     "1:1: \"id\" is missing: the rollout's name, unique, e.g. checkout-2.4.0"},
+    {"id: shop-1", "id: [a]",
+     "1:5: id: found a list where a name of lower-case letters, digits, '.', '_' and '-' that begins with a letter or a digit is expected"},
+    {"id: shop-1", "id: shop-1\nstrategi: canary",
+     "2:1: unknown key \"strategi\"; did you mean \"strategy\"?"},
+    {"id: shop-1", "id: shop-1\nzzzzzz: 1",
+     "2:1: unknown key \"zzzzzz\"; known here: apiVersion, kind, id, service, owner, release_notes, rollback_plan, strict, strategy, cohorts, strata, window, calibrate, risk, steps, metrics, gates, criteria"},
+    {"id: shop-1", "id: shop-1\nid: shop-2",
+     "2:1: key \"id\" is written twice; the first is in line 1"},
+    {"id: shop-1", "id: &a shop-1",
+     "1:5: anchors (&a) are not supported; write the value out"},
+    {"id: shop-1", "id: !!str shop-1",
+     "1:5: tags (tag:yaml.org,2002:str) are not supported; leave the tag out"},
+    {"id: shop-1", "id: shop-1\napiVersion: serin/v2",
+     "2:13: apiVersion: \"serin/v2\" is none of serin/v1; did you mean \"serin/v1\"?"},
+    {"id: shop-1", "id: shop-1\nstrategy: blue_green",
+     "2:11: strategy: blue_green is not judged by this version; it judges: canary"},
+    {"id: shop-1", "id: shop-1\nstrategy: canry",
+     "2:11: strategy: \"canry\" is none of canary, blue_green, flag, experiment; did you mean \"canary\"?"},
+    {"id: shop-1", "id: shop-1\nstrict: true",
+     "2:9: strict: true needs \"owner\"; add it, or drop strict\n"
+     "2:9: strict: true needs \"release_notes\"; add it, or drop strict\n"
+     "2:9: strict: true needs \"rollback_plan\"; add it, or drop strict"},
+    {"id: shop-1", "id: shop-1\nstrict: yes",
+     "2:9: strict: \"yes\" is not true or false"},
+    {"id: shop-1", "id: shop-1\nwindow: 1500ms",
+     "2:9: window: 1500ms is not a whole number of seconds, e.g. 1s, 2s, 10s"},
+    {"id: shop-1", "id: shop-1\nwindow: 500ms",
+     "2:9: window: 500ms is below the minimum of 1s"},
+    {"id: shop-1", "id: shop-1\nwindow: 2 s",
+     "2:9: window: \"2 s\" is not a duration such as 200ms, 30s, 5m or 2h or the word auto"},
+    {"id: shop-1", "id: shop-1\ncalibrate: skip",
+     "11:5: metric errors needs phi, because calibrate is skip; write e.g. phi: 1.3 or let it be calibrated"},
+    {"id: shop-1", "id: shop-1\ncalibrate: 1s",
+     "2:12: calibrate: 1s is below the minimum of 10s"},
+    {"id: shop-1", "id: shop-1\nrisk: {false_abort: 0}",
+     "2:21: false_abort: 0 is below the minimum of 1e-09"},
+    {"id: shop-1", "id: shop-1\nrisk: {false_abort: 60%}",
+     "2:21: false_abort: 60% is above the maximum of 0.5"},
+    {"id: shop-1", "id: shop-1\nrisk: {false_abort: .nan}",
+     "2:21: false_abort: \".nan\" is not a share such as 0.05 or 5%"},
+    {"id: shop-1", "id: shop-1\nsilence: 1s",
+     "2:10: silence: 1s is below the minimum of 5s"},
+    {"id: shop-1", "id: shop-1\nstrata: [[a]]",
+     "2:10: strata: found a list where a text is expected"},
+    {"id: shop-1", "id: shop-1\nstrata: {a: b}",
+     "2:9: strata: found a map where a list of texts is expected"},
+    {"id: shop-1", "id: shop-1\non: {timeout: promote}",
+     "2:15: timeout: \"promote\" is none of hold, abort"},
+    {"id: shop-1", "id: shop-1\nsample_ratio: {tolerance: 60%}",
+     "2:27: tolerance: 60% is above the maximum of 0.5"},
+    {"id: shop-1", "id: shop-1\nowner: *me",
+     "2:8: aliases (*me) are not supported; write the value out"},
+    {"baseline: {version: \"1\"}", "baseline: {version: \"2\"}",
+     "4:13: canary and baseline are identical; give them different values of an attribute, e.g. service.version"},
+    {"canary: {version: \"2\"}", "canary: {version: \"1\", track: c}",
+     "4:13: baseline matches every record of the canary, too; add an attribute in which they differ"},
+    {"baseline: {version: \"1\"}", "baseline: {version: \"1\", track: b}\n  canary2: {a: b}",
+     "5:3: unknown key \"canary2\"; did you mean \"canary\"?"},
+    {"  canary: {version: \"2\"}\n", "  canary: {}\n",
+     "3:11: canary: 0 given; 1 to 16 are expected"},
+    {"  canary: {version: \"2\"}\n", "",
+     "3:3: cohorts: \"canary\" is missing: attributes that name the new version's records, all of them equal"},
+    {"{version: \"1\"}", "{version: [1]}",
+     "4:23: version: found a list where a text is expected"},
+    {"canary: {version: \"2\"}", "canary: {version: \"1\", track: c}\n  #",
+     "5:13: baseline matches every record of the canary, too; add an attribute in which they differ"},
+    {"weight: 25%", "weight: 1%",
+     "7:14: weight: 1% does not exceed the 1% before it; weights must rise"},
+    {"weight: 25%", "weight: 25",
+     "7:14: weight: \"25\" is not a percentage such as 5%"},
+    {"weight: 25%", "weight: 0.001%",
+     "7:14: weight: 0.001% is below the minimum of 0.01%"},
+    {"weight: 25%", "weight: 0.015%",
+     "7:14: weight: 0.015% is finer than 0.01%, the smallest step of a weight"},
+    {"weight: 25%", "weight: 120%",
+     "7:14: weight: 120% is above the maximum of 100%"},
+    {"weight: 25%, ", "",
+     "7:5: steps: \"weight\" is missing: share of traffic that the canary gets in this step, e.g. 5%"},
+    {"weight: 25%", "wieght: 25%",
+     "7:5: steps: \"weight\" is missing: share of traffic that the canary gets in this step, e.g. 5%\n"
+     "7:6: unknown key \"wieght\"; did you mean \"weight\"?"},
+    {"worse_than: 2.0", "worse_than: 5",
+     "7:31: worse_than: 5 exceeds the 4 before it; tolerances must not grow"},
+    {"worse_than: 2.0", "worse_than: 1",
+     "7:31: worse_than: 1 is below the minimum of 1.01"},
+    {"worse_than: 2.0", "worse_than: 1.15",
+     "10:32: abort_over 1.2 of errors must be below 1.15, the worse_than of the last judged step; a canary between them could neither abort nor promote"},
+    {"worse_than: 2.0", "worse_than: two",
+     "7:31: worse_than: \"two\" is not a ratio such as 1.2 or a percentage such as 5%"},
+    {"gate: sre", "gate: sra",
+     "7:42: gate: \"sra\" is not defined; did you mean \"sre\"?"},
+    {"gate: sre", "gate: ops-team",
+     "7:42: gate: \"ops-team\" is not defined; define it under gates: with its approvers"},
+    {"gate: sre", "timeout: 1m",
+     "7:45: timeout: shorter than warmup and bake together (130 s); the step could never pass"},
+    {"gate: sre", "watch: 1m",
+     "7:43: watch: only the 100% step is watched; use bake here"},
+    {"gate: sre", "warmup: -5s",
+     "7:44: warmup: \"-5s\" is not a duration such as 200ms, 30s, 5m or 2h"},
+    {"watch: 15m", "bake: 15m",
+     "8:26: bake: at 100% no baseline is left to compare with; use watch"},
+    {"weight: 100%, watch: 15m", "weight: 90%",
+     "8:14: weight: the last step must be 100%, where the canary is only watched; append {weight: 100%, watch: 15m}"},
+    {"  - {weight: 1%, worse_than: 4.0, bake: 2m}\n  - {weight: 25%, worse_than: 2.0, gate: sre}\n", "",
+     "6:3: steps: 1 given; 2 to 32 are expected"},
+    {"  - {weight: 100%, watch: 15m}", "  - 100%",
+     "8:5: steps: found a single value where a map is expected"},
+    {"name: errors", "name: Errors",
+     "10:12: name: \"Errors\" is not a name of lower-case letters, digits, '.', '_' and '-' that begins with a letter or a digit"},
+    {"name: errors, ", "",
+     "10:5: metrics: \"name\" is missing: a name of the metric, unique in the plan, e.g. errors"},
+    {"abort_over: 1.2", "kind: latency",
+     "10:26: kind: latency is not judged by this version; it judges: ratio"},
+    {"abort_over: 1.2", "kind: rate",
+     "10:26: kind: \"rate\" is none of ratio, latency, gauge, events; did you mean \"ratio\"?"},
+    {"abort_over: 1.2", "direction: down",
+     "10:31: direction: down is not judged by this version; it judges: up"},
+    {"abort_over: 1.2", "abort_over: 2",
+     "10:32: abort_over 2 of errors must be below 2, the worse_than of the last judged step; a canary between them could neither abort nor promote"},
+    {"abort_over: 1.2", "abort_over: 0.9",
+     "10:32: abort_over: 0.9 is below the minimum of 1"},
+    {"abort_over: 1.2", "abort_over: 5000%",
+     "10:32: abort_over: 5000% is above the maximum of 20"},
+    {"floor: 0.05%", "floor: 2%",
+     "10:44: floor: 0.02 is not below the limit 0.01; nothing could be judged between them"},
+    {"floor: 0.05%", "floor: 0",
+     "10:44: floor: 0 is below the minimum of 1e-09"},
+    {"floor: 0.05%", "floor: 1",
+     "10:44: floor: 1 is above the maximum of 0.999999"},
+    {"limit: 1%", "limit: {p99: 800ms}",
+     "10:58: limit: of a ratio is one rate such as 1%, not quantiles"},
+    {"limit: 1%", "limit: {p98: 800ms}",
+     "10:58: limit: of a ratio is one rate such as 1%, not quantiles\n"
+     "10:59: unknown key \"p98\"; did you mean \"p90\"?"},
+    {"limit: 1%", "limit: 100%",
+     "10:58: limit: 100% is above the maximum of 0.999999"},
+    {"limit: 1%", "limit: [1%]",
+     "10:58: limit: found a list where a share such as 0.05 or 5% is expected"},
+    {"share: 2", "share: 0",
+     "10:69: share: 0 is below the minimum of 1e-06"},
+    {"share: 2", "share: -1",
+     "10:69: share: -1 is below the minimum of 1e-06"},
+    {"share: 2", "share: \"2\"",
+     "10:69: share: \"2\" is not a number"},
+    {"share: 2", "mode: warn",
+     "10:3: no metric has mode: gate, so nothing could promote or abort\n"
+     "13:21: all_of: errors has a mode other than gate and cannot decide; list gating metrics only"},
+    {"share: 2", "phi: 0.5",
+     "10:67: phi: 0.5 is below the minimum of 1"},
+    {"share: 2", "protect: [p99]",
+     "10:71: protect: belongs to kind latency, not to a ratio"},
+    {"share: 2", "too_good: 20%",
+     "10:72: too_good: belongs to kind latency, not to a ratio"},
+    {"share: 2}", "share: 2}\n  - {name: errors}",
+     "11:12: name: \"errors\" is the name of an earlier metric, too"},
+    {"share: 2}", "share: 2}\n  - {name: other, mode: shadow, abort_over: 1.9}\n  - errors",
+     "12:5: metrics: found a single value where a map is expected"},
+    {"  - {name: errors, abort_over: 1.2, floor: 0.05%, limit: 1%, share: 2}\n", "  []\n",
+     "10:3: metrics: 0 given; 1 to 32 are expected"},
+    {"quorum: 1", "quorum: 3",
+     "12:42: quorum: 3 of 2 approvers can never agree; lower it, or list more approvers"},
+    {"quorum: 1", "quorum: 0",
+     "12:42: quorum: 0 is below the minimum of 1"},
+    {"quorum: 1", "quorum: 1.5",
+     "12:42: quorum: \"1.5\" is not a whole number"},
+    {"[alice, bob]", "[]",
+     "12:20: approvers: 0 given; 1 to 64 are expected"},
+    {"[alice, bob]", "[bob, bob]",
+     "12:20: approvers: \"bob\" is listed twice"},
+    {"approvers: [alice, bob], ", "",
+     "12:8: sre: \"approvers\" is missing: who may open the gate"},
+    {"  sre:", "  SRE:",
+     "7:42: gate: \"sre\" is not defined; define it under gates: with its approvers\n"
+     "12:3: gates: \"SRE\" is not a name of lower-case letters, digits, '.', '_' and '-' that begins with a letter or a digit"},
+    {"quorum: 1", "expires: 0s",
+     "12:43: expires: 0s is below the minimum of 1s"},
+    {"quorum: 1", "on_expiry: promote",
+     "12:45: on_expiry: \"promote\" is none of hold, abort"},
+    {"[errors]", "[error]",
+     "13:21: all_of: no metric is named \"error\"; did you mean \"errors\"?"},
+    {"[errors]", "[throughput]",
+     "13:21: all_of: no metric is named \"throughput\""},
+    {"[errors]", "[]",
+     "13:20: all_of: 0 given; 1 to 32 are expected"},
+    {"min_requests: 1000", "min_requests: -1",
+     "13:44: min_requests: \"-1\" is not a whole number"},
+    {"min_requests: 1000", "min_requests: many",
+     "13:44: min_requests: \"many\" is not a whole number"},
+    {"to: 2027-01-02", "to: 2026-12-24",
+     "14:44: to: not after from; a freeze must end later"},
+    {"to: 2027-01-02", "to: 2026-02-30",
+     "14:44: to: \"2026-02-30\" is not a time such as 2026-12-01T09:00Z or 2026-12-01"},
+    {"to: 2027-01-02", "to: tomorrow",
+     "14:44: to: \"tomorrow\" is not a time such as 2026-12-01T09:00Z or 2026-12-01"},
+    {", to: 2027-01-02", "",
+     "14:21: freeze: \"to\" is missing: its end; a date means 00:00 UTC"},
+    {"to: 2027-01-02}", "to: 2027-01-02}, {from: 2027-01-01, to: 2027-02-01}",
+     "14:57: this freeze overlaps the one in line 14; join them"},
+    {"criteria:", "\tcriteria:",
+     "13:1: a tab cannot indent YAML; use spaces"},
+    {"criteria: {", "criteria: {{",
+     "13:12: a key must be a plain text, not a list or a map\n"
+     "14:1: not valid YAML: did not find expected ',' or '}' while parsing a flow mapping"},
+    {"criteria:", "- criteria:",
+     "13:1: not valid YAML: did not find expected key while parsing a block mapping"},
+    {"id: shop-1", "id: \"a\\0b\"",
+     "1:5: a text cannot hold the character \\0"},
+    {"schedule:", "---\nschedule:",
+     "14:1: a second document starts here; put one document into a file"},
+    {"id: shop-1", "id: shop-1\nowner: \1",
+     "2:8: not valid YAML: control characters are not allowed"},
+};
+/* clang-format on */
+
+static char *replaced(const char *old, const char *changed)
+{
+    const char *at = strstr(base, old);
+    cr_assert(at != NULL, "the plan has no %s", old);
+    size_t room = sizeof base + strlen(changed);
+    char *text = malloc(room);
+    snprintf(text, room, "%.*s%s%s", (int)(at - base), base, changed, at + strlen(old));
+    return text;
+}
+
+static char *said(const struct doc_errors *e)
+{
+    char *all = calloc(1, e->n * 300 + 1), *end = all;
+    for (size_t i = 0; i < e->n; i++)
+        end += snprintf(end, 300, "%s%u:%u: %s", i > 0 ? "\n" : "", e->items[i].line,
+                        e->items[i].column, e->items[i].text);
+    return all;
+}
+
+Test(plan_bad, the_plan_itself_is_good)
+{
+    struct arena a = {0};
+    struct doc_errors errors = {0};
+    struct plan *p = NULL;
+    int rc = plan_parse(&a, base, strlen(base), &p, &errors);
+    cr_assert(eq(int, rc, SERIN_OK));
+    cr_assert(eq(sz, errors.total, 0));
+    cr_assert(eq(str, (char *)p->id, "shop-1"));
+    arena_free(&a);
+}
+
+Test(plan_bad, each_error_is_found_at_its_place)
+{
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct arena a = {0};
+        struct doc_errors errors = {0};
+        struct plan *p = NULL;
+        char *text = replaced(cases[i].old, cases[i].changed);
+        int rc = plan_parse(&a, text, strlen(text), &p, &errors);
+        char *all = said(&errors);
+        cr_expect(eq(int, rc, SERIN_EPARSE), "%s -> %s", cases[i].old,
+                  cases[i].changed);
+        cr_expect(p == NULL);
+        cr_expect(eq(str, all, (char *)cases[i].errors));
+        free(all);
+        free(text);
+        arena_free(&a);
+    }
+}
+
+Test(plan_bad, all_errors_come_at_once_in_the_order_of_the_text)
+{
+    static const char text[] = "id: Shop\n"
+                               "wiindow: 1s\n"
+                               "metrics: [{name: a, share: 0}]\n"
+                               "risk: {false_abort: 2}\n";
+    static const char expected[] =
+        "1:1: \"cohorts\" is missing: how the two versions' records are told apart\n"
+        "1:5: id: \"Shop\" is not a name of lower-case letters, digits, '.', '_' and "
+        "'-' "
+        "that begins with a letter or a digit\n"
+        "2:1: unknown key \"wiindow\"; did you mean \"window\"?\n"
+        "3:28: share: 0 is below the minimum of 1e-06\n"
+        "4:21: false_abort: 2 is above the maximum of 0.5";
+    struct arena a = {0};
+    struct doc_errors errors = {0};
+    struct plan *p = NULL;
+    int rc = plan_parse(&a, text, strlen(text), &p, &errors);
+    cr_assert(eq(int, rc, SERIN_EPARSE));
+    char *all = said(&errors);
+    cr_assert(eq(str, all, (char *)expected));
+    free(all);
+    arena_free(&a);
+}
