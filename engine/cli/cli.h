@@ -65,6 +65,7 @@ bool cli_colour(void);
     X(quarantine) \
     X(lint) \
     X(schema) \
+    X(topics) \
     X(completion) \
     X(version)
 #define X(name) extern const struct cli_verb cmd_##name;
