@@ -63,8 +63,8 @@ static bool count_ok(struct reader *r, const struct keys_key *k,
 {
     double n = (double)v->n;
     if (n >= k->min && n <= k->max) return true;
-    doc_error_add(r->errors, v, "%s: %zu given; %.0f to %.0f are expected",
-                  k->name, v->n, k->min, k->max);
+    doc_error_add(r->errors, v, "%s: %zu given; %.0f to %.0f are expected", k->name,
+                  v->n, k->min, k->max);
     return false;
 }
 
