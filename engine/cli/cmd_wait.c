@@ -27,8 +27,8 @@ struct wish {
 /* Holds that end only when somebody resumes them. */
 static bool needs_person(const char *reason)
 {
-    static const char *const reasons[] = {"sample_ratio", "state_lost", "operator",
-                                          "suspicious"};
+    static const char *const reasons[] = {"operator",     "state_lost", "defect",
+                                          "sample_ratio", "timeout",    "suspicious"};
     for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
         if (strcmp(reasons[i], reason) == 0) return true;
     return false;

@@ -160,35 +160,43 @@ static json_t *answer(const pb_command *c, const char *verb, const pb_outcome *o
     return NULL;
 }
 
-/* Wait until some stage has decided the command; false when the time is over. */
+/* The answer when some stage has decided the command already; false: not yet. */
 static bool decided(struct api *api, const pb_command *c, const char *verb,
                     struct reply *r)
 {
+    struct arena a = {0};
+    pb_rollout *row = NULL;
+    const pb_outcome *o = NULL;
+    if (directory_get(api->dir, c->rollout, &a, &row) == SERIN_OK)
+        o = outcome(row, c->id);
+    if (o != NULL) api_json(r, o->accepted ? 200 : 409, answer(c, verb, o, row));
+    arena_free(&a);
+    return o != NULL;
+}
+
+/* False when the time is over first. */
+static bool wait_decided(struct api *api, const pb_command *c, const char *verb,
+                         struct reply *r)
+{
     int64_t end = clock_mono_ms() + api->o.wait_ms;
     uint64_t seen = directory_wait(api->dir, 0, 0);
-    for (;;) {
-        struct arena a = {0};
-        pb_rollout *row = NULL;
-        const pb_outcome *o = NULL;
-        if (directory_get(api->dir, c->rollout, &a, &row) == SERIN_OK)
-            o = outcome(row, c->id);
-        if (o != NULL) api_json(r, o->accepted ? 200 : 409, answer(c, verb, o, row));
-        arena_free(&a);
-        if (o != NULL) return true;
+    while (!decided(api, c, verb, r)) {
         int64_t left = end - clock_mono_ms();
         if (left <= 0 || atomic_load(&api->stopping)) return false;
         seen = directory_wait(api->dir, seen, (int)(left < SLICE_MS ? left : SLICE_MS));
     }
+    return true;
 }
 
-static void send(struct api *api, const pb_command *c, const char *verb,
-                 struct reply *r)
+static void send(struct api *api, const struct request *q, const pb_command *c,
+                 const char *verb, struct reply *r)
 {
     struct fault f = {0};
     if (api->inbox == NULL) {
         api_error(r, 503, "this process has no broker; nothing was done");
         return;
     }
+    if (q->key != NULL && decided(api, c, verb, r)) return; /* asked again */
     if (inbox_send(api->inbox, c, &f) != SERIN_OK) {
         log_warn("serve", "%s of %s by %s was not written: %s", verb, c->rollout,
                  c->actor, f.text);
@@ -198,7 +206,7 @@ static void send(struct api *api, const pb_command *c, const char *verb,
     }
     log_info("serve", "%s of %s by %s (%s), command %s", verb, c->rollout, c->actor,
              c->reason, c->id);
-    if (!decided(api, c, verb, r)) api_json(r, 202, answer(c, verb, NULL, NULL));
+    if (!wait_decided(api, c, verb, r)) api_json(r, 202, answer(c, verb, NULL, NULL));
 }
 
 static bool type_is(const struct request *q, const char *const *types)
@@ -258,7 +266,7 @@ void acts_apply(struct api *api, const struct request *q, const char *id,
         c.plan = (char *)q->body;
         if (command_id(q, &a, &c, r) &&
             who(q, api_query(q, "actor"), api_query(q, "reason"), &c, r))
-            send(api, &c, "apply", r);
+            send(api, q, &c, "apply", r);
     }
     arena_free(&a);
 }
@@ -407,7 +415,7 @@ void acts_command(struct api *api, const struct request *q, const char *id,
     else if (s != SERIN_OK)
         api_error(r, 500, "%s", status_text(s));
     else if (command_id(q, &a, &c, r) && fill(act, q, body, row, &c, r))
-        send(api, &c, act->name, r);
+        send(api, q, &c, act->name, r);
     json_decref(body);
     arena_free(&a);
 }

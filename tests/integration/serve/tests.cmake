@@ -1,0 +1,10 @@
+# The API and the client verbs on the embedded broker.
+find_program(PYTHON3 python3 REQUIRED)
+if(TARGET serin AND TARGET serin_serve AND TARGET serin_stage)
+  add_executable(serve-world ${CMAKE_CURRENT_LIST_DIR}/world.c)
+  target_link_libraries(serve-world PRIVATE serin_serve serin_stage)
+  add_test(NAME integration-serve-verbs
+           COMMAND ${PYTHON3} -B ${CMAKE_CURRENT_LIST_DIR}/verbs.py
+                   --serin $<TARGET_FILE:serin> --world $<TARGET_FILE:serve-world>)
+  set_tests_properties(integration-serve-verbs PROPERTIES LABELS integration TIMEOUT 300)
+endif()
