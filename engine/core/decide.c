@@ -100,16 +100,29 @@ static const char *kind_name(Serin__V1__Kind kind)
     return (size_t)kind < sizeof names / sizeof *names ? names[kind] : "";
 }
 
-static void print_row(FILE *out, size_t s)
+/* The same in every state that is not final? */
+static bool common(size_t e)
 {
-    fprintf(out, "| %s |", states[s].name);
+    const struct decide_rule *first = &decide_rules[0][e];
+    for (size_t s = 0; s < ROLLOUT_NSTATE; s++) {
+        const struct decide_rule *r = &decide_rules[s][e];
+        if (decide_final((enum rollout_state)s)) continue;
+        if (r->why == NULL || r->to != first->to || r->kind != first->kind)
+            return false;
+    }
+    return true;
+}
+
+static void print_row(FILE *out, const char *title, size_t s, bool shared)
+{
     size_t printed = 0;
+    fprintf(out, "| %s |", title);
     for (size_t e = 0; e < EV_N; e++) {
         const struct decide_rule *r = &decide_rules[s][e];
-        if (r->why == NULL) continue;
+        if (r->why == NULL || common(e) != shared) continue;
         const char *to = r->to == ROLLOUT_BACK ? "back" : decide_state_name(r->to);
         const char *kind = kind_name(r->kind);
-        fprintf(out, "%s %s → %s%s%s", printed++ != 0 ? "," : "", events[e].text, to,
+        fprintf(out, "%s %s → %s%s%s", printed++ != 0 ? ";" : "", events[e].text, to,
                 *kind != '\0' ? " " : "", kind);
     }
     fprintf(out, "%s |\n", printed != 0 ? "" : " nothing: final");
@@ -121,6 +134,7 @@ void decide_table_print(FILE *out)
     for (size_t s = 0; s < ROLLOUT_NSTATE; s++)
         fprintf(out, "| %s | %s |\n", states[s].name, states[s].text);
     fprintf(out, "\n| in | event → state VERDICT |\n|---|---|\n");
+    print_row(out, "any state that is not final", 0, true);
     for (size_t s = 0; s < ROLLOUT_NSTATE; s++)
-        print_row(out, s);
+        print_row(out, states[s].name, s, false);
 }

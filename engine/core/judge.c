@@ -357,7 +357,8 @@ static bool holds(struct fold *f, struct rollout *r)
         return take(f, r, top == HOLD_STATE_LOST ? EV_LOST : EV_DOUBT, &t);
     if (r->state != ROLLOUT_HELD) return false;
     t.reason = rollout_hold_text(r->hold);
-    explain_add(&t, "%s is over; goes on at %g %%", t.reason, r->weight_bp / 100.0);
+    explain_add(&t, "the reason to hold (%s) is gone; goes on at %g %%", t.reason,
+                r->weight_bp / 100.0);
     return take(f, r, EV_CLEAR, &t);
 }
 

@@ -10,3 +10,9 @@ add_test(NAME lint-symbols COMMAND ${PYTHON3} -B tests/tools/check_symbols
 add_test(NAME lint-selftest COMMAND ${PYTHON3} -B tests/tools/selftest
          WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
 set_tests_properties(${gates} lint-symbols lint-selftest PROPERTIES LABELS lint TIMEOUT 120)
+
+# Prints the state table between README.md's marks; tests/unit/core/test_table.c compares.
+if(TARGET serin_core)
+  add_executable(state_table ${CMAKE_CURRENT_LIST_DIR}/state_table.c)
+  target_link_libraries(state_table PRIVATE serin_core)
+endif()

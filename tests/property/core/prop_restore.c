@@ -1,0 +1,218 @@
+/* tests/property/core/prop_restore.c -- wherever the process dies, the verdicts are the
+ * same bytes: restore at every record boundary of a run that has everything in it */
+#include "tests/support/foldrun.h"
+
+enum { T0 = 1700000000 };
+
+static const char plan_a[] =
+    "apiVersion: serin/v1\n"
+    "kind: Rollout\n"
+    "id: a\n"
+    "cohorts:\n"
+    "  canary: {version: \"2\"}\n"
+    "  baseline: {version: \"1\"}\n"
+    "strata: [region]\n"
+    "calibrate: 70s\n"
+    "steps:\n"
+    "  - {weight: 10%, worse_than: 3, bake: 10s, warmup: 2s}\n"
+    "  - {weight: 50%, worse_than: 2, bake: 10s, warmup: 2s, gate: g}\n"
+    "  - {weight: 100%, watch: 20s, warmup: 2s}\n"
+    "gates:\n"
+    "  g: {approvers: [ann, bob], quorum: 2}\n"
+    "metrics:\n"
+    "  - {name: errors, kind: ratio, floor: 0.01%, limit: 30%}\n"
+    "  - {name: timeouts, kind: ratio, share: 2}\n";
+static const char plan_b[] = "apiVersion: serin/v1\n"
+                             "kind: Rollout\n"
+                             "id: b\n"
+                             "cohorts:\n"
+                             "  canary: {version: \"2\"}\n"
+                             "  baseline: {version: \"1\"}\n"
+                             "window: 2s\n"
+                             "calibrate: skip\n"
+                             "require_ack: true\n"
+                             "steps:\n"
+                             "  - {weight: 20%, worse_than: 3, bake: 10s, warmup: 2s}\n"
+                             "  - {weight: 100%, watch: 20s, warmup: 2s}\n"
+                             "metrics:\n"
+                             "  - {name: errors, kind: ratio, phi: 1.5}\n";
+
+static void cohort_second(struct inbox *b, gsl_rng *g, const char *id,
+                          const char *metric, const char *stratum, int64_t s,
+                          double share, double rate_c)
+{
+    unsigned n = gsl_ran_binomial(g, share, 500), m = 500 - n;
+    inbox_second(b, (struct inbox_second){.rollout = id,
+                                          .metric = metric,
+                                          .stratum = stratum,
+                                          .at_ms = (T0 + s) * 1000,
+                                          .n = n,
+                                          .x = gsl_ran_binomial(g, rate_c, n),
+                                          .m = m,
+                                          .y = gsl_ran_binomial(g, 0.02, m)});
+}
+
+static void vote(struct inbox *b, const char *who)
+{
+    pb_command c = SERIN__V1__COMMAND__INIT;
+    c.rollout = "a";
+    c.verb = SERIN__V1__VERB__VERB_APPROVE;
+    c.actor = (char *)who;
+    c.gate = "g";
+    inbox_command(b, &c);
+}
+
+static void commands_at(struct inbox *b, int s)
+{
+    switch (s) {
+    case 0:
+        inbox_apply(b, "a", plan_a);
+        inbox_apply(b, "b", plan_b);
+        break;
+    case 3:
+        inbox_ack(b, "b", 1, 1000, ""); /* a wrong weight first */
+        break;
+    case 5:
+        inbox_ack(b, "b", 1, 2000, "");
+        break;
+    case 12:
+        inbox_verb(b, "b", SERIN__V1__VERB__VERB_HOLD, "ann");
+        break;
+    case 20:
+        inbox_verb(b, "b", SERIN__V1__VERB__VERB_RESUME, "ann");
+        break;
+    case 100:
+        vote(b, "mallory");
+        vote(b, "ann");
+        break;
+    case 240:
+        vote(b, "bob");
+        break;
+    default:
+        break;
+    }
+}
+
+/* Shares do not follow the verdicts: the script must not depend on what comes out. */
+static void script(struct inbox *b)
+{
+    gsl_rng *g = check_rng(7);
+    inbox_tick(b, T0 * 1000LL, T0 * 1000LL - 2000);
+    for (int s = 0; s < 400; s++) {
+        double share = s < 120 ? 0 : s < 241 ? 0.1 : 0.5;
+        commands_at(b, s);
+        if (s % 10 < 8 || s > 90) { /* silences */
+            cohort_second(b, g, "a", "errors", "eu", s, share, 0.02);
+            cohort_second(b, g, "a", "errors", "us", s, share, 0.02);
+            cohort_second(b, g, "a", "timeouts", "eu", s, share, s < 330 ? 0.02 : 0.2);
+        }
+        if (s < 60 || s > 75)
+            cohort_second(b, g, "b", "errors", "", s, s < 40 ? 0.2 : 0.0, 0.02);
+        if (s == 170) /* late and poison */
+            cohort_second(b, g, "a", "errors", "eu", s - 30, share, 0.02);
+        inbox_tick(b, (T0 + s + 1) * 1000LL,
+                   (T0 + s + 1) * 1000LL - 2000 - s % 3 * 400);
+    }
+    gsl_rng_free(g);
+}
+
+static void same_verdicts(const struct foldrun *whole, const struct foldrun *cut,
+                          size_t k)
+{
+    cr_assert(eq(sz, cut->n_verdicts, whole->n_verdicts), "cut after record %zu", k);
+    for (int pass = 0; pass < 2; pass++) { /* in the order of each rollout */
+        const char *id = pass == 0 ? "a" : "b";
+        size_t i = 0, j = 0;
+        for (;; i++, j++) {
+            while (i < whole->n_verdicts &&
+                   strcmp(whole->verdicts[i]->rollout, id) != 0)
+                i++;
+            while (j < cut->n_verdicts && strcmp(cut->verdicts[j]->rollout, id) != 0)
+                j++;
+            if (i == whole->n_verdicts || j == cut->n_verdicts) break;
+            cr_assert(eq(sz, cut->raw[j].n, whole->raw[i].n),
+                      "cut after record %zu: %s", k, whole->verdicts[i]->id);
+            cr_assert(memcmp(cut->raw[j].p, whole->raw[i].p, whole->raw[i].n) == 0,
+                      "cut after record %zu: %s", k, whole->verdicts[i]->id);
+        }
+        cr_assert(i == whole->n_verdicts && j == cut->n_verdicts);
+    }
+}
+
+static void run_prefix(struct foldrun *r, const struct inbox *b, size_t n)
+{
+    struct inbox prefix = *b;
+    prefix.n = n;
+    foldrun_apply(r, &prefix, 0);
+}
+
+Test(restore, same_bytes_wherever_the_process_dies, .timeout = 300)
+{
+    struct inbox b = {0};
+    struct foldrun whole = {0};
+    script(&b);
+    foldrun_start(&whole);
+    foldrun_apply(&whole, &b, 0);
+    for (size_t i = 0; i < whole.n_verdicts && getenv("SHOW") != NULL; i++)
+        fprintf(stderr, "%s %s %s -> %s %s\n", whole.verdicts[i]->id,
+                whole.verdicts[i]->reason, whole.verdicts[i]->state_before,
+                whole.verdicts[i]->state_after, whole.verdicts[i]->message);
+    cr_assert(ge(sz, whole.n_verdicts, (size_t)12), "the script has to have verdicts");
+    size_t step = getenv("SERIN_LONG") != NULL ? 1 : 7;
+    for (size_t k = 1; k < b.n; k += step) {
+        struct foldrun cut = {0};
+        foldrun_start(&cut);
+        run_prefix(&cut, &b, k);
+        size_t from = foldrun_restart(&cut, &b);
+        cr_assert(le(sz, from, k));
+        foldrun_apply(&cut, &b, from);
+        same_verdicts(&whole, &cut, k);
+        foldrun_free(&cut);
+    }
+    foldrun_free(&whole);
+    inbox_free(&b);
+}
+
+/* A clean stop writes everything, and goes on where it was. */
+Test(restore, clean_stop_loses_no_time)
+{
+    struct inbox b = {0};
+    struct foldrun whole = {0}, cut = {0};
+    script(&b);
+    foldrun_start(&whole);
+    foldrun_start(&cut);
+    foldrun_apply(&whole, &b, 0);
+    size_t half = b.n / 2;
+    run_prefix(&cut, &b, half);
+    cr_assert(eq(int, fold_snapshot_all(cut.fold, &cut.fx), SERIN_OK));
+    foldrun_keep(&cut);
+    size_t from = foldrun_restart(&cut, &b);
+    cr_assert(eq(sz, from, half));
+    foldrun_apply(&cut, &b, from);
+    same_verdicts(&whole, &cut, half);
+    foldrun_free(&cut);
+    foldrun_free(&whole);
+    inbox_free(&b);
+}
+
+/* The chain of hashes holds, and each verdict's hash is of its own bytes. */
+Test(restore, verdicts_are_chained)
+{
+    struct inbox b = {0};
+    struct foldrun r = {0};
+    script(&b);
+    foldrun_start(&r);
+    foldrun_apply(&r, &b, 0);
+    const pb_verdict *last[2] = {NULL, NULL};
+    for (size_t i = 0; i < r.n_verdicts; i++) {
+        const pb_verdict *v = r.verdicts[i], **before = &last[v->rollout[0] - 'a'];
+        cr_assert(eq(sz, v->hash.len, (size_t)32));
+        if (*before == NULL)
+            cr_assert(eq(sz, v->prev_hash.len, (size_t)0));
+        else
+            cr_assert(memcmp(v->prev_hash.data, (*before)->hash.data, 32) == 0);
+        *before = v;
+    }
+    foldrun_free(&r);
+    inbox_free(&b);
+}
