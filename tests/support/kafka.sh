@@ -58,7 +58,7 @@ free_port() {
     for _ in $(seq 100); do
         port=$((20000 + RANDOM % 12000))
         for i in 0 1 2 10 11 12; do taken $((port + i)) && continue 2; done
-        return
+        return 0
     done
     die "no free port found"
 }
