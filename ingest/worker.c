@@ -346,14 +346,14 @@ enum serin_status worker_run(struct worker *w, struct fault *f)
     int64_t backoff = BACKOFF_MS;
     while (!atomic_load(&w->stop)) {
         struct fault why = {0};
-        int64_t began = clock_mono_ms();
+        uint64_t before = worker_counts(w).flushes;
         enum serin_status s = session(w, &why);
         if (s == SERIN_OK) break;
         if (!why.retriable && !why.fatal) {
             if (f != NULL) *f = why;
             return s;
         }
-        if (clock_mono_ms() - began > 10000) backoff = BACKOFF_MS;
+        if (worker_counts(w).flushes != before) backoff = BACKOFF_MS;
         worker_count(w, rebuilds, 1);
         log_warn("ingest", "clients closed, again in %lld ms: %s", (long long)backoff,
                  why.text);

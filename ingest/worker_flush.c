@@ -19,12 +19,25 @@ static enum serin_status send_partial(void *ctx, struct strview key, struct byte
                          key.p, key.n, value.p, value.n, s->f);
 }
 
+/* A dead-letter topic that takes no records (too large, no rights) must not keep serin
+ * from judging: the records stay in quarantine then. */
 static enum serin_status send_letters(struct worker *w, struct fault *f)
 {
     enum serin_status s = SERIN_OK;
-    for (struct worker_letter *l = w->letters; s == SERIN_OK && l != NULL; l = l->next)
+    if (w->letters != NULL && w->letters_failed >= WORKER_DEAD_TRIES) {
+        log_warn("ingest", "%s: records not forwarded after %u failed transactions",
+                 w->letters->topic, w->letters_failed);
+        w->letters = NULL;
+    }
+    for (struct worker_letter *l = w->letters; s == SERIN_OK && l != NULL;
+         l = l->next) {
         s = producer_send(w->producer, l->topic, -1, l->key.p, l->key.n, l->value.p,
                           l->value.n, f);
+        if (s != SERIN_ELIMIT) continue;
+        log_warn("ingest", "record not forwarded: %s", f->text);
+        *f = (struct fault){0};
+        s = SERIN_OK;
+    }
     return s;
 }
 
@@ -110,9 +123,11 @@ void worker_flush(struct worker *w)
     struct fault f = {0};
     w->flushed_ms = clock_mono_ms();
     if (transact(w, &f) != SERIN_OK) {
+        w->letters_failed += w->letters != NULL;
         worker_flush_failed(w, &f, "flush");
         return;
     }
+    w->letters_failed = 0;
     settle(w);
     worker_flush_drop(w);
 }

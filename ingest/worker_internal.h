@@ -14,6 +14,7 @@ enum {
     WORKER_BATCH = 4096,         /* records a poll */
     WORKER_TICK_MS = 1000,       /* ticks at least this often */
     WORKER_DEAD_BYTES = 8 << 20, /* dead letters held before a flush */
+    WORKER_DEAD_TRIES = 20,      /* failed flushes after which they stay behind */
 };
 
 /* One input topic. */
@@ -44,8 +45,10 @@ struct worker_letter {
 
 #define WORKER_COUNTERS(X)                                                             \
     X(messages)                                                                        \
-    X(bytes) X(samples) X(routed) X(unrouted) X(poison) X(quarantined) X(flushes)      \
-        X(transactions_aborted) X(cells) X(gaps) X(rollouts) X(dropped) X(rebuilds)
+    X(bytes)                                                                           \
+    X(samples)                                                                         \
+    X(routed) X(unrouted) X(poison) X(quarantined) X(flushes) X(transactions_aborted)  \
+        X(cells) X(gaps) X(rollouts) X(dropped) X(rebuilds)
 
 struct worker {
     struct bus *bus;
@@ -71,6 +74,7 @@ struct worker {
     struct bus_partition *positions; /* room for every source */
     struct arena scratch, dead;
     struct worker_letter *letters;
+    unsigned letters_failed; /* flushes in a row that failed with letters */
 
     uint64_t messages, bytes, quarantined; /* of this flush */
     bool moved;                            /* offsets to commit */

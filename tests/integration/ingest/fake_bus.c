@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "engine/base/hash.h"
 
@@ -69,6 +70,7 @@ void fake_reset(unsigned long seed)
         log_clear(&fake.input[p]);
     log_clear(&fake.routes);
     log_clear(&fake.out);
+    free(fake.history);
     memset(&fake, 0, sizeof fake);
     for (int p = 0; p < FAKE_PARTITIONS; p++)
         fake.committed[p] = -1;
@@ -197,6 +199,7 @@ enum serin_status consumer_poll(struct consumer *c, struct bus_record *out, size
 {
     (void)timeout_ms, (void)f;
     *n = 0;
+    usleep(500); /* so that time passes and flushes fall due */
     rebalance(c);
     if (all_done(c)) {
         fake.on_idle(fake.ctx);
@@ -237,7 +240,7 @@ enum serin_status consumer_committed(struct consumer *c, struct bus_partition *p
                                      size_t n, int timeout_ms, struct fault *f)
 {
     (void)c, (void)timeout_ms;
-    if (fake_random(4) == 0) {
+    if (fake_random(16) == 0) {
         fault_set(f, SERIN_EIO, "committed: timed out");
         f->retriable = true;
         return SERIN_EIO;
@@ -309,6 +312,10 @@ static void commit_all(struct producer *p, const struct bus_partition *offsets,
     fake.transactions++;
     for (size_t i = 0; i < n; i++)
         fake.committed[offsets[i].partition] = offsets[i].offset;
+    fake.history =
+        realloc(fake.history, (size_t)(fake.transactions + 1) * sizeof *fake.history);
+    if (fake.history == NULL) abort();
+    memcpy(fake.history[fake.transactions], fake.committed, sizeof fake.committed);
     for (size_t i = 0; i < p->open.n; i++) {
         struct fake_record *r = &p->open.items[i];
         fake_append(&fake.out, r->topic, r->partition, NULL, r->key_len, r->value,

@@ -31,6 +31,7 @@ struct fake {
     int64_t committed[FAKE_PARTITIONS]; /* -1: none */
     int64_t low[FAKE_PARTITIONS];       /* records below are deleted */
     int64_t transactions;
+    int64_t (*history)[FAKE_PARTITIONS]; /* committed offsets after each of them */
     unsigned percent_abort, percent_fatal, percent_rebalance, percent_lost;
     unsigned long aborts, fatals, rebalances, losses;
     void (*on_idle)(void *ctx); /* all is read and committed */
