@@ -45,6 +45,8 @@ bool cli_colour(void);
 /* Every verb, once; the table in main.c, help and completion come from it. */
 /* clang-format off */
 #define CLI_VERBS(X) \
+    X(run) \
+    X(demo) \
     X(apply) \
     X(cancel) \
     X(list) \
@@ -67,6 +69,8 @@ bool cli_colour(void);
     X(schema) \
     X(topics) \
     X(completion) \
+    X(record) \
+    X(replay) \
     X(version)
 #define X(name) extern const struct cli_verb cmd_##name;
 CLI_VERBS(X)
