@@ -51,7 +51,7 @@ static int apply(const struct plan *p, const char *text, size_t n,
     free(path);
     if (code != CLI_OK) return code;
     if (format != OUTPUT_TABLE) return output_json(format, reply, NULL);
-    printf("%s: applied. ", p->id);
+    printf("%s: ", p->id);
     output_clean(stdout, output_text(reply, "message"));
     putchar('\n');
     tell_next(p);

@@ -214,7 +214,7 @@ json_t *why_status(const pb_rollout *r)
     for (size_t i = 0; i < s->n_metrics; i++) {
         seen(&w, s->metrics[i]);
         harm(&w, s->metrics[i]);
-        if (!s->final) safety(&w, s->metrics[i]);
+        if (!s->final && s->step != 0) safety(&w, s->metrics[i]); /* none for step 1 */
     }
     for (size_t i = 0; i < s->n_gates; i++)
         say(&w, "Gate %s is %s.", s->gates[i]->name, s->gates[i]->state);

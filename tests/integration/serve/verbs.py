@@ -95,7 +95,7 @@ def check_apply(world):
     done = world.run("list")
     holds(done.stdout == "" and "serin apply" in done.stderr, "an empty list says what to do")
     done = world.run("apply", plan_file(world, "one"))
-    holds(done.stdout.startswith("one: applied."), done.stdout)
+    holds(done.stdout.startswith("one: applied"), done.stdout)
     holds("Next: the baseline alone is measured" in done.stderr, done.stderr)
     done = world.run("apply", "-", stdin="id: [\n", code=2)
     holds(done.stdout == "" and "^" in done.stderr, "errors carry a caret: " + done.stderr)

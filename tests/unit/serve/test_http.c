@@ -3,9 +3,11 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "engine/serve/serve.h"
@@ -274,19 +276,37 @@ static void more_metrics(void *ctx, FILE *out)
     metrics_sample(out, "serin_other_total", 3, "a", "quote\" and \\ and\nline", NULL);
 }
 
+/* promtool's exit code; 127 when it is not installed. */
+static int promtool(const char *text)
+{
+    int ends[2], status = 0;
+    cr_assert(eq(int, pipe(ends), 0));
+    pid_t child = fork();
+    if (child == 0) {
+        dup2(ends[0], STDIN_FILENO);
+        close(ends[0]);
+        close(ends[1]);
+        execlp("promtool", "promtool", "check", "metrics", (char *)NULL);
+        _exit(127);
+    }
+    close(ends[0]);
+    cr_assert(gt(int, (int)write(ends[1], text, strlen(text)), 0)); /* fits a pipe */
+    close(ends[1]);
+    cr_assert(eq(int, waitpid(child, &status, 0), child));
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
 Test(http, metrics_pass_promtool)
 {
     const char *listen[] = {unix_address, NULL};
     struct serve_options o = {.listen = listen, .metrics = more_metrics};
     struct fault f = {0};
-    if (system("command -v promtool >/dev/null 2>&1") != 0)
-        cr_skip_test("promtool is not installed (tests/packages.txt: prometheus)");
     cr_assert(eq(int, serve_open(&s, NULL, d, &o, &f), SERIN_OK), "%s", f.text);
     cr_assert(eq(uint, ask(0, "GET", "/livez", "", ""), 200));
     int fd = dial(0);
     const char *get = "GET /metrics HTTP/1.0\r\n\r\n";
     put(fd, get, strlen(get));
-    const char *text = strstr(rest(fd), "\r\n\r\n");
+    const char *text = strstr(rest(fd), "\r\n\r\n") + 4;
     cr_assert(
         ne(ptr,
            strstr(text, "serin_http_requests_total{route=\"/livez\",method=\"GET\","
@@ -296,7 +316,10 @@ Test(http, metrics_pass_promtool)
     cr_assert(ne(
         ptr, strstr(text, "serin_other_total{a=\"quote\\\" and \\\\ and\\nline\"} 3"),
         NULL));
-    FILE *check = popen("promtool check metrics 2>&1", "w");
-    fputs(text + 4, check);
-    cr_assert(eq(int, pclose(check), 0));
+    signal(SIGPIPE, SIG_IGN);
+    int code = promtool(text);
+    if (code == 127)
+        cr_skip_test("promtool is missing (tests/packages.txt: prometheus)");
+    cr_assert(eq(int, code, 0));
+    cr_assert(ne(int, promtool("# TYPE a counter\na_total{ 1\n"), 0), "it can refuse");
 }

@@ -96,7 +96,7 @@ Test(why, a_step_that_only_watches_has_no_promote_inequality)
     pb_status s = SERIN__V1__STATUS__INIT;
     fill();
     errors.worse_than = NAN;
-    r.rollout = (char *)"r", r.status = &s, s.state = (char *)"WATCHING";
+    r.rollout = (char *)"r", r.status = &s, s.state = (char *)"WATCHING", s.step = 3;
     s.metrics = list, s.n_metrics = 1, s.eta_ms = -1;
     json_t *j = why_status(&r);
     cr_assert(eq(int, holds(j, "promote"), -1));
