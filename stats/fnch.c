@@ -123,6 +123,16 @@ double fnch_at(double theta, uint64_t n, uint64_t m, uint64_t k, enum fnch_route
     return log_sum(&t, center, theta, route) - log_sum(&t, center, 0, route);
 }
 
+double fnch_profile_slowly(const struct grid *g, uint64_t n, uint64_t m, uint64_t k,
+                           double *out)
+{
+    struct fnch_table t = fnch_sum_table(n, m, k);
+    double center = mode(&t, 1), zero = log_sum(&t, center, 0, FNCH_REFERENCE);
+    for (size_t j = 0; j < g->n; j++)
+        out[j] = log_sum(&t, center, g->theta[j], FNCH_REFERENCE) - zero;
+    return center;
+}
+
 double fnch_sd(double theta, uint64_t n, uint64_t m, uint64_t k)
 {
     struct fnch_table t = fnch_sum_table(n, m, k);

@@ -33,6 +33,9 @@ enum fnch_route { FNCH_REFERENCE, FNCH_SHARED, FNCH_STRIDED };
  * center as fnch_profile gives it: for comparing the routes.
  */
 double fnch_at(double theta, uint64_t n, uint64_t m, uint64_t k, enum fnch_route route);
+/** As fnch_profile, each point by itself on the reference route: for comparing. */
+double fnch_profile_slowly(const struct grid *g, uint64_t n, uint64_t m, uint64_t k,
+                           double *out);
 /** Standard deviation of the law at theta, within .2 % above 16: which routes apply. */
 double fnch_sd(double theta, uint64_t n, uint64_t m, uint64_t k);
 

@@ -1,0 +1,133 @@
+/* tests/bench/bench_stats.c -- time per window update of one ratio metric, beside the
+ * slow reference route to the same normaliser in the same run; one JSON object */
+#include <math.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "stats/floor.h"
+#include "stats/fnch.h"
+#include "stats/profile.h"
+
+enum { ROUNDS = 15 };
+static const double quick_us = 2000; /* of one round */
+
+static const struct {
+    uint64_t n, m, k;
+    double target_us;
+} tables[] = {
+    {200, 19800, 20, 5},           {1000, 19000, 400, 5},
+    {1000, 19000, 10000, 25},      {10000, 10000, 10000, 25},
+    {100000, 100000, 100000, 100}, {1000000000, 1000000000, 1000000000, 100},
+};
+enum { TABLES = sizeof tables / sizeof *tables };
+
+static struct {
+    struct grid g;
+    struct horizon h;
+    struct profile p;
+    struct floor f;
+    struct count_table c;
+    double sink;
+} at;
+
+static double now_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec * 1e-3;
+}
+
+static void fold(void)
+{
+    at.sink += profile_window(&at.p, &at.g, &at.h, &at.c, 1, 1);
+}
+
+static void judge(void)
+{
+    at.sink += profile_log_abort(&at.p, &at.g);
+    for (size_t s = 0; s < at.g.n_s; s++)
+        at.sink += profile_log_promote(&at.p, &at.g, s);
+}
+
+static void limits(void)
+{
+    double lower, upper;
+    profile_limits(&at.p, &at.g, 0.01, 0.05, &lower, &upper);
+    at.sink += isinf(lower) + isinf(upper);
+}
+
+static void absolute(void)
+{
+    at.sink += floor_window(&at.f, &at.h, &at.c, 1, 1) + floor_log_abort(&at.f);
+}
+
+static void normaliser(void)
+{
+    double out[GRID_MAX];
+    at.sink += fnch_profile(&at.g, at.c.n, at.c.m, at.c.x + at.c.y, out) + out[0];
+}
+
+static void reference(void)
+{
+    double out[GRID_MAX];
+    at.sink +=
+        fnch_profile_slowly(&at.g, at.c.n, at.c.m, at.c.x + at.c.y, out) + out[0];
+}
+
+/* Best of several rounds: other processes only ever add time. */
+static double best_us(void (*f)(void), int rounds)
+{
+    double start = now_us(), best;
+    f();
+    best = now_us() - start;
+    int times = best < quick_us ? 1 + (int)(quick_us / best) : 1;
+    for (int r = 0; r < rounds; r++) {
+        start = now_us();
+        for (int i = 0; i < times; i++)
+            f();
+        best = fmin(best, (now_us() - start) / times);
+    }
+    return best;
+}
+
+static void table(size_t i)
+{
+    double share = (double)tables[i].n / (double)(tables[i].n + tables[i].m);
+    at.c = (struct count_table){.n = tables[i].n, .m = tables[i].m};
+    at.c.x = (uint64_t)(share * (double)tables[i].k);
+    at.c.y = tables[i].k - at.c.x;
+    profile_init(&at.p, true);
+    double window = best_us(fold, ROUNDS), fast = best_us(normaliser, ROUNDS);
+    char slow[32] = "null"; /* the reference walks every count: minutes at 1e9 */
+    if (tables[i].n <= 1000000)
+        snprintf(slow, sizeof slow, "%.1f", best_us(reference, 3));
+    printf("%s{\"n\":%llu,\"m\":%llu,\"k\":%llu,\"window_us\":%.2f,\"target_us\":%.0f,"
+           "\"normaliser_us\":%.2f,\"reference_us\":%s}",
+           i == 0 ? "" : ",", (unsigned long long)tables[i].n,
+           (unsigned long long)tables[i].m, (unsigned long long)tables[i].k, window,
+           tables[i].target_us, fast, slow);
+}
+
+int main(void)
+{
+    const double w_s[] = {4, 2.5, 2, 1.5};
+    if (grid_init(&at.g, 1.2, w_s, 4) != SERIN_OK ||
+        horizon_init(&at.h, 2160) != SERIN_OK ||
+        floor_init(&at.f, 0.0005) != SERIN_OK) {
+        fprintf(stderr, "bench_stats: the default settings were refused\n");
+        return 1;
+    }
+    printf("{\"bench\":\"stats\",\"points\":%zu,\"windows\":[", at.g.n);
+    for (size_t i = 0; i < TABLES; i++)
+        table(i);
+    at.c = (struct count_table){.n = 1000, .x = 9, .m = 19000, .y = 90};
+    profile_init(&at.p, true);
+    for (int t = 0; t < 20; t++)
+        fold();
+    printf("],\"judge_us\":%.2f,\"limits_us\":%.1f,\"floor_us\":%.2f,\"profile_bytes\":"
+           "%zu,"
+           "\"grid_bytes\":%zu}\n",
+           best_us(judge, ROUNDS), best_us(limits, ROUNDS), best_us(absolute, ROUNDS),
+           sizeof at.p, sizeof at.g);
+    return isnan(at.sink);
+}
