@@ -1,0 +1,255 @@
+/* engine/cli/engine.c -- start the roles in order, stop them in the opposite one */
+#include "engine/cli/engine.h"
+
+#include <jansson.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "engine/base/log.h"
+#include "engine/base/mem.h"
+#include "engine/bus/topics.h"
+
+enum { BROKER_WAIT_MS = 2000, BACKOFF_MAX_MS = 1000, QUARANTINE_SHOWN = 1000 };
+
+enum part { PART_DIRECTORY, PART_WORKER, PART_STAGE, PARTS };
+static const char *const part_names[PARTS] = {"directory", "ingest", "decide"};
+
+/* One role's thread. The fault is written before `ended` is set. */
+struct runner {
+    pthread_t thread;
+    bool started;
+    atomic_bool ended;
+    struct fault fault;
+};
+
+struct engine {
+    struct bus *bus;
+    struct directory *directory;
+    struct worker *worker;
+    struct stage *stage;
+    struct serve *serve;
+    atomic_bool stopping;
+    struct runner runners[PARTS];
+};
+
+static void ended(struct engine *e, enum part part)
+{
+    struct runner *r = &e->runners[part];
+    if (!atomic_load(&e->stopping))
+        log_error("engine", "%s ended: %s", part_names[part], r->fault.text);
+    atomic_store(&r->ended, true);
+}
+
+static void *run_directory(void *engine)
+{
+    struct engine *e = engine;
+    struct fault *f = &e->runners[PART_DIRECTORY].fault;
+    if (directory_run(e->directory, f) != SERIN_OK) f->fatal = true;
+    ended(e, PART_DIRECTORY);
+    return NULL;
+}
+
+static void *run_worker(void *engine)
+{
+    struct engine *e = engine;
+    struct fault *f = &e->runners[PART_WORKER].fault;
+    if (worker_run(e->worker, f) != SERIN_OK) f->fatal = true;
+    ended(e, PART_WORKER);
+    return NULL;
+}
+
+static void *run_stage(void *engine)
+{
+    struct engine *e = engine;
+    struct fault *f = &e->runners[PART_STAGE].fault;
+    if (stage_run(e->stage, f) != SERIN_OK) f->fatal = true;
+    ended(e, PART_STAGE);
+    return NULL;
+}
+
+static enum serin_status launch(struct engine *e, enum part part, void *(*run)(void *),
+                                struct fault *f)
+{
+    struct runner *r = &e->runners[part];
+    if (pthread_create(&r->thread, NULL, run, e) != 0)
+        return fault_set(f, SERIN_ENOMEM,
+                         "cannot start the %s thread: the system's limit "
+                         "of threads is reached (ulimit -u)",
+                         part_names[part]);
+    r->started = true;
+    return SERIN_OK;
+}
+
+/* The brokers may come later than we do: wait, saying so once. */
+static enum serin_status prepare_topics(struct engine *e,
+                                        const struct engine_options *o, struct fault *f)
+{
+    const char **inputs = mem_calloc(o->worker.n_inputs + 1, sizeof *inputs);
+    if (inputs == NULL) return fault_set(f, SERIN_ENOMEM, "out of memory at start");
+    for (size_t i = 0; i < o->worker.n_inputs; i++)
+        inputs[i] = o->worker.inputs[i].topic;
+    int64_t wait_ms = 100;
+    bool said = false;
+    enum serin_status s;
+    while ((s = topics_create(e->bus, inputs, BROKER_WAIT_MS, f)) != SERIN_OK &&
+           f->retriable) {
+        if (!said)
+            log_warn("engine", "no broker at %s yet, trying on: %s",
+                     bus_bootstrap(e->bus), f->text);
+        said = true;
+        if (o->pause != NULL && o->pause(o->ctx, wait_ms)) {
+            s = fault_set(f, SERIN_ETIME, "stopped while waiting for the brokers at %s",
+                          bus_bootstrap(e->bus));
+            break;
+        }
+        wait_ms = 2 * wait_ms < BACKOFF_MAX_MS ? 2 * wait_ms : BACKOFF_MAX_MS;
+    }
+    mem_free(inputs);
+    struct topics_finding findings[BUS_TOPIC_COUNT];
+    if (s == SERIN_OK && bus_transactional(e->bus))
+        s = topics_check(e->bus, findings, 10 * BROKER_WAIT_MS, f);
+    return s;
+}
+
+void engine_metrics(void *engine, FILE *out)
+{
+    struct engine *e = engine;
+    struct worker_counts worker = {0};
+    struct stage_counts stage = {0};
+    if (e->worker != NULL) worker = worker_counts(e->worker);
+    if (e->stage != NULL) stage = stage_counts(e->stage);
+    engine_metrics_write(out, e->worker != NULL ? &worker : NULL,
+                         e->stage != NULL ? &stage : NULL);
+}
+
+static json_t *quarantine_json(struct worker *w)
+{
+    struct worker_quarantined *records = mem_calloc(QUARANTINE_SHOWN, sizeof *records);
+    json_t *list = json_array();
+    if (records == NULL || list == NULL) {
+        mem_free(records);
+        json_decref(list);
+        return NULL;
+    }
+    size_t n = worker_quarantine(w, records, QUARANTINE_SHOWN);
+    for (size_t i = 0; i < n; i++) {
+        const struct worker_quarantined *q = &records[i];
+        json_t *item = json_pack("{sI ss si sI ss ss ss}", "t_ms", (json_int_t)q->t_ms,
+                                 "topic", q->topic, "partition", (int)q->partition,
+                                 "offset", (json_int_t)q->offset, "reason", q->reason,
+                                 "detail", q->detail, "head", q->head);
+        if (item == NULL || json_array_append_new(list, item) != 0) break;
+    }
+    mem_free(records);
+    return list;
+}
+
+static void *quarantine(void *engine)
+{
+    struct engine *e = engine;
+    return e->worker != NULL ? quarantine_json(e->worker) : json_array();
+}
+
+static enum serin_status open_roles(struct engine *e, const struct engine_options *o,
+                                    struct fault *f)
+{
+    unsigned roles = o->roles != 0 ? o->roles : CONFIG_ALL;
+    enum serin_status s = SERIN_OK;
+    if ((roles & CONFIG_SERVE) != 0) {
+        s = directory_open(&e->directory, e->bus, f);
+        if (s == SERIN_OK) s = launch(e, PART_DIRECTORY, run_directory, f);
+    }
+    if (s == SERIN_OK && (roles & CONFIG_DECIDE) != 0) {
+        s = stage_open(&e->stage, e->bus, &o->stage, f);
+        if (s == SERIN_OK) s = launch(e, PART_STAGE, run_stage, f);
+    }
+    if (s == SERIN_OK && (roles & CONFIG_INGEST) != 0) {
+        s = worker_open(&e->worker, e->bus, &o->worker, f);
+        if (s == SERIN_OK) s = launch(e, PART_WORKER, run_worker, f);
+    }
+    if (s == SERIN_OK && (roles & CONFIG_SERVE) != 0) {
+        struct serve_options so = o->serve;
+        so.metrics = engine_metrics;
+        so.ready = engine_ready;
+        so.quarantine = quarantine;
+        so.ctx = e;
+        s = serve_open(&e->serve, e->bus, e->directory, &so, f);
+    }
+    return s;
+}
+
+enum serin_status engine_start(struct engine **out, const struct engine_options *o,
+                               struct fault *f)
+{
+    struct engine *e = mem_calloc(1, sizeof *e);
+    if (e == NULL) return fault_set(f, SERIN_ENOMEM, "out of memory at start");
+    enum serin_status s = bus_open(&e->bus, &o->bus, f);
+    if (s == SERIN_OK) s = prepare_topics(e, o, f);
+    if (s == SERIN_OK) s = open_roles(e, o, f);
+    if (s != SERIN_OK) {
+        engine_stop(e);
+        return s;
+    }
+    *out = e;
+    return SERIN_OK;
+}
+
+void engine_stop(struct engine *e)
+{
+    if (e == NULL) return;
+    atomic_store(&e->stopping, true);
+    serve_close(e->serve); /* no new commands */
+    if (e->worker != NULL) worker_stop(e->worker);
+    if (e->stage != NULL) stage_stop(e->stage);
+    if (e->directory != NULL) directory_stop(e->directory);
+    for (int i = 0; i < PARTS; i++)
+        if (e->runners[i].started) pthread_join(e->runners[i].thread, NULL);
+    worker_close(e->worker);
+    stage_close(e->stage);
+    directory_close(e->directory);
+    bus_close(e->bus);
+    mem_free(e);
+}
+
+bool engine_ready(void *engine, char why[160])
+{
+    const struct engine *e = engine;
+    const char *missing = NULL;
+    if (e->directory != NULL && !directory_ready(e->directory))
+        missing = "reading the rollouts and verdicts topics";
+    else if (e->stage != NULL && !stage_ready(e->stage))
+        missing = "decide: waiting for inbox partitions and their state";
+    else if (e->worker != NULL && !worker_ready(e->worker))
+        missing = "ingest: joining its group and reading the routes";
+    snprintf(why, 160, "%s", missing != NULL ? missing : "ready");
+    return missing == NULL;
+}
+
+bool engine_failed(struct engine *e, struct fault *f)
+{
+    for (int i = 0; i < PARTS; i++) {
+        struct runner *r = &e->runners[i];
+        if (!r->started || !atomic_load(&r->ended)) continue;
+        *f = r->fault;
+        if (f->text[0] == '\0')
+            fault_set(f, SERIN_EIO, "%s ended without being asked", part_names[i]);
+        return true;
+    }
+    return false;
+}
+
+struct bus *engine_bus(struct engine *e)
+{
+    return e->bus;
+}
+
+struct directory *engine_directory(struct engine *e)
+{
+    return e->directory;
+}
+
+const char *engine_address(struct engine *e, size_t i)
+{
+    return e->serve != NULL ? serve_address(e->serve, i) : NULL;
+}
