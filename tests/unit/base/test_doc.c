@@ -122,7 +122,7 @@ Test(doc, limits, .fini = done)
 
     char *at = big;
     for (int i = 0; i <= DOC_MAX_KEYS; i++)
-        at += sprintf(at, "k%d: 1\n", i);
+        at += snprintf(at, 16, "k%d: 1\n", i);
     parsed(big, SERIN_EPARSE);
     cr_assert(eq(str, errors.items[0].text, "a map of more than 1000 keys"));
     free(big);
