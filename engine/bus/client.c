@@ -135,12 +135,14 @@ static enum serin_status configure(rd_kafka_conf_t *conf, const struct bus *b,
 }
 
 /* librdkafka's own lines. Connection trouble repeats at every attempt: client_watch
- * says it once, here it is for debugging only. */
+ * says it once. What makes a call fail is in its fault. Here both are for debugging
+ * only. */
 static void on_log(const rd_kafka_t *rk, int level, const char *facility,
                    const char *text)
 {
-    static const char *const noise[] = {"FAIL", "ERROR", "CONFWARN", "REQTMOUT",
-                                        "CLOSE"};
+    static const char *const noise[] = {"FAIL",     "ERROR",  "CONFWARN",
+                                        "REQTMOUT", "CLOSE",  "AUTOCREATE",
+                                        "TXNERR",   "GETPID", "FATAL"};
     bool quiet = level > 4;
     for (size_t i = 0; i < sizeof noise / sizeof *noise; i++)
         quiet |= strcmp(facility, noise[i]) == 0;
@@ -211,17 +213,8 @@ static rd_kafka_resp_err_t on_state(rd_kafka_t *rk, int32_t id, const char *secu
     return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
-static rd_kafka_resp_err_t on_request(rd_kafka_t *rk, int fd, const char *broker,
-                                      int32_t id, int16_t api, int16_t version,
-                                      int32_t correlation, size_t size, void *opaque)
-{
-    struct client *c = opaque;
-    (void)rk, (void)fd, (void)broker, (void)id, (void)version, (void)correlation;
-    (void)size;
-    if (api == API_END_TXN) atomic_fetch_add(&c->asked, 1);
-    return RD_KAFKA_RESP_ERR_NO_ERROR;
-}
-
+/* Called for a request that failed as well, twice for some.
+ * @thread librdkafka's */
 static rd_kafka_resp_err_t on_response(rd_kafka_t *rk, int fd, const char *broker,
                                        int32_t id, int16_t api, int16_t version,
                                        int32_t correlation, size_t size, int64_t rtt,
@@ -230,8 +223,8 @@ static rd_kafka_resp_err_t on_response(rd_kafka_t *rk, int fd, const char *broke
     struct client *c = opaque;
     (void)rk, (void)fd, (void)broker, (void)id, (void)version, (void)correlation;
     (void)size, (void)rtt;
-    if (api == API_END_TXN && err == RD_KAFKA_RESP_ERR_NO_ERROR)
-        atomic_fetch_add(&c->answered, 1);
+    if (api == API_END_TXN && err != RD_KAFKA_RESP_ERR_NO_ERROR)
+        atomic_store(&c->doubt, true);
     return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
@@ -240,7 +233,6 @@ static rd_kafka_resp_err_t on_new(rd_kafka_t *rk, const rd_kafka_conf_t *conf,
 {
     (void)conf, (void)why, (void)room;
     rd_kafka_interceptor_add_on_broker_state_change(rk, "serin", on_state, opaque);
-    rd_kafka_interceptor_add_on_request_sent(rk, "serin", on_request, opaque);
     return rd_kafka_interceptor_add_on_response_received(rk, "serin", on_response,
                                                          opaque);
 }

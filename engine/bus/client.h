@@ -27,7 +27,7 @@ struct client_setup {
     void *owner; /* client->owner; callbacks get the client as opaque */
 };
 
-/* The handle's owner thread uses it; brokers, up and ends are written by librdkafka's.
+/* The handle's owner thread uses it; brokers, up and doubt are written by librdkafka's.
  */
 struct client {
     rd_kafka_t *rk;
@@ -40,9 +40,9 @@ struct client {
         bool up;
     } brokers[CLIENT_MAX_BROKERS];
     size_t n_brokers;
-    atomic_int up;                        /* brokers connected now */
-    atomic_uint_fast64_t asked, answered; /* EndTxn requests, and good responses */
-    bool failed, said;                    /* all down seen; told people */
+    atomic_int up;     /* brokers connected now */
+    atomic_bool doubt; /* an EndTxn request got no answer */
+    bool failed, said; /* all down seen; told people */
     char reason[256], told[256];
 };
 

@@ -1,8 +1,8 @@
 /* engine/bus/producer.c -- records out; with offsets, in transactions
  *
  * A commit or abort whose answer got lost may still be carried out by the broker later,
- * and would then end a following transaction. So a producer that has asked for more
- * ends than were answered is replaced before its next begin. */
+ * and would then end a following transaction. So a producer whose request to end one
+ * got no answer is replaced before its next begin. */
 #include "engine/bus/producer.h"
 
 #include <librdkafka/rdkafka.h>
@@ -207,7 +207,7 @@ enum serin_status producer_begin(struct producer *p, struct fault *f)
 {
     if (!p->transactional) return client_alive(p->client, f);
     serve(p);
-    if (atomic_load(&p->client->asked) != atomic_load(&p->client->answered)) {
+    if (atomic_load(&p->client->doubt)) {
         log_info("bus",
                  "%s: the end of a transaction got no answer; replacing the producer",
                  p->client->what);
