@@ -11,3 +11,7 @@ foreach(source ${bench_sources})
     endif()
   endforeach()
 endforeach()
+
+# A tool for people, beside the bench that shares its messages.
+add_executable(loadgen ${CMAKE_SOURCE_DIR}/tests/tools/loadgen.c)
+target_link_libraries(loadgen PRIVATE serin_proto serin_base PkgConfig::RDKAFKA)

@@ -1,0 +1,305 @@
+/* tests/bench/bench_ingest.c -- what ingest costs: decoders alone, a worker end to end,
+ * and the floor, a bare librdkafka consumer that only touches the bytes
+ *
+ * bench_ingest [--quick] [--bootstrap HOST:PORT [--messages N]]
+ * Without a bootstrap the embedded broker is used: its own work is then part of the
+ * CPU. */
+#include <getopt.h>
+#include <pthread.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "engine/base/log.h"
+#include "engine/bus/producer.h"
+#include "engine/bus/topics.h"
+#include "ingest/worker.h"
+#include "tests/support/ingest_world.h"
+#include "tests/support/load.h"
+
+enum { PARTITIONS = 4, ROLLOUTS = 100 };
+
+static double cpu_s(void)
+{
+    struct rusage u;
+    getrusage(RUSAGE_SELF, &u);
+    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+           1e-6 * (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
+}
+
+static double wall_s(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static long rss_kib(void)
+{
+    struct rusage u;
+    getrusage(RUSAGE_SELF, &u);
+    return u.ru_maxrss;
+}
+
+/* ---------------------------------------------------------------- decoders */
+
+static struct bytes json_of(struct arena *a, const struct load *l, uint64_t i)
+{
+    char *text = arena_alloc(a, 160 * (size_t)l->samples), *p = text;
+    for (unsigned k = 0; k < l->samples; k++)
+        p += snprintf(
+            p, 160,
+            "{\"t_ms\":%lld,\"rollout\":\"load-%u\",\"cohort\":\"%s\",\"stratum\":"
+            "\"eu\",\"metric\":\"errors\",\"n\":2,\"bad\":0}\n",
+            (long long)l->start_ms + k, (unsigned)(i % l->rollouts),
+            i / l->rollouts % 2 != 0 ? "canary" : "baseline");
+    return (struct bytes){(uint8_t *)text, (size_t)(p - text)};
+}
+
+static void bench_decoder(enum format f, unsigned samples, uint64_t messages)
+{
+    struct load l = {.samples = samples,
+                     .rollouts = ROLLOUTS,
+                     .start_ms = WORLD_NOW,
+                     .per_second = 1000000};
+    struct world w = world_open(NULL);
+    struct arena a = {.max = (size_t)1 << 30};
+    struct bytes *m = calloc(LOAD_TEMPLATES, sizeof *m);
+    char id[32];
+    for (unsigned r = 0; r < ROLLOUTS; r++) {
+        snprintf(id, sizeof id, "load-%u", r);
+        world_row(id, id, true, world_put, &w);
+    }
+    for (uint64_t i = 0; i < LOAD_TEMPLATES; i++)
+        m[i] = f == FORMAT_JSON ? json_of(&a, &l, i) : load_message(&a, &l, i);
+    double began = wall_s();
+    for (uint64_t i = 0; i < messages; i++) {
+        const struct bytes *b = &m[i % LOAD_TEMPLATES];
+        if (world_decode(&w, f, b->p, b->n) != SERIN_OK) abort();
+        if (i % 100000 == 99999) aggregate_clear(w.a); /* a flush */
+    }
+    double ns = 1e9 * (wall_s() - began);
+    printf("{\"format\":\"%s\",\"samples_per_message\":%u,\"bytes\":%zu,\"ns_per_"
+           "message\":"
+           "%.1f,\"ns_per_sample\":%.2f}",
+           f == FORMAT_JSON ? "json" : "serin", samples, m[0].n, ns / (double)messages,
+           ns / (double)messages / samples);
+    free(m);
+    arena_free(&a);
+    world_close(&w);
+}
+
+/* ---------------------------------------------------------------- end to end */
+
+struct place {
+    struct bus *bus;
+    char topic[128];
+    bool embedded;
+};
+
+static void die(const char *what, const struct fault *f)
+{
+    fprintf(stderr, "bench_ingest: %s: %s\n", what, f->text);
+    exit(1);
+}
+
+struct rows {
+    struct place *at;
+    struct producer *p;
+};
+
+static void send_row(void *ctx, pb_rollout *row)
+{
+    struct rows *r = ctx;
+    struct arena a = {0};
+    struct bytes b;
+    struct fault f = {0};
+    if (encode_rollout(&a, row, &b) != SERIN_OK ||
+        producer_send(r->p, bus_topic_name(r->at->bus, BUS_ROLLOUTS), -1, row->rollout,
+                      strlen(row->rollout), b.p, b.n, &f) != SERIN_OK)
+        die("a row", &f);
+    arena_free(&a);
+}
+
+static void place_open(struct place *at, const char *bootstrap, unsigned samples)
+{
+    char prefix[64];
+    struct fault f = {0};
+    struct bus_property p = {"bootstrap.servers", bootstrap};
+    snprintf(prefix, sizeof prefix, "bench-%d-%u.", (int)getpid(), samples);
+    snprintf(at->topic, sizeof at->topic, "%sinput", prefix);
+    struct bus_options o = {.properties = &p,
+                            .n_properties = bootstrap != NULL,
+                            .prefix = prefix,
+                            .instance = "bench",
+                            .replication = 1,
+                            .embedded = bootstrap == NULL};
+    const char *inputs[] = {at->topic, NULL};
+    at->embedded = o.embedded;
+    if (bus_open(&at->bus, &o, &f) != SERIN_OK) die("bus", &f);
+    if (topics_create(at->bus, inputs, 20000, &f) != SERIN_OK) die("topics", &f);
+    struct rows rows = {at, NULL};
+    if (producer_open(&rows.p, at->bus, NULL, 20000, &f) != SERIN_OK)
+        die("producer", &f);
+    for (unsigned r = 0; r < ROLLOUTS; r++) {
+        char id[32];
+        snprintf(id, sizeof id, "load-%u", r);
+        world_row(id, id, true, send_row, &rows);
+    }
+    if (producer_flush(rows.p, 20000, &f) != SERIN_OK) die("rows", &f);
+    producer_close(rows.p);
+}
+
+static void *run_worker(void *w)
+{
+    struct fault f = {0};
+    if (worker_run(w, &f) != SERIN_OK) die("worker", &f);
+    return NULL;
+}
+
+static void report(const char *who, const struct load *l, double wall, double cpu)
+{
+    double n = (double)l->messages;
+    printf("{\"reader\":\"%s\",\"samples_per_message\":%u,\"messages\":%llu,"
+           "\"seconds\":%.3f,"
+           "\"messages_per_s\":%.0f,\"samples_per_s\":%.0f,\"cpu_us_per_message\":%.3f,"
+           "\"messages_per_cpu_s\":%.0f,\"rss_kib\":%ld}",
+           who, l->samples, (unsigned long long)l->messages, wall, n / wall,
+           n * l->samples / wall, 1e6 * cpu / n, n / cpu, rss_kib());
+}
+
+/* From the first flush on: joining the group is not what is measured. */
+static void bench_worker(struct place *at, const struct load *l)
+{
+    struct worker_input in = {.topic = at->topic, .format = "serin"};
+    struct worker_options o = {.inputs = &in, .n_inputs = 1};
+    struct worker *w;
+    struct fault f = {0};
+    pthread_t t;
+    if (worker_open(&w, at->bus, &o, &f) != SERIN_OK) die("worker", &f);
+    pthread_create(&t, NULL, run_worker, w);
+    while (!worker_ready(w))
+        usleep(500);
+    double began = wall_s(), cpu = cpu_s();
+    while (worker_counts(w).messages < l->messages && wall_s() - began < 300)
+        usleep(2000);
+    began = wall_s() - began;
+    cpu = cpu_s() - cpu;
+    worker_stop(w);
+    pthread_join(t, NULL);
+    struct worker_counts c = worker_counts(w);
+    if (c.messages != l->messages || c.routed != c.samples)
+        fprintf(stderr, "bench_ingest: %llu messages, %llu samples, %llu routed\n",
+                (unsigned long long)c.messages, (unsigned long long)c.samples,
+                (unsigned long long)c.routed);
+    report("worker", l, began, cpu);
+    worker_close(w);
+}
+
+static unsigned touched; /* so that the bytes are really read */
+
+static uint64_t touch_batch(rd_kafka_message_t **m, ssize_t n)
+{
+    uint64_t good = 0;
+    for (ssize_t i = 0; i < n; i++) {
+        good += m[i]->err == RD_KAFKA_RESP_ERR_NO_ERROR;
+        for (size_t k = 0; m[i]->err == 0 && k < m[i]->len; k += 64)
+            touched += ((const uint8_t *)m[i]->payload)[k];
+        rd_kafka_message_destroy(m[i]);
+    }
+    return good;
+}
+
+/* The same batch calls and fetch settings as the worker's consumer, and nothing else.
+ */
+static void bench_bare(struct place *at, const struct load *l)
+{
+    static rd_kafka_message_t *m[4096];
+    char why[256];
+    const char *const set[][2] = {{"bootstrap.servers", bus_bootstrap(at->bus)},
+                                  {"group.id", "bare"},
+                                  {"enable.auto.commit", "false"},
+                                  {"fetch.min.bytes", "65536"},
+                                  {"fetch.wait.max.ms", at->embedded ? "10" : "50"},
+                                  {"fetch.message.max.bytes", "4194304"},
+                                  {"queued.min.messages", "1000000"},
+                                  {"queued.max.messages.kbytes", "262144"}};
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    for (size_t i = 0; i < sizeof set / sizeof *set; i++)
+        rd_kafka_conf_set(conf, set[i][0], set[i][1], why, sizeof why);
+    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof why);
+    rd_kafka_poll_set_consumer(rk);
+    rd_kafka_topic_partition_list_t *list =
+        rd_kafka_topic_partition_list_new(PARTITIONS);
+    for (int p = 0; p < PARTITIONS; p++)
+        rd_kafka_topic_partition_list_add(list, at->topic, p)->offset = 0;
+    double began = wall_s(), cpu = cpu_s();
+    rd_kafka_assign(rk, list);
+    rd_kafka_queue_t *q = rd_kafka_queue_get_consumer(rk);
+    for (uint64_t n = 0; n < l->messages && wall_s() - began < 300;)
+        n += touch_batch(m, rd_kafka_consume_batch_queue(q, 10, m, 4096));
+    report("bare", l, wall_s() - began, cpu_s() - cpu);
+    rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_queue_destroy(q);
+    rd_kafka_consumer_close(rk);
+    rd_kafka_destroy(rk);
+}
+
+static void bench_broker(const char *bootstrap, unsigned samples, uint64_t messages)
+{
+    struct place at;
+    place_open(&at, bootstrap, samples);
+    struct load l = {.bootstrap = bus_bootstrap(at.bus),
+                     .topic = at.topic,
+                     .compression = "lz4",
+                     .messages = messages,
+                     .samples = samples,
+                     .rollouts = ROLLOUTS,
+                     .partitions = PARTITIONS,
+                     .start_ms = clock_wall_ms() - 60000,
+                     .per_second = 1000000};
+    if (!load_fill(&l)) exit(1);
+    bench_bare(&at, &l);
+    putchar(',');
+    bench_worker(&at, &l);
+    bus_close(at.bus);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option options[] = {{"quick", no_argument, NULL, 'q'},
+                                            {"bootstrap", required_argument, NULL, 'b'},
+                                            {"messages", required_argument, NULL, 'n'},
+                                            {NULL, 0, NULL, 0}};
+    const char *bootstrap = NULL;
+    uint64_t messages = 0, scale = 1;
+    int o;
+    while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (o == 'q')
+            scale = 10;
+        else if (o == 'b')
+            bootstrap = optarg;
+        else if (o == 'n')
+            messages = strtoull(optarg, NULL, 10);
+        else
+            return 2;
+    }
+    log_setup(LOG_WARN_LEVEL, false);
+    /* The embedded broker keeps 5 MiB a partition. */
+    if (messages == 0) messages = bootstrap != NULL ? 3000000 / scale : 200000;
+    printf("{\"decoders\":[");
+    bench_decoder(FORMAT_SERIN, 1, 5000000 / scale);
+    putchar(',');
+    bench_decoder(FORMAT_SERIN, 100, 500000 / scale);
+    putchar(',');
+    bench_decoder(FORMAT_JSON, 1, 500000 / scale);
+    putchar(',');
+    bench_decoder(FORMAT_JSON, 100, 10000 / scale);
+    printf("],\"broker\":\"%s\",\"readers\":[",
+           bootstrap != NULL ? "real" : "embedded");
+    fflush(stdout);
+    bench_broker(bootstrap, 1, messages);
+    putchar(',');
+    bench_broker(bootstrap, 100, messages / 5);
+    printf("]}\n");
+    return 0;
+}
