@@ -156,10 +156,11 @@ static bool syntax(struct builder *b)
     if (p->error == YAML_READER_ERROR) place_of(b, p->problem_offset, &line, &column);
     size_t n;
     const char *source = line_of(b->text, b->size, line, &n);
-    const char *tab = source != NULL ? memchr(source, '\t', n) : NULL;
-    size_t lead = source != NULL ? strspn(source, " \t") : 0;
-    if (tab != NULL && (size_t)(tab - source) < lead)
-        note_at(b->errors, line, (unsigned)(tab - source) + 1,
+    size_t lead = 0; /* the text need not end with a NUL */
+    while (source != NULL && lead < n && source[lead] == ' ')
+        lead++;
+    if (source != NULL && lead < n && source[lead] == '\t')
+        note_at(b->errors, line, (unsigned)lead + 1,
                 "a tab cannot indent YAML; use spaces");
     else
         note_at(b->errors, line, column, "not valid YAML: %s%s%s",

@@ -5,12 +5,18 @@
 static struct arena arena;
 static struct doc_errors errors;
 
+/* The text is given without a NUL behind it, so that a sanitizer sees a read too far.
+ */
 static struct doc_node *parsed(const char *text, int expected)
 {
     struct doc_node *root = NULL;
+    size_t n = strlen(text);
+    char *bare = malloc(n + (n == 0));
+    memcpy(bare, text, n);
     arena_free(&arena);
     errors = (struct doc_errors){0};
-    int rc = doc_parse(&arena, text, strlen(text), &root, &errors);
+    int rc = doc_parse(&arena, bare, n, &root, &errors);
+    free(bare);
     cr_assert(eq(int, rc, expected), "%s", text);
     return root;
 }
@@ -68,6 +74,12 @@ Test(doc, refusals, .fini = done)
          "not valid YAML: did not find expected ',' or ']' while parsing a flow "
          "sequence",
          2, 1},
+        {"a: b:\n ", "not valid YAML: mapping values are not allowed in this context",
+         1, 5},
+        {"a: \"x\n  ",
+         "not valid YAML: found unexpected end of stream while scanning a "
+         "quoted scalar",
+         2, 3},
         {"a:\n\tb: 1", "a tab cannot indent YAML; use spaces", 2, 1},
         {"a: 1\n--- \nb: 1",
          "a second document starts here; put one document into a file", 2, 1},
