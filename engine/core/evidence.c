@@ -142,12 +142,25 @@ void evidence_horizon(struct evidence_set *s, int64_t window_ms)
     if (horizon_init(&s->horizon, windows) != SERIN_OK) s->horizon.windows = 0;
 }
 
+/* Rates may jump with the weight, and a pair of blocks across the jump would be taken
+ * for bursts: what is open is dropped. */
+static void cut_pairs(struct dispersion *d)
+{
+    for (size_t i = 0; i < DISPERSION_SCALES; i++) {
+        struct dispersion_scale *b = &d->scale[i];
+        b->open_y = b->open_m = b->open_windows = 0;
+        b->last_y = b->last_m = 0;
+        b->paired = false;
+    }
+}
+
 void evidence_step(struct evidence_set *s, int64_t now_ms)
 {
     for (size_t i = 0; i < s->n; i++) {
         struct evidence *e = &s->metrics[i];
         memcpy(e->begun, e->all.l, sizeof e->begun);
         e->begun_informative = e->all.informative;
+        cut_pairs(&e->watch.seen);
         e->counts = (struct count_table){0};
     }
     evidence_wait(s, now_ms);
