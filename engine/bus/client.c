@@ -28,12 +28,12 @@ static const struct default_property {
     {"socket.nagle.disable", "true", FOR_ALL},
     {"reconnect.backoff.max.ms", "1000",
      FOR_ALL}, /* 10 s by default: 4 s to come back */
-    {"allow.auto.create.topics", "false", FOR_READERS},
+    {"allow.auto.create.topics", "false", FOR_READERS | FOR_ADMIN},
     {"session.timeout.ms", "10000", FOR_CONSUMER},
     {"heartbeat.interval.ms", "1000",
      FOR_CONSUMER}, /* how soon a rebalance is noticed */
     {"fetch.min.bytes", "65536", FOR_CONSUMER},
-    {"fetch.wait.max.ms", "50", FOR_CONSUMER},
+    {"fetch.wait.max.ms", "50", FOR_READERS}, /* also how soon an end is told */
     {"fetch.error.backoff.ms", "100", FOR_READERS},
     {"fetch.message.max.bytes", "4194304", FOR_READERS},
     /* Whichever limit is hit stops a partition's fetches for a whole second. */
@@ -255,7 +255,9 @@ static enum serin_status create(struct client *c, enum client_kind kind,
     if (s->rebalance != NULL) rd_kafka_conf_set_rebalance_cb(conf, s->rebalance);
     if (s->delivered != NULL) rd_kafka_conf_set_dr_msg_cb(conf, s->delivered);
     rd_kafka_conf_interceptor_add_on_new(conf, "serin", on_new, c);
-    bool reads = kind == CLIENT_CONSUMER || kind == CLIENT_TABLE;
+    /* An asking producer makes brokers with auto.create.topics.enable create what it asks
+     * for, with the wrong settings; a consumer can say that it does not want this. */
+    bool reads = kind != CLIENT_PRODUCER;
     c->rk = rd_kafka_new(reads ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER, conf, why,
                          sizeof why);
     if (c->rk != NULL) return SERIN_OK; /* conf is the handle's now */
