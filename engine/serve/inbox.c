@@ -44,8 +44,14 @@ static enum serin_status write_one(struct inbox *in, const pb_command *c,
     if (s == SERIN_OK)
         s = producer_send(in->producer, bus_topic_name(in->bus, BUS_INBOX), -1,
                           c->rollout, strlen(c->rollout), value.p, value.n, f);
-    if (s == SERIN_OK) s = producer_flush(in->producer, ACK_MS, f);
+    bool sent = s == SERIN_OK;
+    if (sent) s = producer_flush(in->producer, ACK_MS, f);
     if (s == SERIN_OK) return s;
+    if (sent) {
+        struct fault cause = *f;
+        fault_set(f, s, "it was not acknowledged, and may still take effect: %.400s",
+                  cause.text);
+    }
     producer_close(in->producer); /* start afresh; what is in flight is lost or late */
     in->producer = NULL;
     return s;

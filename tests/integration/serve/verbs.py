@@ -239,4 +239,5 @@ def main():
         print("ok check_undecided")
 
 
-main()
+if __name__ == "__main__":
+    main()

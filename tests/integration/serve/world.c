@@ -60,12 +60,18 @@ static void *quarantine(void *ctx)
 static void open_all(const char *address, int wait_ms, bool with_stage)
 {
     struct fault f = {0};
-    struct bus_options b = {.embedded = true, .partitions = 2, .instance = "world"};
+    const char *bootstrap = getenv("SERIN_TEST_BOOTSTRAP");
+    const struct bus_property property = {"bootstrap.servers", bootstrap};
+    struct bus_options b = {.embedded = bootstrap == NULL,
+                            .properties = &property,
+                            .n_properties = bootstrap != NULL,
+                            .partitions = 2,
+                            .instance = with_stage ? "with" : "without"};
     const char *listen[] = {address, NULL};
     struct serve_options o = {
         .listen = listen, .wait_ms = wait_ms, .ready = ready, .quarantine = quarantine};
     must(bus_open(&bus, &b, &f), &f);
-    must(topics_create(bus, NULL, 20000, &f), &f);
+    must(topics_create(bus, NULL, 30000, &f), &f);
     must(directory_open(&directory, bus, &f), &f);
     if (with_stage) must(stage_open(&stage, bus, &(struct stage_options){0}, &f), &f);
     must(serve_open(&serve, bus, directory, &o, &f), &f);
