@@ -61,6 +61,11 @@ struct keys_table {
     size_t size; /* of the struct that the offsets count from */
 };
 enum { KEYS_MAX = 64 };
+/* A table's initialiser, from its array of keys and the struct they fill. */
+#define KEYS_OF(keys_, type_)                                                          \
+    {                                                                                  \
+        keys_, sizeof(keys_) / sizeof *(keys_), sizeof(type_)                          \
+    }
 
 /* name, type, offset, default, min, max, unit, doc, then what else is set by name */
 #define KEYS_KEY(n_, t_, o_, d_, lo_, hi_, u_, doc_, ...)                              \

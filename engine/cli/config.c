@@ -7,11 +7,6 @@
 #include "engine/base/keys.h"
 #include "engine/cli/file.h"
 
-#define COUNT(a) (sizeof(a) / sizeof *(a))
-#define TABLE(keys, type)                                                              \
-    {                                                                                  \
-        keys, COUNT(keys), sizeof(type)                                                \
-    }
 #define SECOND 1e3
 #define MINUTE 6e4
 #define HOUR 3.6e6
@@ -56,7 +51,7 @@ static const struct keys_key input_keys[] = {
     KEYS_KEY("start", KEYS_ENUM, AT(start), "earliest", 0, 0, NULL,
              "where to begin when no offset is committed; latest skips what is there", .choices = starts),
 };
-static const struct keys_table input_table = TABLE(input_keys, struct input);
+static const struct keys_table input_table = KEYS_OF(input_keys, struct input);
 
 #undef AT
 #define AT(field) offsetof(struct written, field)
@@ -68,7 +63,7 @@ static const struct keys_key topics_keys[] = {
     KEYS_KEY("replication", KEYS_COUNT, AT(replication), "0", 0, 100, "replicas",
              "of serin's own topics when they are created; 0 = the broker's default"),
 };
-static const struct keys_table topics_table = TABLE(topics_keys, struct written);
+static const struct keys_table topics_table = KEYS_OF(topics_keys, struct written);
 
 static const struct keys_key http_keys[] = {
     KEYS_KEY("listen", KEYS_TEXTS, AT(listen), NULL, 1, SERVE_MAX_LISTEN, NULL,
@@ -79,7 +74,7 @@ static const struct keys_key http_keys[] = {
     KEYS_KEY("insecure", KEYS_BOOL, AT(insecure), "false", 0, 0, NULL,
              "serve TCP without a token"),
 };
-static const struct keys_table http_table = TABLE(http_keys, struct written);
+static const struct keys_table http_table = KEYS_OF(http_keys, struct written);
 
 static const struct keys_key limits_keys[] = {
     KEYS_KEY("series", KEYS_COUNT, AT(max_series), "1000000", 1, 1e9, "series",
@@ -87,7 +82,7 @@ static const struct keys_key limits_keys[] = {
     KEYS_KEY("message", KEYS_BYTES, AT(max_message), "4MiB", 1024, 1073741824, "bytes",
              "largest input record that is decoded"),
 };
-static const struct keys_table limits_table = TABLE(limits_keys, struct written);
+static const struct keys_table limits_table = KEYS_OF(limits_keys, struct written);
 
 static const struct keys_key log_keys[] = {
     KEYS_KEY("level", KEYS_ENUM, AT(log_level), "info", 0, 0, NULL, "least level written",
@@ -95,7 +90,7 @@ static const struct keys_key log_keys[] = {
     KEYS_KEY("format", KEYS_ENUM, AT(log_format), "logfmt", 0, 0, NULL,
              "of the lines on standard error", .choices = log_formats),
 };
-static const struct keys_table log_table = TABLE(log_keys, struct written);
+static const struct keys_table log_table = KEYS_OF(log_keys, struct written);
 
 static const struct keys_key top_keys[] = {
     KEYS_KEY("kafka", KEYS_PAIRS, AT(properties), NULL, 0, 500, NULL,
@@ -130,7 +125,7 @@ static const struct keys_key top_keys[] = {
     KEYS_KEY("log", KEYS_SECTION, 0, NULL, 0, 0, NULL, "lines on standard error",
              .sub = &log_table),
 };
-static const struct keys_table table = TABLE(top_keys, struct written);
+static const struct keys_table table = KEYS_OF(top_keys, struct written);
 /* clang-format on */
 
 /* ---- checks across keys */

@@ -3,10 +3,6 @@
 #include "engine/core/plan_keys.h"
 
 #define COUNT(a) (sizeof(a) / sizeof *(a))
-#define TABLE(keys, type)                                                              \
-    {                                                                                  \
-        keys, COUNT(keys), sizeof(type)                                                \
-    }
 /* Milliseconds. */
 #define SECOND 1e3
 #define MINUTE 6e4
@@ -49,7 +45,7 @@ static const struct keys_key cohort_keys[] = {
              "attributes that name the old version's records, all of them equal",
              .required = true, .count_at = AT(n_cohort[1])),
 };
-static const struct keys_table cohort_table = TABLE(cohort_keys, struct plan);
+static const struct keys_table cohort_table = KEYS_OF(cohort_keys, struct plan);
 
 static const struct keys_key risk_keys[] = {
     KEYS_KEY("false_abort", KEYS_SHARE, AT(alpha), "0.01", 1e-9, 0.5, "probability",
@@ -57,7 +53,7 @@ static const struct keys_key risk_keys[] = {
     KEYS_KEY("false_promote", KEYS_SHARE, AT(beta), "0.05", 1e-9, 0.5, "probability",
              "chance of passing a step with a canary worse than its tolerance"),
 };
-static const struct keys_table risk_table = TABLE(risk_keys, struct plan);
+static const struct keys_table risk_table = KEYS_OF(risk_keys, struct plan);
 
 #undef AT
 #define AT(field) offsetof(struct plan_step, field)
@@ -79,7 +75,7 @@ static const struct keys_key step_keys[] = {
     KEYS_KEY("gate", KEYS_ID, AT(gate), NULL, 0, 0, NULL,
              "name of a gate that must be open before this step"),
 };
-static const struct keys_table step_table = TABLE(step_keys, struct plan_step);
+static const struct keys_table step_table = KEYS_OF(step_keys, struct plan_step);
 
 #undef AT
 #define AT(field) offsetof(struct plan_metric, field)
@@ -94,7 +90,7 @@ static const struct keys_key from_keys[] = {
     KEYS_KEY("unit_key", KEYS_TEXT, AT(unit_key), NULL, 1, 256, NULL,
              "attribute that names the pod of a gauge"),
 };
-static const struct keys_table from_table = TABLE(from_keys, struct plan_metric);
+static const struct keys_table from_table = KEYS_OF(from_keys, struct plan_metric);
 
 #define QUANTILE(name, index)                                                      \
     KEYS_KEY(name, KEYS_DURATION, AT(limit_ms[index]), NULL, 1, DAY, NULL,         \
@@ -103,7 +99,7 @@ static const struct keys_key limit_keys[] = {
     QUANTILE("p50", PLAN_P50), QUANTILE("p75", PLAN_P75), QUANTILE("p90", PLAN_P90),
     QUANTILE("p95", PLAN_P95), QUANTILE("p99", PLAN_P99), QUANTILE("p999", PLAN_P999),
 };
-static const struct keys_table limit_table = TABLE(limit_keys, struct plan_metric);
+static const struct keys_table limit_table = KEYS_OF(limit_keys, struct plan_metric);
 
 static const struct keys_key metric_keys[] = {
     KEYS_KEY("name", KEYS_ID, AT(name), NULL, 0, 0, NULL,
@@ -136,7 +132,7 @@ static const struct keys_key metric_keys[] = {
     KEYS_KEY("too_good", KEYS_SHARE, AT(too_good), "30%", 0.01, 0.99, "share",
              "a latency lower by more than this is suspicious"),
 };
-static const struct keys_table metric_table = TABLE(metric_keys, struct plan_metric);
+static const struct keys_table metric_table = KEYS_OF(metric_keys, struct plan_metric);
 
 #undef AT
 #define AT(field) offsetof(struct plan_gate, field)
@@ -150,7 +146,7 @@ static const struct keys_key gate_keys[] = {
     KEYS_KEY("on_expiry", KEYS_ENUM, AT(on_expiry), "hold", 0, 0, NULL,
              "what happens then", .choices = actions),
 };
-static const struct keys_table gate_table = TABLE(gate_keys, struct plan_gate);
+static const struct keys_table gate_table = KEYS_OF(gate_keys, struct plan_gate);
 
 #undef AT
 #define AT(field) offsetof(struct plan_freeze, field)
@@ -161,7 +157,7 @@ static const struct keys_key freeze_keys[] = {
              "its end; a date means 00:00 UTC", .required = true),
     KEYS_KEY("reason", KEYS_TEXT, AT(reason), NULL, 1, 256, NULL, "why, for people"),
 };
-static const struct keys_table freeze_table = TABLE(freeze_keys, struct plan_freeze);
+static const struct keys_table freeze_table = KEYS_OF(freeze_keys, struct plan_freeze);
 
 #undef AT
 #define AT(field) offsetof(struct plan, field)
@@ -172,7 +168,7 @@ static const struct keys_key criteria_keys[] = {
     KEYS_KEY("min_requests", KEYS_COUNT, AT(min_requests), "0", 0, 1e15, "requests",
              "requests of the canary that a step must have judged before it may pass"),
 };
-static const struct keys_table criteria_table = TABLE(criteria_keys, struct plan);
+static const struct keys_table criteria_table = KEYS_OF(criteria_keys, struct plan);
 
 static const struct keys_key schedule_keys[] = {
     KEYS_KEY("not_before", KEYS_TIME, AT(not_before_ms), NULL, 0, 0, NULL,
@@ -180,7 +176,7 @@ static const struct keys_key schedule_keys[] = {
     KEYS_KEY("freeze", KEYS_LIST, AT(freezes), NULL, 0, 64, NULL,
              "times without promotions", .count_at = AT(n_freezes), .sub = &freeze_table),
 };
-static const struct keys_table schedule_table = TABLE(schedule_keys, struct plan);
+static const struct keys_table schedule_table = KEYS_OF(schedule_keys, struct plan);
 
 static const struct keys_key on_keys[] = {
     KEYS_KEY("no_data", KEYS_ENUM, AT(on_no_data), "hold", 0, 0, NULL,
@@ -190,7 +186,7 @@ static const struct keys_key on_keys[] = {
     KEYS_KEY("sample_ratio", KEYS_ENUM, AT(on_sample_ratio), "hold", 0, 0, NULL,
              "the observed split disagrees with the weight", .choices = actions),
 };
-static const struct keys_table on_table = TABLE(on_keys, struct plan);
+static const struct keys_table on_table = KEYS_OF(on_keys, struct plan);
 
 static const struct keys_key sample_ratio_keys[] = {
     KEYS_KEY("check", KEYS_BOOL, AT(srm_check), "true", 0, 0, NULL,
@@ -198,7 +194,7 @@ static const struct keys_key sample_ratio_keys[] = {
     KEYS_KEY("tolerance", KEYS_SHARE, AT(srm_tolerance), "1%", 0, 0.5, "share",
              "relative deviation of the canary's share that is accepted"),
 };
-static const struct keys_table sample_ratio_table = TABLE(sample_ratio_keys, struct plan);
+static const struct keys_table sample_ratio_table = KEYS_OF(sample_ratio_keys, struct plan);
 
 static const struct keys_key top_keys[] = {
     KEYS_KEY("apiVersion", KEYS_ENUM, AT(api_version), "serin/v1", 0, 0, NULL,
@@ -257,5 +253,5 @@ static const struct keys_key top_keys[] = {
     KEYS_KEY("sample_ratio", KEYS_SECTION, 0, NULL, 0, 0, NULL,
              "check of the observed split against the weight", .sub = &sample_ratio_table),
 };
-const struct keys_table plan_keys = TABLE(top_keys, struct plan);
+const struct keys_table plan_keys = KEYS_OF(top_keys, struct plan);
 /* clang-format on */
