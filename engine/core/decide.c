@@ -94,47 +94,34 @@ bool decide_final(enum rollout_state s)
     return s == ROLLOUT_PROMOTED || s == ROLLOUT_ABORTED || s == ROLLOUT_CANCELLED;
 }
 
-static const char *kind_name(Serin__V1__Kind kind)
+/* One row: what an event does in each state that it can leave. */
+static void print_event(FILE *out, size_t e)
 {
-    static const char *const names[] = {"", "PROMOTE", "ABORT", "HOLD", "RESUME"};
-    return (size_t)kind < sizeof names / sizeof *names ? names[kind] : "";
-}
-
-/* The same in every state that is not final? */
-static bool common(size_t e)
-{
-    const struct decide_rule *first = &decide_rules[0][e];
+    fprintf(out, "| %s |", events[e].text);
     for (size_t s = 0; s < ROLLOUT_NSTATE; s++) {
         const struct decide_rule *r = &decide_rules[s][e];
         if (decide_final((enum rollout_state)s)) continue;
-        if (r->why == NULL || r->to != first->to || r->kind != first->kind)
-            return false;
+        if (r->why == NULL)
+            fputs(" · |", out);
+        else
+            fprintf(out, " %s |",
+                    r->to == ROLLOUT_BACK ? "back" : decide_state_name(r->to));
     }
-    return true;
-}
-
-static void print_row(FILE *out, const char *title, size_t s, bool shared)
-{
-    size_t printed = 0;
-    fprintf(out, "| %s |", title);
-    for (size_t e = 0; e < EV_N; e++) {
-        const struct decide_rule *r = &decide_rules[s][e];
-        if (r->why == NULL || common(e) != shared) continue;
-        const char *to = r->to == ROLLOUT_BACK ? "back" : decide_state_name(r->to);
-        const char *kind = kind_name(r->kind);
-        fprintf(out, "%s %s → %s%s%s", printed++ != 0 ? ";" : "", events[e].text, to,
-                *kind != '\0' ? " " : "", kind);
-    }
-    fprintf(out, "%s |\n", printed != 0 ? "" : " nothing: final");
+    fputc('\n', out);
 }
 
 void decide_table_print(FILE *out)
 {
-    fprintf(out, "| state | meaning |\n|---|---|\n");
+    fputs("| state | meaning |\n|---|---|\n", out);
     for (size_t s = 0; s < ROLLOUT_NSTATE; s++)
         fprintf(out, "| %s | %s |\n", states[s].name, states[s].text);
-    fprintf(out, "\n| in | event → state VERDICT |\n|---|---|\n");
-    print_row(out, "any state that is not final", 0, true);
+    fputs("\n| event |", out);
     for (size_t s = 0; s < ROLLOUT_NSTATE; s++)
-        print_row(out, states[s].name, s, false);
+        if (!decide_final((enum rollout_state)s)) fprintf(out, " %s |", states[s].name);
+    fputs("\n|---|", out);
+    for (size_t s = 0; s < ROLLOUT_NSTATE; s++)
+        if (!decide_final((enum rollout_state)s)) fputs("---|", out);
+    fputc('\n', out);
+    for (size_t e = 0; e < EV_N; e++)
+        print_event(out, e);
 }
