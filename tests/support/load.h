@@ -106,6 +106,17 @@ static inline void load_send(rd_kafka_topic_t *t, int32_t partition, struct byte
     }
 }
 
+/** What all of it adds up to. */
+static inline void load_sum(const struct load *l, uint64_t *units, uint64_t *bad)
+{
+    *units = *bad = 0;
+    for (uint64_t i = 0; i < l->messages; i++)
+        for (unsigned k = 0; k < l->samples; k++) {
+            *units += 1 + (i + k) % 3;
+            *bad += (i * l->samples + k) % 500 == 0;
+        }
+}
+
 /** Write all of it; false when the brokers did not take everything. */
 static inline bool load_fill(const struct load *l)
 {

@@ -66,9 +66,11 @@ int main(int argc, char **argv)
     int64_t began = clock_mono_ms();
     if (!load_fill(&l)) return 1;
     double seconds = (double)(clock_mono_ms() - began) / 1000;
-    printf(
-        "{\"messages\":%llu,\"samples\":%u,\"seconds\":%.3f,\"messages_per_s\":%.0f}\n",
-        (unsigned long long)l.messages, l.samples, seconds,
-        (double)l.messages / seconds);
+    uint64_t units, bad;
+    load_sum(&l, &units, &bad);
+    printf("{\"messages\":%llu,\"samples\":%u,\"units\":%llu,\"bad\":%llu,"
+           "\"seconds\":%.3f,\"messages_per_s\":%.0f}\n",
+           (unsigned long long)l.messages, l.samples, (unsigned long long)units,
+           (unsigned long long)bad, seconds, (double)l.messages / seconds);
     return 0;
 }

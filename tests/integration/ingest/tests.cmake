@@ -1,3 +1,4 @@
+find_program(PYTHON3 python3 REQUIRED)
 # The worker against a broker in memory that fails on purpose.
 if(TARGET serin_ingest AND worker_sources)
   add_executable(integration-ingest-worker-fake
@@ -11,4 +12,19 @@ if(TARGET serin_ingest AND worker_sources)
     WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
   set_tests_properties(integration-ingest-worker-fake PROPERTIES LABELS integration
                        TIMEOUT 300)
+endif()
+
+# Workers killed on a real broker.
+if(TARGET serin_worker)
+  add_executable(ingest_tool ${CMAKE_CURRENT_LIST_DIR}/ingest_tool.c)
+  target_link_libraries(ingest_tool PRIVATE serin_worker)
+  foreach(workers 1 2)
+    add_test(NAME integration-ingest-kill-${workers}
+             COMMAND ${CMAKE_SOURCE_DIR}/tests/integration/with_env.sh
+                     ${CMAKE_BINARY_DIR}/kafka1.env ${PYTHON3} -B
+                     ${CMAKE_CURRENT_LIST_DIR}/kill.py --tool $<TARGET_FILE:ingest_tool>
+                     --loadgen $<TARGET_FILE:loadgen> --workers ${workers})
+    set_tests_properties(integration-ingest-kill-${workers} PROPERTIES LABELS integration
+                         TIMEOUT 1800 FIXTURES_REQUIRED kafka1 RUN_SERIAL TRUE)
+  endforeach()
 endif()
