@@ -141,18 +141,34 @@ static void calibrate_on(struct fold *f, struct rollout *r, size_t cells)
     }
 }
 
-static void check_split(struct rollout *r, const struct slice *s)
+static bool both_speak(const struct rollout *r, const struct count_table *sum)
 {
-    double phi = evidence_phi(&r->evidence);
-    r->srm_canary += s->sum.n;
-    r->srm_baseline += s->sum.m;
-    if (!r->plan->srm_check || rollout_under(r) != ROLLOUT_OBSERVING) return;
-    if (r->weight_bp == 0 || r->weight_bp >= 10000) return;
-    if (srm_window(&r->srm, r->weight_bp / 10000.0, s->sum.n, s->sum.m, 1 / phi) !=
-        SERIN_OK)
+    const double surely = 7; /* none of so many expected: e^-7 */
+    double share = r->weight_bp / 10000.0;
+    if (sum->n == 0 && (double)sum->m * share / (1 - share) >= surely) return false;
+    return sum->m != 0 || (double)sum->n * (1 - share) / share < surely;
+}
+
+static void count_split(struct rollout *r)
+{
+    double eta = 1 / evidence_phi(&r->evidence);
+    r->split.waits = false;
+    if (srm_window(&r->srm, r->weight_bp / 10000.0, r->split.canary, r->split.baseline,
+                   eta) != SERIN_OK)
         r->sticky |= 1u << HOLD_DEFECT;
     if (level_crossed(srm_log_e(&r->srm), FIGURES_SRM_ALPHA))
         r->sticky |= 1u << HOLD_SAMPLE_RATIO;
+}
+
+static void check_split(struct rollout *r, const struct count_table *sum)
+{
+    r->srm_canary += sum->n;
+    r->srm_baseline += sum->m;
+    if (!r->plan->srm_check || rollout_under(r) != ROLLOUT_OBSERVING) return;
+    if (r->weight_bp == 0 || r->weight_bp >= 10000) return;
+    bool now = both_speak(r, sum), before = r->split.calm;
+    if (now && r->split.waits) count_split(r);
+    r->split = (struct rollout_split){sum->n, sum->m, now && before, now};
 }
 
 static void judge_on(struct fold *f, struct rollout *r, size_t cells)
@@ -166,7 +182,7 @@ static void judge_on(struct fold *f, struct rollout *r, size_t cells)
             defect(f, r);
         both = both || (s.sum.n > 0 && s.sum.m > 0);
         if (!counted && evidence_gates(&r->evidence.metrics[i])) {
-            check_split(r, &s);
+            check_split(r, &s.sum);
             counted = true;
         }
     }

@@ -51,6 +51,7 @@ static void forgive(struct fold *f, struct rollout *r)
         if (srm_init(&r->srm, eps) != SERIN_OK)
             f->nomem = true; /* it was valid before */
         r->srm_canary = r->srm_baseline = 0;
+        r->split = (struct rollout_split){.calm = true};
     }
     r->sticky = 0;
 }

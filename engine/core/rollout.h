@@ -84,6 +84,14 @@ struct rollout_range {
     uint64_t n;
 };
 
+/* The latest window of the sample-ratio check. It counts once the next one shows both
+ * cohorts as well: a cohort that falls silent, or comes back, is no wrong split. */
+struct rollout_split {
+    uint64_t canary, baseline;
+    bool waits; /* the two above are a window that waits for its successor */
+    bool calm;  /* the latest window showed both cohorts */
+};
+
 struct rollout {
     char id[ROLLOUT_ID + 1];
     UT_hash_handle hh;
@@ -114,6 +122,7 @@ struct rollout {
     int64_t calibrate_ms;        /* begin; 0 = not yet */
     int64_t interval_ms;         /* measured between reports; 0 = not measured */
     struct srm srm;
+    struct rollout_split split;
     uint64_t srm_canary, srm_baseline;
     struct rollout_range range;
 

@@ -168,7 +168,11 @@ static void metrics_out(struct arena *a, const struct rollout *r, pb_fold_state 
         m->metrics[m->n_metrics++] = metric_out(a, r, i, bad);
     m->n_srm = 1 + 2 * (size_t)SRM_POINTS;
     m->srm = get(a, m->n_srm, sizeof *m->srm, bad);
+    m->n_split = 4;
+    m->split = get(a, m->n_split, sizeof *m->split, bad);
     if (*bad) return;
+    m->split[0] = r->split.canary, m->split[1] = r->split.baseline;
+    m->split[2] = r->split.waits, m->split[3] = r->split.calm;
     m->srm[0] = r->srm.eps;
     memcpy(m->srm + 1, r->srm.up, sizeof r->srm.up);
     memcpy(m->srm + 1 + SRM_POINTS, r->srm.down, sizeof r->srm.down);

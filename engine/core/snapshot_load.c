@@ -122,7 +122,7 @@ static bool metric_in(struct rollout *r, size_t i, const pb_metric_state *m)
 static bool metrics_in(struct rollout *r, const pb_fold_state *m)
 {
     if (m->n_metrics != r->evidence.n || m->n_srm != 1 + 2 * (size_t)SRM_POINTS ||
-        !finite_all(m->srm, m->n_srm))
+        !finite_all(m->srm, m->n_srm) || m->n_split != 4)
         return false;
     bool calibrating = false;
     for (size_t i = 0; i < r->evidence.n; i++) {
@@ -133,6 +133,8 @@ static bool metrics_in(struct rollout *r, const pb_fold_state *m)
         mem_free(r->calibrate);
         r->calibrate = NULL;
     }
+    r->split = (struct rollout_split){m->split[0], m->split[1], m->split[2] != 0,
+                                      m->split[3] != 0};
     r->srm.eps = m->srm[0];
     memcpy(r->srm.up, m->srm + 1, sizeof r->srm.up);
     memcpy(r->srm.down, m->srm + 1 + SRM_POINTS, sizeof r->srm.down);

@@ -6,6 +6,7 @@
 #include "engine/base/mem.h"
 #include "engine/core/fold.h"
 #include "proto/decode.h"
+#include "proto/encode.h"
 #include "tests/support/check.h"
 #include "tests/support/inbox.h"
 
