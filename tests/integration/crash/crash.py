@@ -145,12 +145,14 @@ class Load(threading.Thread):
 
 
 class Engine:
-    def __init__(self, serin, dir, name, kafka):
+    def __init__(self, serin, dir, name, kafka, session_ms):
         self.name, self.log = name, os.path.join(dir, name + ".log")
         self.config = os.path.join(dir, name + ".yaml")
         self.serin, self.process, self.starts = serin, None, 0
         with open(self.config, "w") as file:
-            file.write(f"""kafka: {{bootstrap.servers: "{kafka.bootstrap}"}}
+            # A member that is gone shall not be waited for long: many rebalances in a
+            # short time are the point here.
+            file.write(f"""kafka: {{bootstrap.servers: "{kafka.bootstrap}", session.timeout.ms: {session_ms}}}
 instance: {name}
 inputs: [{{topic: load.inbox, format: json}}]
 topics: {{partitions: {PARTITIONS}}}
@@ -198,11 +200,16 @@ def kill(engines, kafka, rng, rounds):
 def rebalance(engines, kafka, rng, rounds):
     for i in range(rounds):
         engines[1].start()
-        time.sleep(rng.uniform(0.3, 4))
+        time.sleep(rng.uniform(0.5, 5))
         engines[1].end(signal.SIGKILL if i % 2 else signal.SIGTERM)
         engines[0].alive()
-        time.sleep(rng.uniform(0.1, 2))
-    say(f"{rounds} times a second process came and went")
+        # Sometimes it is back before its session ends, more often after.
+        time.sleep(rng.choice([rng.uniform(0.1, 2), rng.uniform(3, 6)]))
+    with open(engines[0].log) as log:
+        moves = sum(" partitions came" in line or " partitions went" in line for line in log)
+    say(f"a second process came and went {rounds} times; {moves} rebalances seen")
+    if moves < rounds:
+        raise SystemExit("too few rebalances: nothing was tested")
 
 
 def broker(engines, kafka, rng, rounds):
@@ -274,7 +281,8 @@ def test(args, dir, cleanup):
     rng = random.Random(args.seed)
     kafka = Kafka(os.path.join(dir, "kafka"), 3 if args.mode == "broker" else 1)
     cleanup.append(lambda: kafka.run("stop"))
-    engines = [Engine(args.serin, dir, f"engine{i}", kafka) for i in (1, 2)]
+    session_ms = 3000 if args.mode == "rebalance" else 10000
+    engines = [Engine(args.serin, dir, f"engine{i}", kafka, session_ms) for i in (1, 2)]
     cleanup.append(lambda: [e.process.kill() for e in engines if e.process])
     rollouts = [f"crash-{i}" for i in range(args.rollouts)]
     counted = [f"sum-{i}" for i in range(2)]
