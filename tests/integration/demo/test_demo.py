@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+"""`serin demo` without a terminal: ends by itself, and says what happened.
+
+test_demo.py SERIN [SEED...]: for each seed the good release is promoted, both bad ones are
+aborted, the verdicts come as lines, the last table agrees with them.
+"""
+
+import re
+import subprocess
+import sys
+import tempfile
+
+LIMIT_S = 90  # the promise of `serin demo`: it ends by itself within this
+VERDICT = re.compile(r"^ *[\d.]+ s  ([\w.-]+)/(\d+) +(\w+) +(\w+)(?: ([\d.]+) % -> ([\d.]+) %)?")
+ROW = re.compile(r"^([\w.-]+-\d[\w.]*) +.*?  +([A-Z]+) +([\d.]+) % +(\d+)", re.MULTILINE)
+GOOD, BAD = "checkout-2.4.0", ("search-7.1.0", "payments-1.9.2")
+
+
+def check(condition, message):
+    if not condition:
+        raise AssertionError(message)
+
+
+def check_run(out):
+    verdicts = {}
+    for match in filter(None, map(VERDICT.match, out.splitlines())):
+        verdicts.setdefault(match[1], []).append(match)
+    for rollout, seen in verdicts.items():
+        numbers = [int(m[2]) for m in seen]
+        check(numbers == list(range(1, len(seen) + 1)), f"{rollout}: verdicts {numbers}")
+    weights = [float(m[6]) for m in verdicts.get(GOOD, ()) if m[4] == "PROMOTE" and m[6]]
+    check(weights == [1, 5, 25, 50, 100], f"{GOOD} was promoted through {weights}")
+    for rollout in BAD:
+        last = verdicts[rollout][-1]
+        check(last[4] == "ABORT" and float(last[6]) == 0, f"{rollout} ended {last[0]}")
+    slow = [float(m[6]) for m in verdicts[BAD[0]] if m[4] == "PROMOTE" and m[6]]
+    check(max(slow) >= 25, f"{BAD[0]} was aborted before it could turn bad: {slow}")
+    failing = [float(m[6]) for m in verdicts[BAD[1]] if m[4] == "PROMOTE" and m[6]]
+    check(failing == [1], f"{BAD[1]} saw more than its first step: {failing}")
+    rows = {m[1]: m for m in ROW.finditer(out)}
+    check(rows[GOOD][2] == "PROMOTED" and float(rows[GOOD][3]) == 100, f"table: {out}")
+    for rollout in BAD:
+        check(rows[rollout][2] == "ABORTED" and float(rows[rollout][3]) == 0, f"table: {out}")
+        check(int(rows[rollout][4]) == len(verdicts[rollout]), f"table counts: {out}")
+    check("\033" not in out, "escape codes without a terminal")
+
+
+def run(serin, *arguments):
+    with tempfile.TemporaryDirectory() as folder:
+        return subprocess.run([serin, "demo", *arguments], cwd=folder, text=True,
+                              stdin=subprocess.DEVNULL, capture_output=True,
+                              timeout=LIMIT_S, check=False)
+
+
+def main():
+    serin, seeds = sys.argv[1], sys.argv[2:] or ["1"]
+    for seed in seeds:
+        result = run(serin, "--seed", seed)
+        print(result.stdout, result.stderr, sep="\n")
+        check(result.returncode == 0, f"exit code {result.returncode} with seed {seed}")
+        check_run(result.stdout)
+    # Too little time is no success: the exit code says so.
+    result = run(serin, "--seconds", "1")
+    check(result.returncode == 3, f"exit code {result.returncode} after one second: "
+          f"{result.stdout}{result.stderr}")
+    for wrong in (["--seed", "x"], ["--seconds", "0"], ["--seconds", "1e3"], ["more"]):
+        result = run(serin, *wrong)
+        check(result.returncode == 2 and result.stderr, f"{wrong}: {result.returncode}")
+    print("demo: as promised")
+
+
+if __name__ == "__main__":
+    main()
