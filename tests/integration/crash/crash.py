@@ -292,11 +292,11 @@ def test(args, dir, cleanup):
         file.write(f"""kafka: {{bootstrap.servers: "{kafka.bootstrap}"}}
 topics: {{prefix: load., partitions: 3}}
 """)
-    subprocess.run([args.serin, "topics", "create", "--config", load_config], check=True,
-                   stdout=subprocess.DEVNULL)
+    for config in (load_config, engines[0].config):
+        subprocess.run([args.serin, "topics", "create", "--config", config], check=True,
+                       stdout=subprocess.DEVNULL)
+    time.sleep(2)  # until every broker knows them
     engines[0].start()
-    wait_for("topics", 60, engines[:1], lambda: "serin.inbox" in subprocess.run(
-        ["kcat", "-L", "-b", kafka.bootstrap], stdout=subprocess.PIPE, text=True).stdout)
     for rollout in rollouts + counted:
         kafka.send("serin.inbox", rollout, command(rollout, APPLY, plan(rollout)))
     # An ingest worker must know a rollout before its samples: only then sums can agree.
