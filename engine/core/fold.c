@@ -19,7 +19,9 @@ enum {
     MAX_LAG_MS = 60000,
     ROW_EVERY_MS = 2000,
     SNAPSHOT_EVERY_MS = 10000,
-    IDLE_FACTOR = 6 /* a rollout without news is saved this much more rarely */
+    RECORD_MAX = 4 << 20,   /* longer ones are undecodable, whatever they hold */
+    RECORD_ARENA = 1 << 29, /* what RECORD_MAX bytes can decode to, with room */
+    IDLE_FACTOR = 6         /* a rollout without news is saved this much more rarely */
 };
 
 /* The sequence number goes on from here when the old one could not be read: consumers
@@ -51,6 +53,7 @@ enum serin_status fold_open(struct fold **out, const struct fold_options *o)
     if (f->o.row_every_ms == 0) f->o.row_every_ms = ROW_EVERY_MS;
     if (f->o.snapshot_every_ms == 0) f->o.snapshot_every_ms = SNAPSHOT_EVERY_MS;
     f->offset = f->clock_offset = -1;
+    f->record.max = RECORD_ARENA;
     *out = f;
     return SERIN_OK;
 }
@@ -408,7 +411,8 @@ enum serin_status fold_apply(struct fold *f, int64_t offset, const void *value,
     pb_inbox *in;
     arena_reset(&f->record);
     f->counts.records++;
-    enum serin_status rc = decode_inbox(&f->record, value, n, &in);
+    enum serin_status rc =
+        n <= RECORD_MAX ? decode_inbox(&f->record, value, n, &in) : SERIN_EPARSE;
     if (rc == SERIN_OK) return fold_take(f, offset, in, fx);
     if (rc == SERIN_ENOMEM) return rc;
     if (!f->begun && begin(f) != SERIN_OK) return SERIN_ENOMEM;

@@ -1,0 +1,136 @@
+/* tests/property/core/prop_commands.c -- whatever people and data do in whatever order:
+ * the weight rises only by a PROMOTE, abort wins, final states absorb, and nothing is
+ * promoted by itself without evidence. 20 000 steps, 1 000 000 with SERIN_LONG=1. */
+#include "tests/support/play.h"
+
+#define PLAN                                                                           \
+    PLAY_HEAD                                                                          \
+    "window: 1s\ncalibrate: skip\nrequire_ack: true\nack_timeout: 5s\n"                \
+    "steps:\n"                                                                         \
+    "  - {weight: 10%, worse_than: 3, bake: 6s, warmup: 1s, timeout: 2m}\n"            \
+    "  - {weight: 50%, worse_than: 2, bake: 6s, warmup: 1s, gate: sre}\n"              \
+    "  - {weight: 100%, watch: 10s, warmup: 1s}\n"                                     \
+    "gates: {sre: {approvers: [bob, eve], quorum: 1, expires: 30s}}\n" PLAY_METRIC
+
+struct seen { /* of the stream of verdicts */
+    uint32_t weight;
+    uint64_t seq;
+    bool final, approved;
+};
+
+static bool by_evidence(const pb_verdict *v)
+{
+    return strcmp(v->reason, "non_inferior") == 0 ||
+           strcmp(v->reason, "watched") == 0 || strcmp(v->reason, "start") == 0;
+}
+
+static void check_promote(const struct seen *s, const pb_verdict *v)
+{
+    bool first = strcmp(v->reason, "start") == 0,
+         watched = strcmp(v->reason, "watched") == 0;
+    cr_assert(by_evidence(v) || strcmp(v->reason, "operator") == 0, "%s", v->reason);
+    if (by_evidence(v)) cr_assert(eq(str, v->actor, ""));
+    if (v->to_bp == 5000 && s->weight < 5000)
+        cr_assert(s->approved, "%s passed the gate: %s", v->id, v->message);
+    if (first || watched || !by_evidence(v)) return;
+    const pb_metric_verdict *m = v->metrics[0];
+    cr_assert(ge(dbl, m->promote_log_e, m->promote_threshold), "%s", v->id);
+    cr_assert(ge(dbl, m->restart_log_e, m->promote_threshold), "%s", v->id);
+    cr_assert(gt(u64, m->canary->n, 0));
+    cr_assert(gt(u64, m->baseline->n, 0));
+    cr_assert(eq(str, v->state_before, "OBSERVING"));
+}
+
+static void check(struct seen *s, const pb_verdict *v)
+{
+    cr_assert(not(s->final), "%s after the end", v->id);
+    cr_assert(eq(u64, v->seq, s->seq + 1));
+    cr_assert(eq(u32, v->from_bp, s->weight), "%s", v->id);
+    if (v->to_bp > v->from_bp)
+        cr_assert(eq(int, v->kind, SERIN__V1__KIND__KIND_PROMOTE));
+    if (v->kind == SERIN__V1__KIND__KIND_PROMOTE) check_promote(s, v);
+    if (v->kind == SERIN__V1__KIND__KIND_ABORT) {
+        cr_assert(eq(u32, v->to_bp, 0u));
+        cr_assert(v->final);
+    }
+    if (v->kind == SERIN__V1__KIND__KIND_RESUME)
+        cr_assert(eq(u32, v->to_bp, v->from_bp));
+    s->weight = v->to_bp;
+    s->seq = v->seq;
+    s->final = v->final;
+}
+
+static void command(struct play *p, gsl_rng *g, struct seen *s)
+{
+    static const char *const actors[] = {"ann", "bob", "eve", ""};
+    static const uint32_t weights[] = {0, 500, 1000, 5000, 10000, 20000};
+    pb_command c = SERIN__V1__COMMAND__INIT;
+    c.rollout = PLAY_ID;
+    c.verb = (Serin__V1__Verb)gsl_rng_uniform_int(g, SERIN__V1__VERB__VERB_EXTEND + 2);
+    if (c.verb == SERIN__V1__VERB__VERB_ABORT && gsl_rng_uniform_int(g, 20) != 0)
+        return;
+    c.actor = (char *)actors[gsl_rng_uniform_int(g, 4)];
+    c.gate = "sre";
+    c.weight_bp = weights[gsl_rng_uniform_int(g, 6)];
+    c.extend_ms = (int64_t)gsl_rng_uniform_int(g, 60000);
+    c.plan = PLAN;
+    bool listed = c.actor[0] == 'b' || c.actor[0] == 'e';
+    inbox_command(&p->inbox, &c);
+    if (c.verb == SERIN__V1__VERB__VERB_APPROVE && listed) s->approved = true;
+    play_feed(p);
+    if (c.verb == SERIN__V1__VERB__VERB_DENY && listed) s->approved = false;
+    if (c.verb == SERIN__V1__VERB__VERB_ABORT)
+        cr_assert(foldrun_last(&p->run)->final, "abort wins");
+}
+
+static void weather(struct play *p, gsl_rng *g, struct seen *s)
+{
+    struct play_traffic t = play_traffic();
+    unsigned kind = (unsigned)gsl_rng_uniform_int(g, 12);
+    t.rate_c = t.rate_b = 0.02;
+    t.canary = kind == 1 ? 0 : 1;
+    t.baseline = kind == 2 ? 0 : 1;
+    if (kind == 3) t.canary = t.baseline = 0;
+    t.silent_clock = kind == 4;
+    t.poison = kind == 5 ? 50 : 0;
+    t.weight = kind == 6 ? 0.2 : s->weight / 10000.0;
+    t.rate_c = kind == 7 ? 0.05 : 0.02;
+    for (int i = (int)gsl_rng_uniform_int(g, kind == 0 ? 25 : 8); i >= 0; i--) {
+        if (gsl_rng_uniform_int(g, 3) == 0)
+            inbox_ack(&p->inbox, PLAY_ID, s->seq, kind == 8 ? 300 : s->weight, "");
+        play_second(p, t);
+    }
+}
+
+static unsigned one_rollout(gsl_rng *g, unsigned most)
+{
+    struct play p;
+    struct seen s = {0};
+    size_t checked = 0;
+    unsigned steps = 0;
+    play_start(&p, PLAN);
+    while (steps < most && p.run.n_verdicts + 40 < FOLDRUN_VERDICTS) {
+        bool was_final = s.final;
+        steps++;
+        if (gsl_rng_uniform_int(g, 3) == 0)
+            command(&p, g, &s);
+        else
+            weather(&p, g, &s);
+        for (; checked < p.run.n_verdicts; checked++)
+            check(&s, p.run.verdicts[checked]);
+        if (was_final && gsl_rng_uniform_int(g, 10) == 0) break;
+    }
+    play_end(&p);
+    return steps;
+}
+
+Test(commands, random_sequences_keep_the_promises, .timeout = 600)
+{
+    gsl_rng *g = check_rng(20260101);
+    unsigned todo = getenv("SERIN_LONG") != NULL ? 1000000 : 20000;
+    while (todo > 0) {
+        unsigned steps = one_rollout(g, 200);
+        todo -= steps < todo ? steps : todo;
+    }
+    gsl_rng_free(g);
+}
