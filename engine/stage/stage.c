@@ -457,6 +457,24 @@ static void turn(struct stage *s)
     if (s->failed) start_over(s, &s->fault);
 }
 
+/* Leave with everything said. Without a broker nothing can be: whoever restores reads a
+ * little more of the inbox then. */
+static void finish(struct stage *s)
+{
+    if (s->producer != NULL && s->consumer != NULL && consumer_connected(s->consumer)) {
+        for (size_t i = 0; i < s->parts.n; i++)
+            if (s->parts.items[i]->state == PART_LIVE)
+                last_snapshot(s, s->parts.items[i]);
+        if (!s->failed) (void)commit(s, -1);
+        if (s->failed) say(s, "the last snapshots are not written", &s->fault);
+    }
+    restore_give_up(s);
+    part_clear(&s->parts); /* nothing is left for on_revoke to do */
+    consumer_gone(s);
+    producer_close(s->producer);
+    s->producer = NULL;
+}
+
 enum serin_status stage_run(struct stage *s, struct fault *f)
 {
     (void)f;
@@ -464,16 +482,7 @@ enum serin_status stage_run(struct stage *s, struct fault *f)
         turn(s);
         show(s);
     }
-    for (size_t i = 0; i < s->parts.n; i++)
-        if (s->parts.items[i]->state == PART_LIVE) last_snapshot(s, s->parts.items[i]);
-    if (!s->failed && s->producer != NULL && part_count(&s->parts, PART_LIVE) > 0)
-        (void)commit(s, -1);
-    if (s->failed) say(s, "the last snapshots are not written", &s->fault);
-    restore_give_up(s);
-    part_clear(&s->parts); /* nothing is left for on_revoke to do */
-    consumer_gone(s);
-    producer_close(s->producer);
-    s->producer = NULL;
+    finish(s);
     show(s);
     return SERIN_OK;
 }
