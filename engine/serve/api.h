@@ -11,12 +11,15 @@
 #include "engine/serve/metrics.h"
 #include "engine/serve/serve.h"
 
+struct events; /* events.h */
+
 struct api {
     struct directory *dir;
     struct inbox *inbox; /* NULL: no broker, the acting verbs are refused */
     struct metrics *metrics;
     struct serve_options o; /* defaults filled in */
     atomic_bool stopping;   /* whoever waits gives up */
+    atomic_uint streams;    /* of events, open now */
 };
 
 /* Independent of the HTTP library, so that tests call handlers without sockets. */
@@ -37,6 +40,8 @@ struct reply {
     const char *allow; /* with 405 */
     char *body;        /* from malloc, the receiver frees; NULL: out of memory */
     size_t n;
+    struct events
+        *stream; /* instead of a body: what goes on coming; closed by the receiver */
 };
 
 /** Reply with j (reference taken; NULL: 500 for want of memory). */

@@ -27,7 +27,7 @@ struct row;
 struct kept { /* one verdict, in its rollout's list and in everybody's */
     TAILQ_ENTRY(kept) own, all;
     struct row *row;
-    uint64_t seq;
+    uint64_t seq, version;
     size_t n;
     uint8_t bytes[];
 };
@@ -37,6 +37,7 @@ struct row {
     char *id;
     uint8_t *bytes; /* encoded Rollout; NULL while only verdicts were seen */
     size_t n;
+    uint64_t version; /* of the row */
     bool live;
     struct kept_list verdicts;
     size_t n_verdicts;
@@ -47,14 +48,15 @@ struct row {
 
 struct directory {
     struct bus *bus;
-    pthread_rwlock_t lock; /* @locks: rows, all, counts */
+    pthread_rwlock_t lock; /* @locks: rows, all, counts, scratch, taken */
     struct row *rows;
     struct kept_list all;
     struct directory_counts counts;
-    struct arena scratch; /* of directory_take, under the write lock */
+    struct arena scratch; /* of directory_take */
+    uint64_t taken;       /* records so far: the version of the one being taken */
     pthread_mutex_t wake; /* @locks: version */
     pthread_cond_t grown;
-    uint64_t version;
+    uint64_t version; /* everything up to it can be read */
     atomic_bool stop, ready[BUS_TOPIC_COUNT];
 };
 
@@ -168,6 +170,7 @@ static bool take_row(struct directory *d, const void *value, size_t n)
     mem_free(r->bytes);
     r->bytes = bytes;
     r->n = n;
+    r->version = d->taken;
     r->live = live;
     return true;
 }
@@ -199,6 +202,7 @@ static bool take_verdict(struct directory *d, const void *value, size_t n)
     struct kept *k = mem_calloc(1, sizeof *k + n);
     if (k == NULL) return false;
     k->row = r;
+    k->version = d->taken;
     k->seq = r->last_seq = m->seq;
     r->last_ms = m->t_ms;
     k->n = n;
@@ -213,6 +217,7 @@ void directory_take(struct directory *d, enum bus_topic topic, const void *key,
     bool ok = true;
     pthread_rwlock_wrlock(&d->lock);
     d->counts.records++;
+    uint64_t version = ++d->taken;
     if (value != NULL) {
         ok = topic == BUS_ROLLOUTS ? take_row(d, value, value_len)
                                    : take_verdict(d, value, value_len);
@@ -224,7 +229,7 @@ void directory_take(struct directory *d, enum bus_topic topic, const void *key,
     if (!ok) d->counts.undecodable++;
     pthread_rwlock_unlock(&d->lock);
     pthread_mutex_lock(&d->wake);
-    d->version++;
+    if (version > d->version) d->version = version; /* two followers may overtake */
     pthread_cond_broadcast(&d->grown);
     pthread_mutex_unlock(&d->wake);
 }
@@ -358,6 +363,53 @@ enum serin_status directory_verdicts(struct directory *d, const char *rollout,
     if (s != SERIN_OK) return s;
     *out = list;
     *n = got;
+    return SERIN_OK;
+}
+
+/* What came of one rollout after `since`, appended to list. */
+static enum serin_status changes_of(struct row *r, uint64_t since, struct arena *a,
+                                    struct directory_change *list, size_t *n)
+{
+    enum serin_status s = SERIN_OK;
+    struct kept *k;
+    if (r->bytes != NULL && r->version > since) {
+        list[*n] = (struct directory_change){.version = r->version};
+        s = decode_rollout(a, r->bytes, r->n, &list[(*n)++].row);
+    }
+    TAILQ_FOREACH(k, &r->verdicts, own)
+    {
+        if (s != SERIN_OK || k->version <= since) continue;
+        list[*n] = (struct directory_change){.version = k->version};
+        s = decode_verdict(a, k->bytes, k->n, &list[(*n)++].verdict);
+    }
+    return s;
+}
+
+static int by_version(const void *a, const void *b)
+{
+    const struct directory_change *x = a, *y = b;
+    return (x->version > y->version) - (x->version < y->version);
+}
+
+enum serin_status directory_changes(struct directory *d, const char *rollout,
+                                    uint64_t since, struct arena *a,
+                                    struct directory_change **out, size_t *n)
+{
+    enum serin_status s = SERIN_OK;
+    *n = 0;
+    pthread_rwlock_rdlock(&d->lock);
+    struct row *only = rollout != NULL ? row_find(d, rollout, strlen(rollout)) : NULL;
+    size_t room = HASH_COUNT(d->rows) + d->counts.verdicts;
+    if (d->taken - since < room) room = d->taken - since; /* each record gives one */
+    struct directory_change *list = arena_alloc(a, (room + 1) * sizeof *list);
+    if (list == NULL) s = SERIN_ENOMEM;
+    for (struct row *r = rollout != NULL ? only : d->rows; r != NULL && s == SERIN_OK;
+         r = rollout != NULL ? NULL : r->hh.next)
+        s = changes_of(r, since, a, list, n);
+    pthread_rwlock_unlock(&d->lock);
+    if (s != SERIN_OK) return SERIN_ENOMEM;
+    qsort(list, *n, sizeof *list, by_version);
+    *out = list;
     return SERIN_OK;
 }
 

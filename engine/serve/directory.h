@@ -41,6 +41,17 @@ SERIN_MUST_USE
 enum serin_status directory_verdicts(struct directory *d, const char *rollout,
                                      uint64_t after, struct arena *a, pb_verdict ***out,
                                      size_t *n);
+/* One thing that came; exactly one of the two is set. */
+struct directory_change {
+    uint64_t version; /* of the directory when it came */
+    pb_rollout *row;  /* the latest of its rollout */
+    pb_verdict *verdict;
+};
+/** What came after version `since`, in that order; rollout NULL: of all. */
+SERIN_MUST_USE
+enum serin_status directory_changes(struct directory *d, const char *rollout,
+                                    uint64_t since, struct arena *a,
+                                    struct directory_change **out, size_t *n);
 /** The id nearest to a mistyped one, copied into the arena; NULL when none is near. */
 const char *directory_nearest(struct directory *d, const char *rollout,
                               struct arena *a);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/serve/events.h"
 #include "engine/serve/openapi.h"
 #include "engine/serve/page.h"
 #include "engine/serve/view.h"
@@ -170,6 +171,25 @@ void looks_explain(struct api *api, const struct request *q, const char *id,
     else
         api_json(r, 200, why_status(row));
     arena_free(&a);
+}
+
+void looks_events(struct api *api, const struct request *q, const char *id,
+                  struct reply *r)
+{
+    struct arena a = {0};
+    bool there = *id == '\0' || find(api, id, &a, r) != NULL;
+    arena_free(&a);
+    if (!there) return;
+    if (strcmp(q->method, "HEAD") == 0) {
+        api_text(r, 200, "text/event-stream", "", 0);
+    } else if (atomic_load(&api->streams) >= api->o.connections / 2) {
+        api_error(r, 503, "%u streams are open, as many as are served; try again later",
+                  atomic_load(&api->streams));
+    } else {
+        r->stream = events_open(api, id);
+        r->status = 200;
+        r->type = "text/event-stream";
+    }
 }
 
 void looks_quarantine(struct api *api, const struct request *q, const char *id,

@@ -12,6 +12,7 @@ LOOKS(status);
 LOOKS(plan);
 LOOKS(verdicts);
 LOOKS(explain);
+LOOKS(events);
 LOOKS(quarantine);
 LOOKS(livez);
 LOOKS(readyz);

@@ -12,12 +12,18 @@
 #include "engine/base/mem.h"
 #include "engine/serve/api.h"
 #include "engine/serve/auth.h"
+#include "engine/serve/events.h"
 #include "engine/serve/guard.h"
 #include "engine/serve/listen.h"
 #include "engine/serve/page.h"
 #include "engine/serve/routes.h"
 
-enum { HEADER_MEMORY = 32 * 1024, PER_ADDRESS = 64, FIRST_ROOM = 4096 };
+enum {
+    HEADER_MEMORY = 32 * 1024,
+    PER_ADDRESS = 64,
+    FIRST_ROOM = 4096,
+    STREAM_BLOCK = 16384
+};
 
 struct port {
     struct serve *serve;
@@ -76,20 +82,69 @@ static void peer_of(const struct port *p, struct MHD_Connection *c, char out[64]
         snprintf(out, 64, "%s", p->serve->auth.required ? "token" : "anonymous");
 }
 
-static enum MHD_Result send_reply(struct MHD_Connection *c, struct reply *r, bool page)
+/* A stream being sent; lives as long as its response. */
+struct sending {
+    struct serve *serve;
+    struct guard_entry *entry;
+    struct events *events;
+};
+
+static ssize_t on_stream(void *ctx, uint64_t at, char *out, size_t max)
+{
+    struct sending *w = ctx;
+    (void)at;
+    ssize_t n = events_read(w->events, out, max, EVENTS_ALIVE_MS);
+    guard_received(w->serve->guard, w->entry); /* it took what went before */
+    return n > 0 ? n : MHD_CONTENT_READER_END_OF_STREAM;
+}
+
+static void on_stream_end(void *ctx)
+{
+    struct sending *w = ctx;
+    events_close(w->events);
+    atomic_fetch_sub(&w->serve->api.streams, 1);
+    mem_free(w);
+}
+
+static struct MHD_Response *stream_response(struct serve *s, struct MHD_Connection *c,
+                                            struct events *events)
+{
+    struct sending *w = mem_calloc(1, sizeof *w);
+    if (w == NULL) {
+        events_close(events);
+        return NULL;
+    }
+    *w = (struct sending){s, entry(c), events};
+    atomic_fetch_add(&s->api.streams, 1);
+    struct MHD_Response *response = MHD_create_response_from_callback(
+        MHD_SIZE_UNKNOWN, STREAM_BLOCK, on_stream, w, on_stream_end);
+    if (response == NULL) on_stream_end(w);
+    return response;
+}
+
+static struct MHD_Response *body_response(struct reply *r)
 {
     static char empty[] = "{\"schema\":\"serin.error/1\",\"status\":500,"
                           "\"message\":\"out of memory\"}";
-    bool whole = r->body != NULL;
-    struct MHD_Response *response = MHD_create_response_from_buffer(
-        whole ? r->n : sizeof empty - 1, whole ? r->body : empty,
-        whole ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
-    if (response == NULL) {
-        free(r->body);
-        return MHD_NO;
+    if (r->body == NULL) {
+        r->status = 500;
+        r->type = "application/json";
+        return MHD_create_response_from_buffer(sizeof empty - 1, empty,
+                                               MHD_RESPMEM_PERSISTENT);
     }
-    MHD_add_response_header(response, "Content-Type",
-                            whole && r->type != NULL ? r->type : "application/json");
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(r->n, r->body, MHD_RESPMEM_MUST_FREE);
+    if (response == NULL) free(r->body);
+    return response;
+}
+
+static enum MHD_Result send_reply(struct serve *s, struct MHD_Connection *c,
+                                  struct reply *r, bool page)
+{
+    struct MHD_Response *response =
+        r->stream != NULL ? stream_response(s, c, r->stream) : body_response(r);
+    if (response == NULL) return MHD_NO;
+    MHD_add_response_header(response, "Content-Type", r->type);
     MHD_add_response_header(response, "Cache-Control", "no-store");
     MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
     if (page) MHD_add_response_header(response, "Content-Security-Policy", PAGE_POLICY);
@@ -183,7 +238,7 @@ static enum MHD_Result answer(struct port *p, struct MHD_Connection *c,
     else
         routes_answer(&p->serve->api, &q, &r);
     count(p, x, method, path, r.status);
-    return send_reply(c, &r, strcmp(path, "/") == 0);
+    return send_reply(p->serve, c, &r, strcmp(path, "/") == 0);
 }
 
 static enum MHD_Result on_request(void *ctx, struct MHD_Connection *c, const char *path,
@@ -201,7 +256,7 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *c, const cha
         x->refused = refuse(p, c, method, path, &r);
         if (!x->refused) return MHD_YES;
         count(p, x, method, path, r.status);
-        return send_reply(c, &r, false);
+        return send_reply(p->serve, c, &r, false);
     }
     if (*size != 0) {
         bool ok = x->refused || append(x, data, *size, p->serve->api.o.max_body);

@@ -210,6 +210,24 @@ def check_undecided(world):
     holds("not decided yet" in done.stderr, done.stderr)
 
 
+def check_stream(world):
+    """Server-sent events: what stands, then the verdict that a command brings."""
+    connection = http.client.HTTPConnection("localhost", timeout=30)
+    connection.sock = socket.socket(socket.AF_UNIX)
+    connection.sock.settimeout(30)
+    connection.sock.connect(world.socket)
+    connection.request("GET", "/v1/rollouts/many-1/events")
+    answer = connection.getresponse()
+    holds(answer.getheader("Content-Type") == "text/event-stream", str(answer.headers))
+    holds(answer.readline() == b"event: status\n", "status")
+    world.run("hold", "many-1")
+    for line in iter(answer.readline, b""):
+        if line == b"event: verdict\n":
+            break
+    holds(answer.readline().startswith(b"id: many-1/"), "the verdict's id")
+    connection.close()
+
+
 def check_unreachable(world):
     done = world.run("list", "--addr", "unix:/nonexistent/serin.sock", code=5)
     holds("serin run" in done.stderr and done.stdout == "", done.stderr)
@@ -229,7 +247,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="serin-verbs-") as folder:
         world = World(args, folder, True, 20000)
         for check in (check_apply, check_looks, check_acts, check_repeat, check_many,
-                      check_unreachable):
+                      check_stream, check_unreachable):
             check(world)
             print("ok", check.__name__, flush=True)
         world.close()
