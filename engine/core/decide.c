@@ -1,7 +1,11 @@
 /* engine/core/decide.c -- read this page to know what a rollout can do */
 #include "engine/core/decide.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
+
+#include "engine/base/status.h"
 
 #define PROMOTE SERIN__V1__KIND__KIND_PROMOTE
 #define ABORT SERIN__V1__KIND__KIND_ABORT
@@ -94,34 +98,43 @@ bool decide_final(enum rollout_state s)
     return s == ROLLOUT_PROMOTED || s == ROLLOUT_ABORTED || s == ROLLOUT_CANCELLED;
 }
 
-/* One row: what an event does in each state that it can leave. */
-static void print_event(FILE *out, size_t e)
+static void add(char *out, const char *fmt, ...) SERIN_PRINTF(2, 3);
+
+static void add(char *out, const char *fmt, ...)
 {
-    fprintf(out, "| %s |", events[e].text);
+    size_t used = strlen(out);
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(out + used, DECIDE_TABLE - used, fmt, args);
+    va_end(args);
+}
+
+/* One row: what an event does in each state that it can leave. */
+static void add_event(char *out, size_t e)
+{
+    add(out, "| %s |", events[e].text);
     for (size_t s = 0; s < ROLLOUT_NSTATE; s++) {
         const struct decide_rule *r = &decide_rules[s][e];
         if (decide_final((enum rollout_state)s)) continue;
-        if (r->why == NULL)
-            fputs(" · |", out);
-        else
-            fprintf(out, " %s |",
-                    r->to == ROLLOUT_BACK ? "back" : decide_state_name(r->to));
+        const char *to = r->to == ROLLOUT_BACK ? "back" : decide_state_name(r->to);
+        add(out, " %s |", r->why == NULL ? "·" : to);
     }
-    fputc('\n', out);
+    add(out, "\n");
 }
 
-void decide_table_print(FILE *out)
+void decide_table(char out[DECIDE_TABLE])
 {
-    fputs("| state | meaning |\n|---|---|\n", out);
+    out[0] = '\0';
+    add(out, "| state | meaning |\n|---|---|\n");
     for (size_t s = 0; s < ROLLOUT_NSTATE; s++)
-        fprintf(out, "| %s | %s |\n", states[s].name, states[s].text);
-    fputs("\n| event |", out);
+        add(out, "| %s | %s |\n", states[s].name, states[s].text);
+    add(out, "\n| event |");
     for (size_t s = 0; s < ROLLOUT_NSTATE; s++)
-        if (!decide_final((enum rollout_state)s)) fprintf(out, " %s |", states[s].name);
-    fputs("\n|---|", out);
+        if (!decide_final((enum rollout_state)s)) add(out, " %s |", states[s].name);
+    add(out, "\n|---|");
     for (size_t s = 0; s < ROLLOUT_NSTATE; s++)
-        if (!decide_final((enum rollout_state)s)) fputs("---|", out);
-    fputc('\n', out);
+        if (!decide_final((enum rollout_state)s)) add(out, "---|");
+    add(out, "\n");
     for (size_t e = 0; e < EV_N; e++)
-        print_event(out, e);
+        add_event(out, e);
 }

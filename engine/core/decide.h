@@ -3,7 +3,7 @@
 #define SERIN_ENGINE_CORE_DECIDE_H
 
 #include <stdbool.h>
-#include <stdio.h>
+#include <stddef.h>
 
 #include "proto/messages.h"
 
@@ -68,7 +68,8 @@ bool decide_state_parse(const char *name, enum rollout_state *out);
 bool decide_final(enum rollout_state s);
 /** "SAFE", …; never NULL. */
 const char *decide_event_name(enum decide_event e);
+enum { DECIDE_TABLE = 8192 };
 /** The states and the table as Markdown, for the README. */
-void decide_table_print(FILE *out);
+void decide_table(char out[DECIDE_TABLE]);
 
 #endif

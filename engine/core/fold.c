@@ -28,21 +28,6 @@ enum {
  * drop what is not newer than what they have seen. */
 #define SEQ_UNKNOWN (UINT64_C(1) << 40)
 
-/* ---- effects */
-void effects_reset(struct effects *fx)
-{
-    arena_reset(&fx->arena);
-    fx->n = fx->verdicts = 0;
-}
-
-void effects_free(struct effects *fx)
-{
-    arena_free(&fx->arena);
-    mem_free(fx->items);
-    fx->items = NULL;
-    fx->n = fx->room = fx->verdicts = 0;
-}
-
 /* ---- the fold and its rollouts */
 enum serin_status fold_open(struct fold **out, const struct fold_options *o)
 {
@@ -103,11 +88,15 @@ bool fold_add(struct fold *f, struct rollout *r)
         f->sorted = grown;
         f->room = room;
     }
+    HASH_ADD_STR(f->by_id, id, r);
+    if (r->hh.tbl == NULL) { /* uthash's word for: out of memory */
+        f->nomem = true;
+        return false;
+    }
     size_t at = place(f, r->id);
     memmove(f->sorted + at + 1, f->sorted + at, (f->n - at) * sizeof *f->sorted);
     f->sorted[at] = r;
     f->n++;
-    HASH_ADD_STR(f->by_id, id, r);
     return true;
 }
 

@@ -6,10 +6,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <uthash.h>
 
 #include "engine/base/arena.h"
 #include "engine/base/hash.h"
+#include "engine/base/mem.h"
 #include "engine/base/status.h"
 #include "engine/core/calibrate.h"
 #include "engine/core/decide.h"
@@ -18,6 +18,11 @@
 #include "engine/core/plan.h"
 #include "engine/core/streamclock.h"
 #include "stats/srm.h"
+
+#define HASH_NONFATAL_OOM 1
+#define uthash_malloc(n) mem_calloc(1, n)
+#define uthash_free(p, n) mem_free(p)
+#include <uthash.h>
 
 /* Why a rollout does not advance, strongest first: when several apply, the first one is
  * the one shown. `sticky`: only a person ends it. */

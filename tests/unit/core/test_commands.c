@@ -274,12 +274,12 @@ Test(commands, unknown_rollout_is_audited)
 /* ---- gates */
 #define GATED_PLAN                                                                     \
     PLAY_HEAD                                                                          \
-        "window: 1s\ncalibrate: skip\n"                                                \
-        "steps:\n"                                                                     \
-        "  - {weight: 10%, worse_than: 3, bake: 10s, warmup: 2s}\n"                    \
-        "  - {weight: 50%, worse_than: 2, bake: 10s, warmup: 2s, gate: sre}\n"         \
-        "  - {weight: 100%, watch: 20s, warmup: 2s}\n"                                 \
-        "gates: {sre: {approvers: [bob, eve], quorum: 2, expires: 60s}}\n" PLAY_METRIC
+    "window: 1s\ncalibrate: skip\n"                                                    \
+    "steps:\n"                                                                         \
+    "  - {weight: 10%, worse_than: 3, bake: 10s, warmup: 2s}\n"                        \
+    "  - {weight: 50%, worse_than: 2, bake: 10s, warmup: 2s, gate: sre}\n"             \
+    "  - {weight: 100%, watch: 20s, warmup: 2s}\n"                                     \
+    "gates: {sre: {approvers: [bob, eve], quorum: 2, expires: 60s}}\n" PLAY_METRIC
 
 static pb_outcome *vote(struct play *p, Serin__V1__Verb verb, const char *who)
 {
