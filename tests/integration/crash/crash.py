@@ -29,7 +29,8 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 sys.path.insert(0, os.path.join(ROOT, "tests/support"))
-from wire import ABORT, APPLY, command, fields, first, partition, verdict  # noqa: E402
+from wire import (ABORT, APPLY, HOLD, RESUME, command, fields, first,  # noqa: E402
+                  partition, verdict)
 
 PARTITIONS = 4
 
@@ -102,7 +103,7 @@ class Load(threading.Thread):
     def __init__(self, kafka, rollouts, seed):
         super().__init__(daemon=True)
         self.random = random.Random(seed)
-        self.rollouts = rollouts
+        self.rollouts = list(rollouts)
         self.sums = {}
         self.lines = 0
         self.stop = False
@@ -115,7 +116,7 @@ class Load(threading.Thread):
 
     def line(self, rollout, i, cohort):
         # Every third canary is bad, the others are fine.
-        harm = i % 3 == 2 and cohort == "canary" and not rollout.startswith("sum")
+        harm = i % 3 == 1 and cohort == "canary" and not rollout.startswith("sum")
         rate = 0.2 if harm else 0.02
         n = self.random.randint(20, 60)
         bad = sum(self.random.random() < rate for _ in range(n))
@@ -128,7 +129,7 @@ class Load(threading.Thread):
 
     def run(self):
         while not self.stop:
-            lines = [self.line(r, i, c) for i, r in enumerate(self.rollouts)
+            lines = [self.line(r, i, c) for i, r in enumerate(list(self.rollouts))
                      for c in ("canary", "baseline")]
             self.lines += len(lines)
             self.kcat.stdin.write(("\n".join(lines) + "\n").encode())
@@ -142,6 +143,40 @@ class Load(threading.Thread):
         errors = self.kcat.stderr.read().decode()
         if self.kcat.wait() != 0 or "Delivery failed" in errors:
             raise SystemExit(f"kcat could not write the load: {errors}")
+
+
+class Operator(threading.Thread):
+    """Applies one rollout after the other, holds and resumes: verdicts at all times."""
+
+    def __init__(self, kafka, load, rollouts, counted, seed):
+        super().__init__(daemon=True)
+        self.kafka, self.load, self.random = kafka, load, random.Random(seed)
+        self.rollouts, self.counted = list(rollouts), counted
+        self.stop = False
+        self.sent = 0
+
+    def apply_next(self):
+        rollout = self.rollouts.pop(0)
+        self.kafka.send("serin.inbox", rollout, command(rollout, APPLY, plan(rollout)))
+        self.load.rollouts.append(rollout)
+
+    def run(self):
+        held = {}
+        while not self.stop:
+            rollout = self.random.choice(self.counted)
+            held[rollout] = not held.get(rollout, False)
+            self.kafka.send("serin.inbox", rollout,
+                            command(rollout, HOLD if held[rollout] else RESUME))
+            self.sent += 1
+            if self.rollouts and self.sent % 5 == 0:
+                self.apply_next()
+            time.sleep(self.random.uniform(0.05, 0.4))
+
+    def finish(self):
+        self.stop = True
+        self.join()
+        while self.rollouts:
+            self.apply_next()
 
 
 class Engine:
@@ -297,19 +332,22 @@ topics: {{prefix: load., partitions: 3}}
                        stdout=subprocess.DEVNULL)
     time.sleep(2)  # until every broker knows them
     engines[0].start()
-    for rollout in rollouts + counted:
+    for rollout in counted:
         kafka.send("serin.inbox", rollout, command(rollout, APPLY, plan(rollout)))
     # An ingest worker must know a rollout before its samples: only then sums can agree.
     wait_for("rows", 60, engines[:1], lambda: {k for _, _, k, _ in kafka.read(
-        "serin.rollouts")} >= set(rollouts + counted))
+        "serin.rollouts")} >= set(counted))
     time.sleep(1.5)
-    load = Load(kafka, rollouts + counted, args.seed)
+    load = Load(kafka, counted, args.seed)
     cleanup.append(load.kcat.kill)
     load.start()
+    operator = Operator(kafka, load, rollouts, counted, args.seed)
+    operator.start()
     begin = time.monotonic()
     say(f"{args.mode}: {args.rounds} rounds, {args.rollouts} rollouts, seed {args.seed}")
     {"kill": kill, "rebalance": rebalance, "broker": broker}[args.mode](
         engines, kafka, rng, args.rounds)
+    operator.finish()
 
     def finals():
         return {v[1] for v in (verdict(r[3]) for r in kafka.read("serin.verdicts")) if v[2]}
@@ -330,7 +368,7 @@ topics: {{prefix: load., partitions: 3}}
         problems.append(f"no end for {sorted(set(rollouts) - finals())}")
     if not summed:
         problems.append(f"produced {truth}, in the inbox {inbox_sums(kafka, counted)}")
-    if n < 3 * args.rollouts:
+    if n < 3 * args.rollouts + operator.sent // 2:
         problems.append(f"only {n} verdicts: nothing was tested")
     say(f"{n} verdicts, {load.lines} lines of load in {seconds:.0f} s, "
         f"{engines[0].starts + engines[1].starts} starts, {len(problems)} problems")
@@ -349,6 +387,7 @@ def main():
     args = p.parse_args()
     if os.environ.get("SERIN_LONG"):
         args.rounds *= 10 if args.mode == "kill" else 5
+        args.rollouts *= 5
     args.serin = os.path.abspath(args.serin)
     dir = tempfile.mkdtemp(prefix="serin-crash-")
     cleanup, problems = [], ["did not get to its end"]
