@@ -7,6 +7,7 @@
 
 #include "engine/base/mem.h"
 #include "stats/combine.h"
+#include "stats/elem.h"
 #include "stats/level.h"
 #include "stats/lse.h"
 
@@ -31,7 +32,7 @@ static enum serin_status grid_for(struct evidence_set *s, const struct plan_metr
     for (size_t i = 0; i < s->n_grids; i++) {
         e->grid = &s->grids[i];
         if (s->grids[i].w[s->grids[i].ja] == m->abort_over) return SERIN_OK;
-        if (fabs(s->grids[i].theta[s->grids[i].ja] - log(m->abort_over)) < 1e-12)
+        if (fabs(s->grids[i].theta[s->grids[i].ja] - elem_log(m->abort_over)) < 1e-12)
             return SERIN_OK;
     }
     struct grid *g = &s->grids[s->n_grids];
@@ -225,7 +226,7 @@ static void abort_values(const struct evidence *e, struct evidence_values *v)
 {
     v->harm = relative(e);
     v->limit = e->limit.d > 0 ? floor_log_abort(&e->limit) : 0;
-    v->abort = e->limit.d > 0 ? lse_add(v->harm, v->limit) - log(2) : v->harm;
+    v->abort = e->limit.d > 0 ? lse_add(v->harm, v->limit) - elem_log(2) : v->harm;
 }
 
 /* The evidence of this step alone is a difference: l is a sum over windows. */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "stats/elem.h"
 #include "stats/level.h"
 
 void explain_add(struct turn *t, const char *fmt, ...)
@@ -56,8 +57,8 @@ static void limits(const struct rollout *r, const struct evidence *e, double *lo
                    double *upper)
 {
     profile_limits(&e->all, e->grid, r->plan->alpha, r->plan->beta, lower, upper);
-    *lower = exp(*lower);
-    *upper = exp(*upper);
+    *lower = elem_exp(*lower);
+    *upper = elem_exp(*upper);
 }
 
 static size_t strongest(const struct rollout *r)
@@ -94,7 +95,7 @@ void explain_harm(const struct rollout *r, struct turn *t)
         explain_add(t, ", above its limit %s", limit);
     else
         explain_add(t, " (odds ratio %.3g, at least %.3g)",
-                    exp(profile_estimate(&e->all, e->grid)), lower);
+                    elem_exp(profile_estimate(&e->all, e->grid)), lower);
     explain_add(t, "; evidence e^%.1f exceeds e^%.1f (alpha %g)",
                 evidence_abort(&r->evidence), level_threshold(r->plan->alpha),
                 r->plan->alpha);
@@ -127,7 +128,7 @@ void explain_safe(const struct rollout *r, struct turn *t)
     rates(e, t);
     limits(r, e, &lower, &upper);
     explain_add(t, " (odds ratio %.3g, at most %.3g)",
-                exp(profile_estimate(&e->all, e->grid)), upper);
+                elem_exp(profile_estimate(&e->all, e->grid)), upper);
     explain_add(t,
                 "; worse than %g is ruled out: evidence e^%.1f exceeds e^%.1f "
                 "(beta %g)",

@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "stats/elem.h"
 #include "stats/forecast.h"
 #include "stats/level.h"
 
@@ -32,8 +33,8 @@ static void refresh_limits(const struct plan *p, struct evidence *e, bool fresh,
     double lower, upper;
     if (!fresh && e->limits_ms != 0 && now_ms - e->limits_ms < LIMITS_AGE_MS) return;
     profile_limits(&e->all, e->grid, p->alpha, p->beta, &lower, &upper);
-    e->lower = exp(lower);
-    e->upper = exp(upper);
+    e->lower = elem_exp(lower);
+    e->upper = elem_exp(upper);
     e->limits_ms = now_ms;
 }
 
@@ -51,7 +52,7 @@ static pb_metric_verdict *metric(struct rollout *r, struct arena *a, size_t i)
     evidence_values(&r->evidence, i, step, &v);
     m->name = (char *)e->metric->name;
     m->kind = (char *)kinds[e->metric->kind];
-    m->estimate = exp(profile_estimate(&e->all, e->grid));
+    m->estimate = elem_exp(profile_estimate(&e->all, e->grid));
     m->lower = e->lower;
     m->upper = e->upper;
     m->abort_log_e = v.abort;
