@@ -1,7 +1,9 @@
 /* tests/bench/bench_latency.c -- a deciding record in the inbox until its verdict is
- * readable by a read_committed reader, one at a time
+ * readable by a read_committed reader, one at a time; and how long a restore takes
  *
- *   bench_latency [--bootstrap HOST:PORT] [--count N] [--quick]
+ *   bench_latency [--bootstrap HOST:PORT] [--count N] [--rollouts N] [--quick]
+ *
+ * --rollouts: how many others are live meanwhile, and are restored at the end.
  *
  * On a real broker with transactions; without --bootstrap on the embedded one, which
  * has none. The deciding records are an operator's hold and resume in turn: they cost
@@ -28,7 +30,7 @@ enum { MOST = 100000, PATIENCE_MS = 30000 };
 
 static const char plan[] = "apiVersion: serin/v1\n"
                            "kind: Rollout\n"
-                           "id: latency\n"
+                           "id: %s\n"
                            "cohorts: {canary: {v: c}, baseline: {v: b}}\n"
                            "window: 1s\n"
                            "calibrate: skip\n"
@@ -72,15 +74,22 @@ static void on_verdict(void *ctx, const struct bus_record *r)
     arena_free(&a);
 }
 
-static void command(struct bench *b, Serin__V1__Verb verb, const char *text)
+static void flush(struct bench *b)
+{
+    struct fault f = {0};
+    if (producer_flush(b->producer, PATIENCE_MS, &f) != SERIN_OK) die("produce", &f);
+}
+
+static void command(struct bench *b, const char *name, Serin__V1__Verb verb)
 {
     static unsigned number;
     struct arena a = {0};
     struct bytes out;
     struct fault f = {0};
-    char id[32], empty[] = "", rollout[] = "latency", actor[] = "bench", body[1024];
+    char id[32], empty[] = "", rollout[64], actor[] = "bench", body[1024] = "";
     snprintf(id, sizeof id, "c%u", ++number);
-    snprintf(body, sizeof body, "%s", text);
+    snprintf(rollout, sizeof rollout, "%s", name);
+    if (verb == SERIN__V1__VERB__VERB_APPLY) snprintf(body, sizeof body, plan, name);
     pb_command c = SERIN__V1__COMMAND__INIT;
     pb_inbox box = SERIN__V1__INBOX__INIT;
     c.id = id;
@@ -95,8 +104,7 @@ static void command(struct bench *b, Serin__V1__Verb verb, const char *text)
     box.command = &c;
     if (encode_inbox(&a, &box, &out) != SERIN_OK) die("encode", &f);
     if (producer_send(b->producer, bus_topic_name(b->bus, BUS_INBOX), -1, rollout,
-                      strlen(rollout), out.p, out.n, &f) != SERIN_OK ||
-        producer_flush(b->producer, PATIENCE_MS, &f) != SERIN_OK)
+                      strlen(rollout), out.p, out.n, &f) != SERIN_OK)
         die("produce", &f);
     arena_free(&a);
 }
@@ -125,33 +133,63 @@ static int ascending(const void *a, const void *b)
 
 static void measure(struct bench *b, size_t n)
 {
-    double sum = 0;
-    command(b, SERIN__V1__VERB__VERB_APPLY, plan);
-    clock_sleep_ms(3000); /* started, and a few ticks old */
     for (size_t i = 0; i < n; i++) {
         /* At no fixed phase of the tick, as in life. */
         clock_sleep_ms((int64_t)(i * 37 % 83));
         double begin = now_ms();
         uint64_t want = b->seen + 1;
-        command(b,
-                i % 2 == 0 ? SERIN__V1__VERB__VERB_HOLD : SERIN__V1__VERB__VERB_RESUME,
-                "");
+        command(b, "latency",
+                i % 2 == 0 ? SERIN__V1__VERB__VERB_HOLD : SERIN__V1__VERB__VERB_RESUME);
+        flush(b);
         b->took[i] = await(b, want, begin);
-        sum += b->took[i];
     }
     qsort(b->took, n, sizeof *b->took, ascending);
-    printf("{\"transactions\":%s,\"n\":%zu,\"mean_ms\":%.2f,\"p50_ms\":%.2f,"
-           "\"p99_ms\":%.2f,\"max_ms\":%.2f}\n",
-           bus_transactional(b->bus) ? "true" : "false", n, sum / (double)n,
-           b->took[n / 2], b->took[n * 99 / 100], b->took[n - 1]);
 }
 
-static void run(const char *bootstrap, size_t n)
+/* Live rollouts, and the one that is measured; until the stage has taken all of them.
+ */
+static void apply_plans(struct bench *b, struct stage *stage, size_t rollouts)
 {
-    static struct bench b;
+    char name[32];
+    command(b, "latency", SERIN__V1__VERB__VERB_APPLY);
+    for (size_t i = 0; i < rollouts; i++) {
+        snprintf(name, sizeof name, "other-%zu", i);
+        command(b, name, SERIN__V1__VERB__VERB_APPLY);
+    }
+    flush(b);
+    double begin = now_ms();
+    while (stage_counts(stage).fold.live < rollouts + 1) {
+        struct fault f = {0};
+        fault_set(&f, SERIN_ETIME, "the rollouts did not come");
+        if (now_ms() - begin > PATIENCE_MS) die("apply", &f);
+        clock_sleep_ms(10);
+    }
+    clock_sleep_ms(2000); /* a few ticks old */
+}
+
+static struct stage *start(struct bench *b, pthread_t *thread)
+{
     struct fault f = {0};
     struct stage *stage;
-    pthread_t thread;
+    struct stage_options so = {0};
+    if (stage_open(&stage, b->bus, &so, &f) != SERIN_OK) die("stage", &f);
+    if (pthread_create(thread, NULL, decide, stage) != 0) exit(1);
+    for (int64_t begin = clock_mono_ms();
+         !stage_ready(stage) && clock_mono_ms() - begin < PATIENCE_MS;)
+        clock_sleep_ms(1);
+    return stage;
+}
+
+static void end(struct stage *stage, pthread_t thread)
+{
+    stage_stop(stage);
+    pthread_join(thread, NULL);
+    stage_close(stage);
+}
+
+static void open_all(struct bench *b, const char *bootstrap)
+{
+    struct fault f = {0};
     char prefix[64], instance[64];
     const struct bus_property property[] = {{"bootstrap.servers", bootstrap}};
     snprintf(prefix, sizeof prefix, "latency-%d.", (int)getpid());
@@ -161,25 +199,34 @@ static void run(const char *bootstrap, size_t n)
                             .prefix = prefix,
                             .instance = instance,
                             .embedded = bootstrap == NULL};
-    struct stage_options so = {0};
-    if (bus_open(&b.bus, &o, &f) != SERIN_OK) die("bus", &f);
-    if (topics_create(b.bus, NULL, PATIENCE_MS, &f) != SERIN_OK) die("topics", &f);
-    struct table_options to = {.topic = bus_topic_name(b.bus, BUS_VERDICTS),
+    if (bus_open(&b->bus, &o, &f) != SERIN_OK) die("bus", &f);
+    if (topics_create(b->bus, NULL, PATIENCE_MS, &f) != SERIN_OK) die("topics", &f);
+    struct table_options to = {.topic = bus_topic_name(b->bus, BUS_VERDICTS),
                                .start = BUS_OFFSET_NONE,
                                .on_record = on_verdict,
-                               .ctx = &b};
-    if (table_open(&b.verdicts, b.bus, &to, &f) != SERIN_OK) die("verdicts", &f);
-    if (producer_open(&b.producer, b.bus, NULL, PATIENCE_MS, &f) != SERIN_OK)
+                               .ctx = b};
+    if (table_open(&b->verdicts, b->bus, &to, &f) != SERIN_OK) die("verdicts", &f);
+    if (producer_open(&b->producer, b->bus, NULL, PATIENCE_MS, &f) != SERIN_OK)
         die("producer", &f);
-    if (stage_open(&stage, b.bus, &so, &f) != SERIN_OK) die("stage", &f);
-    if (pthread_create(&thread, NULL, decide, stage) != 0) exit(1);
-    for (int64_t begin = clock_mono_ms();
-         !stage_ready(stage) && clock_mono_ms() - begin < PATIENCE_MS;)
-        clock_sleep_ms(10);
+}
+
+static void run(const char *bootstrap, size_t n, size_t rollouts)
+{
+    static struct bench b;
+    pthread_t thread;
+    open_all(&b, bootstrap);
+    struct stage *stage = start(&b, &thread);
+    apply_plans(&b, stage, rollouts);
     measure(&b, n);
-    stage_stop(stage);
-    pthread_join(thread, NULL);
-    stage_close(stage);
+    end(stage, thread);
+    stage = start(&b, &thread);
+    struct stage_counts c = stage_counts(stage);
+    printf("{\"transactions\":%s,\"n\":%zu,\"p50_ms\":%.2f,\"p99_ms\":%.2f,"
+           "\"max_ms\":%.2f,\"rollouts\":%zu,\"restored\":%llu,\"restore_ms\":%lld}\n",
+           bus_transactional(b.bus) ? "true" : "false", n, b.took[n / 2],
+           b.took[n * 99 / 100], b.took[n - 1], rollouts,
+           (unsigned long long)c.fold.live, (long long)c.restore_ms);
+    end(stage, thread);
     producer_close(b.producer);
     table_close(b.verdicts);
     bus_close(b.bus);
@@ -189,18 +236,20 @@ int main(int argc, char **argv)
 {
     static const struct option longs[] = {{"bootstrap", required_argument, NULL, 'b'},
                                           {"count", required_argument, NULL, 'n'},
+                                          {"rollouts", required_argument, NULL, 'r'},
                                           {"quick", no_argument, NULL, 'q'},
                                           {0}};
     const char *bootstrap = NULL;
-    long n = 400;
+    long n = 400, rollouts = 100;
     log_setup(LOG_ERROR_LEVEL, false);
     for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
         if (c == 'b') bootstrap = optarg;
         if (c == 'q') n = 100;
         if (c == 'n') n = strtol(optarg, NULL, 10);
+        if (c == 'r') rollouts = strtol(optarg, NULL, 10);
         if (c == '?') return 2;
     }
-    if (n < 1 || n > MOST) return 2;
-    run(bootstrap, (size_t)n);
+    if (n < 1 || n > MOST || rollouts < 0 || rollouts > MOST) return 2;
+    run(bootstrap, (size_t)n, (size_t)rollouts);
     return 0;
 }
