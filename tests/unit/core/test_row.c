@@ -1,0 +1,107 @@
+/* tests/unit/core/test_row.c -- rows and audit entries: what others read */
+#include "engine/base/hash.h"
+#include "tests/support/play.h"
+
+Test(row, carries_plan_route_and_status)
+{
+    struct play p;
+    play_start(&p, PLAY_PLAN);
+    play_for(&p, 10, play_traffic());
+    pb_rollout *row = foldrun_row(&p.run, PLAY_ID);
+    const pb_status *s = row->status;
+    cr_assert(eq(str, row->plan, PLAY_PLAN));
+    cr_assert(row->route->live);
+    cr_assert(eq(sz, row->route->n_metrics, (size_t)1));
+    cr_assert(eq(u32, s->step, 1u));
+    cr_assert(eq(u32, s->steps, 3u));
+    cr_assert(eq(u32, s->weight_bp, 1000u));
+    cr_assert(lt(dbl, fabs(s->observed_bp - 1000), 150.0));
+    cr_assert(eq(sz, s->n_metrics, (size_t)1));
+    cr_assert(gt(u64, s->metrics[0]->canary->n, 300));
+    cr_assert(lt(dbl, s->metrics[0]->lower, s->metrics[0]->upper));
+    cr_assert(eq(sz, row->n_outcomes, (size_t)1));
+    cr_assert(row->outcomes[0]->accepted);
+    play_end(&p);
+}
+
+Test(row, estimates_the_time_left)
+{
+    struct play p;
+    play_start(&p, PLAY_HEAD
+               "window: 1s\ncalibrate: skip\nsteps:\n"
+               "  - {weight: 1%, worse_than: 2, bake: 10s, warmup: 2s, timeout: 9h}\n"
+               "  - {weight: 100%, watch: 20s}\n" PLAY_METRIC);
+    cr_assert(eq(i64, foldrun_row(&p.run, PLAY_ID)->status->eta_ms, -1));
+    play_for(&p, 60, play_traffic());
+    int64_t eta = foldrun_row(&p.run, PLAY_ID)->status->eta_ms;
+    cr_assert(gt(i64, eta, 1000));
+    cr_assert(lt(i64, eta, 3600000));
+    play_end(&p);
+}
+
+Test(row, keeps_sixteen_outcomes)
+{
+    struct play p;
+    play_start(&p, PLAY_PLAN);
+    for (int i = 0; i < 40; i++)
+        play_verb(&p, SERIN__V1__VERB__VERB_RESUME);
+    pb_rollout *row = foldrun_row(&p.run, PLAY_ID);
+    cr_assert(eq(sz, row->n_outcomes, (size_t)16));
+    cr_assert(eq(str, row->outcomes[15]->command_id, "c41"));
+    play_end(&p);
+}
+
+/* prev_hash is the hash before, and hash is of the entry without it. */
+Test(row, audit_entries_are_chained)
+{
+    struct play p;
+    pb_audit *e, *before = NULL;
+    size_t kinds[3] = {0};
+    play_start(&p, PLAY_PLAN);
+    play_for(&p, 30, play_traffic());
+    play_verb(&p, SERIN__V1__VERB__VERB_HOLD);
+    cr_assert(ge(sz, p.run.n_audits, (size_t)8));
+    for (size_t i = 0; i < p.run.n_audits; i++) {
+        uint8_t digest[HASH_DIGEST], hash[HASH_DIGEST];
+        struct bytes bare;
+        cr_assert(eq(
+            int, decode_audit(&p.run.arena, p.run.audits[i].p, p.run.audits[i].n, &e),
+            SERIN_OK));
+        cr_assert(eq(u64, e->seq, i + 1));
+        if (before == NULL)
+            cr_assert(eq(sz, e->prev_hash.len, (size_t)0));
+        else
+            cr_assert(memcmp(e->prev_hash.data, before->hash.data, HASH_DIGEST) == 0);
+        kinds[0] += strcmp(e->kind, "command") == 0;
+        kinds[1] += strcmp(e->kind, "state") == 0;
+        kinds[2] += strcmp(e->kind, "verdict") == 0;
+        memcpy(hash, e->hash.data, HASH_DIGEST);
+        e->hash.len = 0;
+        cr_assert(eq(int, encode_audit(&p.run.arena, e, &bare), SERIN_OK));
+        hash_digest(bare.p, bare.n, digest);
+        cr_assert(memcmp(digest, hash, HASH_DIGEST) == 0);
+        e->hash.len = HASH_DIGEST;
+        before = e;
+    }
+    cr_assert(eq(sz, kinds[0], (size_t)2));
+    cr_assert(gt(sz, kinds[1], kinds[2]));
+    cr_assert(eq(sz, kinds[2], p.run.n_verdicts));
+    play_end(&p);
+}
+
+Test(row, undecodable_records_change_nothing_but_a_counter)
+{
+    struct play p;
+    play_start(&p, PLAY_PLAN);
+    play_for(&p, 10, play_traffic());
+    struct effects fx = {0};
+    size_t n = p.run.n_verdicts;
+    cr_assert(
+        eq(int, fold_apply(p.run.fold, p.inbox.next++, "\xff\x01", 2, &fx), SERIN_OK));
+    cr_assert(eq(int, fold_apply(p.run.fold, p.inbox.next++, "", 0, &fx), SERIN_OK));
+    cr_assert(eq(sz, fx.n, (size_t)0));
+    cr_assert(eq(u64, fold_counts(p.run.fold).undecodable, 2));
+    cr_assert(eq(sz, p.run.n_verdicts, n));
+    effects_free(&fx);
+    play_end(&p);
+}
