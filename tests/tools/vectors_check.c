@@ -25,6 +25,11 @@ static const struct {
     {"combine", check_combine},
     {"forecast", check_forecast},
     {"dispersion", check_dispersion},
+    {"exp_histogram", check_exp_histogram},
+    {"mann_whitney", check_mann_whitney},
+    {"exceedance", check_exceedance},
+    {"gauge", check_gauge},
+    {"random_effect", check_random_effect},
 };
 enum { FAMILIES = sizeof families / sizeof *families };
 

@@ -39,5 +39,11 @@ void check_srm(struct check *c, const json_t *root);
 void check_combine(struct check *c, const json_t *root);
 void check_forecast(struct check *c, const json_t *root);
 void check_dispersion(struct check *c, const json_t *root);
+/* vectors_latency.c */
+void check_exp_histogram(struct check *c, const json_t *root);
+void check_mann_whitney(struct check *c, const json_t *root);
+void check_exceedance(struct check *c, const json_t *root);
+void check_gauge(struct check *c, const json_t *root);
+void check_random_effect(struct check *c, const json_t *root);
 
 #endif

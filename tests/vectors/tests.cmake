@@ -1,6 +1,7 @@
 # vectors_check DIR: the statistics against values computed elsewhere with 50 digits.
 add_executable(vectors_check ${CMAKE_SOURCE_DIR}/tests/tools/vectors_check.c
                ${CMAKE_SOURCE_DIR}/tests/tools/vectors_counts.c
+               ${CMAKE_SOURCE_DIR}/tests/tools/vectors_latency.c
                ${CMAKE_SOURCE_DIR}/tests/tools/vectors_rules.c)
 target_link_libraries(vectors_check PRIVATE serin_stats PkgConfig::JANSSON)
 set_target_properties(vectors_check PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
