@@ -10,7 +10,12 @@
 #include "engine/base/mem.h"
 #include "engine/bus/client.h"
 
-enum { SLICE_MS = 1000, EMBEDDED_INPUT_PARTITIONS = 4, MAX_SETTINGS = 6 };
+enum {
+    SLICE_MS = 1000,
+    EMBEDDED_INPUT_PARTITIONS = 4,
+    MAX_SETTINGS = 6,
+    NEWS_MS = 3000
+};
 
 #define HOURS INT64_C(3600000)
 #define DAYS (24 * HOURS)
@@ -336,13 +341,29 @@ check_existing(struct admin *a, struct topics_finding *findings, struct fault *f
     return SERIN_OK;
 }
 
+/* A broker hears of a topic that another has just created a moment later: one that is
+ * missing is looked for a little while before it is said to be. */
+static const rd_kafka_metadata_t *look_twice(struct admin *a, struct bus *b,
+                                             struct fault *f)
+{
+    enum bus_topic missing[BUS_TOPIC_COUNT];
+    int64_t until = clock_mono_ms() + NEWS_MS;
+    for (;;) {
+        const rd_kafka_metadata_t *md = look(a, f);
+        if (md == NULL || absent(b, md, missing) == 0) return md;
+        if (clock_mono_ms() >= until || left_ms(a) == 0) return md;
+        rd_kafka_metadata_destroy(md);
+        clock_sleep_ms(100);
+    }
+}
+
 enum serin_status topics_check(struct bus *b, struct topics_finding *findings,
                                int timeout_ms, struct fault *f)
 {
     struct admin a;
     enum serin_status s = admin_open(&a, b, timeout_ms, f);
     if (s != SERIN_OK) return s;
-    const rd_kafka_metadata_t *md = look(&a, f);
+    const rd_kafka_metadata_t *md = look_twice(&a, b, f);
     s = md != NULL ? SERIN_OK : SERIN_EIO;
     if (md != NULL) {
         for (int t = 0; t < BUS_TOPIC_COUNT; t++) {
