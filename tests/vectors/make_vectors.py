@@ -12,7 +12,8 @@ import os
 import random
 from fractions import Fraction
 
-from mpmath import exp, expm1, fsum, inf, log, log1p, loggamma, mp, mpf, sqrt
+import mpmath
+from mpmath import exp, expm1, fsum, inf, log, log1p, loggamma, mp, mpf, sinh, sqrt
 
 mp.dps = 50
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -374,11 +375,220 @@ def make_dispersion():
             "cases": cases}
 
 
+# ---------------------------------------------------------------- latency
+def bucket(value, scale):
+    """Largest i with base^i < value: exact for powers of two, else by 50 digits."""
+    position = log(mpf(value)) / log(mpf(2)) * mpf(2) ** scale
+    near = int(mpmath.nint(position))
+    if abs(position - near) < mpf("1e-30"):  # an edge: the bucket below
+        return near - 1
+    return int(mpmath.floor(position))
+
+
+def make_exp_histogram():
+    rng = random.Random(99)
+    index = []
+    for scale in (-10, -1, 0, 2, 5, 7, 13, 20):
+        values = [1.0, 2.0, 0.25, 3.0, 4096.0, math.nextafter(2.0, 3), math.nextafter(2.0, 1),
+                  5e-324, 1.7976931348623157e308, 2.2250738585072014e-308]
+        values += [math.exp(rng.uniform(-30, 30)) for _ in range(6)]
+        # The doubles on both sides of an irrational edge: a rounded log2 fails here.
+        for k in (1, 3, 11):
+            edge = float(mpf(2) ** (mpf(k) / mpf(2) ** max(scale, 1)))
+            values += [math.nextafter(edge, 0), edge, math.nextafter(edge, 10)]
+        index += [{"value": v, "scale": scale, "index": bucket(v, scale)} for v in values]
+
+    def sample(scale, n, low, high):
+        return {"scale": scale, "zero": rng.randint(0, 5),
+                "buckets": {str(i): rng.randint(1, 50)
+                            for i in sorted(rng.sample(range(low, high), n))}}
+
+    def coarser(h, scale):
+        out = {}
+        for i, count in h["buckets"].items():
+            key = str(int(i) >> (h["scale"] - scale))
+            out[key] = out.get(key, 0) + count
+        return out
+    downscale = []
+    for by in (1, 4):
+        h = sample(6, 30, -70, 90)
+        downscale.append({**h, "by": by, "result": {"scale": 6 - by, "zero": h["zero"],
+                                                    "buckets": coarser(h, 6 - by)}})
+    merge = []
+    for sa, sb in ((5, 5), (7, 2), (-1, 3)):
+        a, b = sample(sa, 20, -40, 40), sample(sb, 20, -60, 20)
+        scale = min(sa, sb)
+        both = coarser(a, scale)
+        for i, count in coarser(b, scale).items():
+            both[i] = both.get(i, 0) + count
+        merge.append({"a": a, "b": b, "merged": {"scale": scale, "zero": a["zero"] + b["zero"],
+                                                 "buckets": both}})
+    shift = []
+    for scale in (0, 5):
+        for delta in (0.0, 0.02, 0.3, 3.0):
+            k = log(1 + mpf(delta)) / log(mpf(2)) * 2**scale
+            near = mpmath.nint(k)
+            k = near if abs(k - near) < mpf("1e-13") else k
+            up, down = int(mpmath.ceil(k)), int(mpmath.floor(k))
+            shift.append({"scale": scale, "delta": delta, "k_abort": up, "k_promote": down,
+                          "effective_abort": num(mpf(2) ** (mpf(up) / 2**scale) - 1),
+                          "effective_promote": num(mpf(2) ** (mpf(down) / 2**scale) - 1)})
+    return {"doc": "bucket i holds (base^i, base^(i+1)]; downscale, merge, shift",
+            "index": index, "downscale": downscale, "merge": merge, "shift": shift}
+
+
+def omega(theta, n, m):
+    if n == 0 or m == 0:
+        return mpf(0)
+
+    def h(y):
+        return log(sinh(y / 2) / (y / 2))
+    c, most, least = mpf(theta) / (n + m), max(n, m), min(n, m)
+    return fsum(h(c * (most + i)) - h(c * i) for i in range(1, least + 1))
+
+
+def ranks(x, y):
+    below = t = 0
+    for a, b in zip(x, y):
+        t += a * (2 * below + b)
+        below += b
+    return t - sum(x) * sum(y)
+
+
+def make_mann_whitney():
+    theta = [mpf(j + 1) / 20 for j in range(19)] + [1 + mpf(j) / 4 for j in range(21)]
+    s = [t / 2 for t in theta]
+    width = [s[min(j + 1, 39)] - s[max(j - 1, 0)] for j in range(40)]
+    width = [w if j in (0, 39) else w / 2 for j, w in enumerate(width)]
+    prior = [w * (mpf("2.5") * exp(-(v / mpf("0.2")) ** 2 / 2) + exp(-v ** 2 / 2) / 2)
+             for w, v in zip(width, s)]
+    prior = [p / fsum(prior) for p in prior]
+    norm = []
+    for n, m in [(1, 4), (16, 16), (17, 17), (17, 40000), (30, 700), (900, 350), (0, 3)]:
+        for t in (0.05, 0.75, 6.0):
+            w = omega(t, n, m)
+            z = w + (mpf(t) * n * m / (2 * (n + m)) if n + m else 0)
+            norm.append({"n": n, "m": m, "theta": t, "omega": num(w), "log_Z": num(z)})
+    ties = []
+    for n, m, p, q, t in [(2, 5, ["1/3", "1/3", "1/3"], ["1/3", "1/3", "1/3"], 1.25),
+                          (4, 2, ["3/5", "1/5", "1/5"], ["1/2", "1/4", "1/4"], 3.0),
+                          (3, 3, ["1/5", "1/5", "3/5"], ["2/5", "2/5", "1/5"], 2.0)]:
+        fp, fq, total = [Fraction(v) for v in p], [Fraction(v) for v in q], mpf(0)
+        for x in itertools.product(range(3), repeat=n):
+            for y in itertools.product(range(3), repeat=m):
+                weight = math.prod([fp[i] for i in x] + [fq[i] for i in y])
+                u = ranks([x.count(b) for b in range(3)], [y.count(b) for b in range(3)])
+                total += (mpf(weight.numerator) / weight.denominator
+                          * exp(mpf(t) * u / (2 * (n + m))))
+        ties.append({"n": n, "m": m, "p_canary": p, "p_baseline": q, "theta": t,
+                     "E": num(total * exp(-omega(t, n, m)))})
+    rng, windows = random.Random(5), []
+    for shift in (0, 1, -1):
+        l, steps = [mpf(0)] * 40, []
+        for _ in range(3):
+            x = [rng.randint(0, 9) for _ in range(10)]
+            y = [rng.randint(0, 60) for _ in range(10)]
+            x = x[-shift:] + x[:-shift] if shift else x
+            x = [v * (1 + (b if shift > 0 else 9 - b if shift < 0 else 4)) // 4
+                 for b, v in enumerate(x)]
+            u, n, m = ranks(x, y), sum(x), sum(y)
+            l = [a + t * u / (2 * (n + m)) - omega(t, n, m) for a, t in zip(l, theta)]
+            steps.append({"canary": x, "baseline": y, "two_U_minus_nm": u,
+                          "log_E": num(lse([log(p) + a for p, a in zip(prior, l)]))})
+        windows.append({"shift": shift, "steps": steps})
+    x, y = [7 * 10**8, 10**8, 3], [10**9, 1, 6 * 10**8]
+    return {"doc": "omega by direct sums; ties by enumeration; windows: plain mixture",
+            "theta_grid": [num(t) for t in theta], "prior": [num(p) for p in prior],
+            "norm": norm, "ties": ties, "windows": windows,
+            "integer_U": {"canary": x, "baseline": y, "two_U_minus_nm": str(ranks(x, y))}}
+
+
+def make_exceedance():
+    levels = [0.5, 0.75, 0.9, 0.95, 0.99, 0.999]
+    rng, cases = random.Random(11), []
+    for size, most in ((8, 90), (40, 500)):
+        past, seen, steps = [Fraction(0)] * size, 0, []
+        for t in range(8):
+            x = [rng.randint(0, 30) for _ in range(size)]
+            y = [0] * size if t in (1, 5) else [rng.randint(0, most) >> (b // 6)
+                                                for b in range(size)]
+            tables = None
+            if seen >= 3:
+                tables = []
+                for q in levels:
+                    cumulated = [sum(past[:b + 1]) / sum(past) for b in range(size)]
+                    b = min(range(size), key=lambda i: (abs(cumulated[i] - Fraction(str(q))), i))
+                    tables.append({"threshold_bucket": b, "n": sum(x), "m": sum(y),
+                                   "X": sum(x[b + 1:]), "Y": sum(y[b + 1:])})
+            steps.append({"canary": x, "baseline": y, "tables": tables})
+            if sum(y) > 0:
+                past = [Fraction(9, 10) * a + b for a, b in zip(past, y)]
+                seen += 1
+        cases.append({"buckets": size, "steps": steps})
+    return {"doc": "thresholds from the past baseline, decayed by .9 a window with data",
+            "levels": levels, "cases": cases}
+
+
+def normal_cdf(x):
+    return mpmath.erfc(-x / sqrt(mpf(2))) / 2
+
+
+def mixture(s, t, v, rho2):
+    z = t * rho2 + 1
+    return (log(2) - log(z) / 2 + s * s * rho2 / (2 * v * z)
+            + log(normal_cdf(s * sqrt(rho2) / sqrt(v * z))))
+
+
+def make_gauge():
+    rng, cases = random.Random(13), []
+    for alpha, t_opt, tol, mean in [(0.01, 100, 0.1, 0.5), (0.05, 30, 0.0, -0.2)]:
+        a = mpf(alpha)
+        rho2 = (-2 * log(a) + log(1 - 2 * log(a))) / t_opt
+        data, steps = [round(rng.gauss(mean, 0.7), 6) for _ in range(30)], []
+        for t in (8, 9, 30):
+            d = [mpf(v) for v in data[:t]]
+            m = fsum(d) / t
+            v = fsum((x - m) ** 2 for x in d) / (t - 1)
+            s, z = fsum(d) - t * mpf(tol), t * rho2 + 1
+            steps.append({"t": t, "mean": num(m), "var": num(v),
+                          "two_sided_half_width": num(sqrt(v) * sqrt(2 * z / (t * t * rho2)
+                                                                     * log(sqrt(z) / a))),
+                          "log_E_abort": num(mixture(s, t, v, rho2)),
+                          "log_E_promote": num(mixture(-s, t, v, rho2))})
+        cases.append({"alpha": alpha, "t_opt": t_opt, "tolerance": tol, "rho2": num(rho2),
+                      "batch_means": data, "steps": steps})
+    direct = [{"S": s, "t": t, "var": v, "rho2": r,
+               "log_E": num(mixture(mpf(s), mpf(t), mpf(v), mpf(r)))}
+              for s, t, v, r in [(0.0, 9, 2.5, 0.1), (-400.0, 90, 0.5, 0.1), (17.0, 20, 1.5, 0.3),
+                                 (-2.0, 12, 1.0, 0.2), (-9.0, 12, 1.0, 0.2)]]
+    return {"doc": "one-sided normal mixture of batch means", "cases": cases, "mixture": direct}
+
+
+def make_random_effect():
+    cases = []
+    for w_a, tau, rows in [(1.1, 0.1, [(700, 9000, 9, 70), (800, 8900, 17, 66)]),
+                           (1.5, 0.3, [(5000, 5000, 40, 21)])]:
+        walk, steps = Walk(w_a, [], 4), []
+        for n, m, x, y in rows:
+            walk.fold([increments(walk.grid, n, x, m, y)], mpf(1))
+            at = walk.grid[walk.ja]
+            nu = [w * exp(-((v - at) / mpf(tau)) ** 2 / 2)
+                  for w, v in zip(walk.width, walk.grid)]
+            total = fsum(nu)
+            null = lse([log(v / total) + a for v, a in zip(nu, walk.l)])
+            steps.append({"n": n, "m": m, "X": x, "Y": y,
+                          "log_E": num(walk.above(walk.ja, walk.l) - null)})
+        cases.append({"w_a": w_a, "tau": tau, "steps": steps})
+    return {"doc": "random-effect null, grid with boundary w_a only", "cases": cases}
+
+
 def main():
     made = {"fnch": make_fnch, "fnch_window": make_fnch_window, "walk": make_walk,
             "floor": make_floor, "poisson": make_poisson, "srm": make_srm,
             "combine": make_combine, "forecast": make_forecast,
-            "dispersion": make_dispersion}
+            "dispersion": make_dispersion, "exp_histogram": make_exp_histogram,
+            "mann_whitney": make_mann_whitney, "exceedance": make_exceedance,
+            "gauge": make_gauge, "random_effect": make_random_effect}
     for family, make in made.items():
         data = {"family": family, "version": 1, "method": "make_vectors.py, 50 digits"}
         data.update(make())
