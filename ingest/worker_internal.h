@@ -47,8 +47,9 @@ struct worker_letter {
     X(messages)                                                                        \
     X(bytes)                                                                           \
     X(samples)                                                                         \
-    X(routed) X(unrouted) X(poison) X(quarantined) X(flushes) X(transactions_aborted)  \
-        X(cells) X(gaps) X(rollouts) X(dropped) X(rebuilds)
+    X(routed)                                                                          \
+    X(unrouted) X(poison) X(quarantined) X(flushes) X(transactions_aborted) X(cells)   \
+        X(gaps) X(rollouts) X(dropped) X(rebuilds)
 
 struct worker {
     struct bus *bus;

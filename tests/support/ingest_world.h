@@ -116,7 +116,8 @@ static inline enum serin_status world_decode(struct world *w, enum format f,
     return format_decode(f, w->a, p, n, &w->why);
 }
 
-/* The cell of a rollout, cohort, stratum and metric name; an empty one when there is none. */
+/* The cell of a rollout, cohort, stratum and metric name; an empty one when there is
+ * none. */
 static inline const struct aggregate_cell *
 world_cell(const struct world *w, const char *rollout, enum route_cohort cohort,
            const char *stratum, const char *metric, int64_t window_ms)

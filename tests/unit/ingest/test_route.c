@@ -34,7 +34,7 @@ Test(route, ten_thousand_rollouts_are_told_apart)
         cr_assert(eq(int, route_table_find(w.routes, &s, m, &n), SERIN_OK));
         cr_assert(eq(sz, n, 2), "%s", service);
         cr_assert(eq(int, (int)m[0].cohort, i % 2 ? ROUTE_CANARY : ROUTE_BASELINE));
-        cr_assert(eq(int, atoi(m[0].route->id + 3) / 2, i));
+        cr_assert(eq(long, strtol(m[0].route->id + 3, NULL, 10) / 2, i));
     }
     struct series_name none = name_of("s-1", "older");
     cr_assert(eq(int, route_table_find(w.routes, &none, m, &n), SERIN_OK));
