@@ -18,7 +18,19 @@ struct cell {
     double odds;         /* of the canary */
     unsigned per_second; /* requests */
     int seconds;         /* at most */
+    double burst;        /* mean size of a burst of errors; 0 = independent errors */
 };
+
+/* Retry storms: each failing request drags others of its cohort along. */
+static const char burst_plan[] =
+    "apiVersion: serin/v1\nkind: Rollout\nid: r\n"
+    "cohorts: {canary: {v: \"2\"}, baseline: {v: \"1\"}}\n"
+    "window: 2s\n%s\n"
+    "risk: {false_abort: 0.01, false_promote: 0.05}\n"
+    "steps:\n"
+    "  - {weight: 20%%, worse_than: 2, bake: 50m, warmup: 2s, timeout: 2h}\n"
+    "  - {weight: 100%%, watch: 0s, warmup: 0s}\n"
+    "metrics: [{name: errors, kind: ratio, abort_over: 1.2%s}]\n";
 
 struct outcome {
     bool aborted, promoted;
@@ -116,6 +128,16 @@ static double odds_rate(double p, double odds)
     return odds * p / (1 + (odds - 1) * p);
 }
 
+/* Bad ones among n: independent, or in bursts of geometric size. */
+static unsigned bad_of(gsl_rng *g, double p, unsigned n, double burst)
+{
+    if (burst == 0) return gsl_ran_binomial(g, p, n);
+    unsigned bad = 0;
+    for (unsigned left = gsl_ran_poisson(g, p * n / burst); left > 0; left--)
+        bad += gsl_ran_geometric(g, 1 / burst);
+    return bad < n ? bad : n;
+}
+
 static struct outcome run(const struct cell *c, gsl_rng *g)
 {
     const double day = 600; /* seconds: a fast day, so that a run sees several */
@@ -135,8 +157,8 @@ static struct outcome run(const struct cell *c, gsl_rng *g)
         double p = c->rate * (1 + c->drift * sin(2 * M_PI * s / day + phase)) *
                    (1 + (c->ramp - 1) * (r->step > 0 ? r->step - 1 : 0) / 3.0);
         unsigned n = gsl_ran_binomial(g, share, c->per_second), m = c->per_second - n;
-        unsigned counts[4] = {n, gsl_ran_binomial(g, odds_rate(p, c->odds), n), m,
-                              gsl_ran_binomial(g, p, m)};
+        unsigned counts[4] = {n, bad_of(g, odds_rate(p, c->odds), n, c->burst), m,
+                              bad_of(g, p, m, c->burst)};
         if (r->weight_bp == 10000) break;
         second(f, &offset, (T0 + s) * 1000LL, counts, &fx);
         tick(f, &offset, (T0 + s + 1) * 1000LL, &fx);
@@ -192,7 +214,7 @@ static bool too_many(unsigned hits, double level, unsigned runs)
 
 Test(rollouts, a_harmless_canary_is_promoted_and_not_aborted, .timeout = 600)
 {
-    struct cell c = {ramp_plan, 0.001, 0.8, 9, 1, RATE, 3600};
+    struct cell c = {ramp_plan, 0.001, 0.8, 9, 1, RATE, 3600, 0};
     struct tally t = study("A/A, drift, ramp", &c, replicates(), 1);
     cr_assert(not(too_many(t.aborted, 0.01, t.runs)));
     cr_assert(
@@ -201,17 +223,37 @@ Test(rollouts, a_harmless_canary_is_promoted_and_not_aborted, .timeout = 600)
 
 Test(rollouts, at_the_abort_tolerance_few_are_aborted, .timeout = 600)
 {
-    struct cell c = {ramp_plan, 0.001, 0.8, 9, 1.2, RATE, 1800};
+    struct cell c = {ramp_plan, 0.001, 0.8, 9, 1.2, RATE, 1800, 0};
     struct tally t = study("odds ratio 1.2 = abort tolerance", &c, replicates(), 2);
     cr_assert(not(too_many(t.aborted, 0.01, t.runs)));
 }
 
 Test(rollouts, at_the_last_tolerance_few_are_promoted, .timeout = 600)
 {
-    struct cell c = {ramp_plan, 0.001, 0.8, 9, 1.5, RATE, 5400};
+    struct cell c = {ramp_plan, 0.001, 0.8, 9, 1.5, RATE, 5400, 0};
     struct tally t = study("odds ratio 1.5 = last tolerance", &c, replicates(), 3);
     cr_assert(not(too_many(t.promoted, 0.05, t.runs)));
     cr_assert(ge(uint, t.aborted, t.runs * 9 / 10));
+}
+
+static struct tally bursts(bool calibrated)
+{
+    char plan[1024];
+    struct cell c = {plan, 0.005, 0.3, 1, 1, 200, 3000, 2};
+    snprintf(plan, sizeof plan, burst_plan,
+             calibrated ? "calibrate: 2m" : "calibrate: skip",
+             calibrated ? "" : ", phi: 1");
+    return study(calibrated ? "bursts of 2, calibrated"
+                            : "bursts of 2, taken for independent",
+                 &c, replicates() / 5, 6);
+}
+
+Test(rollouts, calibration_keeps_bursts_from_aborting_healthy_canaries, .timeout = 600)
+{
+    struct tally with = bursts(true), without = bursts(false);
+    cr_assert(not(too_many(with.aborted, 0.01, with.runs)));
+    cr_assert(gt(uint, without.aborted, without.runs / 10),
+              "the bursts are too tame to tell");
 }
 
 /* The same counts straight into the statistics: what the fold's time is compared with.
@@ -254,7 +296,7 @@ static double time_to_abort(double odds, unsigned long seed, double *bound,
                             double *direct)
 {
     enum { PER_WINDOW = 20000 };
-    struct cell c = {time_plan, 0.001, 0, 1, odds, PER_WINDOW, 2100};
+    struct cell c = {time_plan, 0.001, 0, 1, odds, PER_WINDOW, 2100, 0};
     char name[64];
     snprintf(name, sizeof name, "odds ratio %g at 1 %%", odds);
     struct tally t = study(name, &c, replicates(), seed);
