@@ -49,6 +49,7 @@ struct stage {
     bool failed;           /* the folds are ahead of the log for good: */
     struct fault fault;    /* ... why */
     char said[480];        /* the trouble last logged; empty = none since */
+    bool rejoin;           /* an assignment could not be taken in */
     bool assigned;         /* the group has spoken */
     struct stage_counts c; /* this thread's */
     pthread_mutex_t lock;  /* of shown */
@@ -143,11 +144,7 @@ static void on_assign(void *ctx, struct bus_partition *p, size_t n)
     s->assigned = true;
     for (size_t i = 0; i < n; i++) {
         if (p[i].offset < 0) p[i].offset = 0; /* known without asking a broker */
-        if (part_add(&s->parts, p[i].partition) != SERIN_OK)
-            log_error("stage",
-                      "no memory for partition %d: nobody decides there until "
-                      "the next rebalance",
-                      (int)p[i].partition);
+        if (part_add(&s->parts, p[i].partition) != SERIN_OK) s->rejoin = true;
     }
     log_info("stage", "%zu partitions came, %zu owned", n, s->parts.n);
 }
@@ -400,7 +397,7 @@ static void consumer_gone(struct stage *s)
     consumer_close(s->consumer);
     s->consumer = NULL;
     part_clear(&s->parts);
-    s->assigned = false;
+    s->assigned = s->rejoin = false;
 }
 
 /* Open what is missing; a failed try is repeated later. */
@@ -446,6 +443,8 @@ static void turn(struct stage *s)
     if (s->producer != NULL) restore_advance(s);
     enum serin_status rc =
         consumer_poll(s->consumer, s->batch, BATCH, &n, poll_wait(s), &f);
+    if (rc == SERIN_OK && s->rejoin)
+        rc = fault_set(&f, SERIN_ENOMEM, "no memory for the partitions of the inbox");
     if (rc != SERIN_OK) { /* fenced, or dead: a new one joins */
         f.fatal = true;
         start_over(s, &f);

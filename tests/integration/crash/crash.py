@@ -294,9 +294,15 @@ def compare(kafka, engine, dir):
                     recording], check=True)
     replay = subprocess.run([engine.serin, "replay", "--inbox", recording, "--raw"],
                             stdout=subprocess.PIPE, text=True, check=True).stdout
+    piped = subprocess.run(
+        f"'{engine.serin}' record --inbox --config '{engine.config}' -o - |"
+        f" '{engine.serin}' replay --inbox - --raw", shell=True, stdout=subprocess.PIPE,
+        text=True, check=True).stdout
     want = dict(line.split() for line in replay.splitlines())
     live = [verdict(value) for _, _, _, value in kafka.read("serin.verdicts")]
     problems, got, order = [], {}, {}
+    if piped != replay:
+        problems.append("a recording through a pipe gives other verdicts")
     for id, rollout, _, digest in live:
         seq = int(id.rsplit("/", 1)[1])
         if id in got:

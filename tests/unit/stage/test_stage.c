@@ -11,6 +11,7 @@
 #include "engine/base/clock.h"
 #include "engine/base/hash.h"
 #include "engine/base/log.h"
+#include "engine/base/mem.h"
 #include "engine/bus/consumer.h"
 #include "engine/bus/producer.h"
 #include "engine/bus/table.h"
@@ -31,6 +32,8 @@ enum mode {
     TAKEOVER,    /* the partitions go to another process and come back */
     ZOMBIE,      /* ... and this one is told only later */
     FOREIGN, /* a later owner's claim and tick appear, though the group says nothing */
+    NOMEM,   /* the fold has no memory for a record */
+    GAP,     /* two records of the inbox were deleted unread */
     MODES
 };
 
@@ -52,6 +55,7 @@ static struct {
     uint64_t calls, at;
     enum mode mode;
     bool dead, foreign;
+    unsigned gaps; /* told to a fold */
     unsigned polls;
     int64_t now;
     struct stage *running;
@@ -156,17 +160,18 @@ void effects_free(struct effects *fx)
     *fx = (struct effects){0};
 }
 
-static void effect(struct effects *fx, enum effect_kind kind, const char *key,
+static bool effect(struct effects *fx, enum effect_kind kind, const char *key,
                    struct bytes value)
 {
     struct effect *grown = arena_alloc(&fx->arena, (fx->n + 1) * sizeof *grown);
+    char *k = arena_copy(&fx->arena, key, strlen(key));
+    char *v = arena_copy(&fx->arena, value.p, value.n);
+    if (grown == NULL || k == NULL || v == NULL) return false;
     if (fx->n > 0) memcpy(grown, fx->items, fx->n * sizeof *grown);
     fx->items = grown;
-    fx->items[fx->n++] =
-        (struct effect){kind,
-                        arena_copy(&fx->arena, key, strlen(key)),
-                        {(uint8_t *)arena_copy(&fx->arena, value.p, value.n), value.n}};
+    fx->items[fx->n++] = (struct effect){kind, k, {(uint8_t *)v, value.n}};
     fx->verdicts += kind == EFFECT_VERDICT;
+    return true;
 }
 
 enum serin_status fold_open(struct fold **out, const struct fold_options *o)
@@ -200,10 +205,12 @@ struct fold_counts fold_counts(const struct fold *f)
 
 void fold_gap(struct fold *f, int64_t expected, int64_t found)
 {
-    (void)f, (void)expected, (void)found;
+    (void)f;
+    cr_assert(eq(i64, found, expected + 2));
+    world.gaps++;
 }
 
-static void snapshot(struct fold *f, unsigned i, struct effects *fx)
+static bool snapshot(struct fold *f, unsigned i, struct effects *fx)
 {
     struct arena a = {0};
     struct bytes out;
@@ -216,9 +223,10 @@ static void snapshot(struct fold *f, unsigned i, struct effects *fx)
     s.applied_offset = f->r[i].applied;
     s.seq = f->r[i].n;
     s.rollout = text;
-    cr_assert(eq(int, encode_snapshot(&a, &s, &out), SERIN_OK));
-    effect(fx, EFFECT_SNAPSHOT, key, out);
+    bool ok = encode_snapshot(&a, &s, &out) == SERIN_OK &&
+              effect(fx, EFFECT_SNAPSHOT, key, out);
     arena_free(&a);
+    return ok;
 }
 
 enum serin_status fold_restore(struct fold *f, const char *key, const void *value,
@@ -229,7 +237,10 @@ enum serin_status fold_restore(struct fold *f, const char *key, const void *valu
     pb_snapshot *s;
     cr_assert(key[0] == 'r', "the fold is not shown claims: %s", key);
     struct rollout *r = &f->r[key[1] - '0'];
-    cr_assert(eq(int, decode_snapshot(&a, value, n, &s), SERIN_OK));
+    enum serin_status rc = decode_snapshot(&a, value, n, &s);
+    if (rc == SERIN_ENOMEM) arena_free(&a);
+    if (rc == SERIN_ENOMEM) return rc;
+    cr_assert(eq(int, rc, SERIN_OK));
     r->applied = s->applied_offset;
     r->n = s->seq;
     r->hash = strtoull(s->rollout, NULL, 16);
@@ -260,7 +271,8 @@ enum serin_status fold_apply(struct fold *f, int64_t offset, const void *value,
                              size_t n, struct effects *fx)
 {
     const char *text = value;
-    bool data = n > 1 && text[0] == 'r';
+    bool data = n > 1 && text[0] == 'r', ok = true;
+    if (here(NOMEM)) return SERIN_ENOMEM;
     f->c.records++;
     for (unsigned i = 0; i < ROLLOUTS; i++) {
         struct rollout *r = &f->r[i];
@@ -273,12 +285,13 @@ enum serin_status fold_apply(struct fold *f, int64_t offset, const void *value,
         snprintf(key, sizeof key, "r%u", i);
         snprintf(line, sizeof line, "r%u/%u %llx", i, (unsigned)(r->n / PER_VERDICT),
                  (unsigned long long)r->hash);
-        effect(fx, EFFECT_VERDICT, key,
-               (struct bytes){(const uint8_t *)line, strlen(line)});
-        snapshot(f, i, fx);
+        ok = effect(fx, EFFECT_VERDICT, key,
+                    (struct bytes){(const uint8_t *)line, strlen(line)}) &&
+             snapshot(f, i, fx) && ok;
     }
-    if (++f->since_snapshot % 7 == 0) snapshot(f, (unsigned)offset % ROLLOUTS, fx);
-    return SERIN_OK;
+    if (++f->since_snapshot % 7 == 0)
+        ok = snapshot(f, (unsigned)offset % ROLLOUTS, fx) && ok;
+    return ok ? SERIN_OK : SERIN_ENOMEM;
 }
 
 /* ------------------------------------------------------------------ state table */
@@ -381,7 +394,9 @@ static void run_stage(unsigned polls)
     struct stage *s, *outer = world.running;
     struct stage_options o = {.tick_ms = 40};
     struct fault f = {0};
-    cr_assert(eq(int, stage_open(&s, NULL, &o, &f), SERIN_OK));
+    while (stage_open(&s, NULL, &o, &f) !=
+           SERIN_OK) /* without memory at the first try */
+        cr_assert(eq(int, f.code, SERIN_ENOMEM));
     world.running = s;
     nested = polls;
     cr_assert(eq(int, stage_run(s, &f), SERIN_OK));
@@ -443,6 +458,12 @@ static bool trouble_at_poll(struct consumer *c, struct fault *f)
         run_stage(9);
     }
     if (here(FOREIGN)) claim(99);
+    if (here(GAP)) {
+        struct bus_partition p = {names[BUS_INBOX], 0, c->at[0] + 2};
+        c->o.on_gap(c->o.ctx, &p, c->at[0], c->at[0] + 2);
+        cr_assert(c->at[0] > 0 || world.gaps == 0, "the log begins where it begins");
+        c->at[0] += 2;
+    }
     if (here(ZOMBIE)) {
         run_stage(9);
         c->tell_in = 5;
@@ -637,6 +658,8 @@ static void world_begin(enum mode mode, uint64_t at)
 /* One fold over the whole inbox; its verdicts must be those of the topic, in order. */
 static void check_verdicts(void)
 {
+    enum mode mode = world.mode;
+    world.mode = MODES; /* nothing fails from here on */
     static char want[PARTITIONS][64][64];
     size_t n[PARTITIONS] = {0}, m[PARTITIONS] = {0};
     for (int p = 0; p < PARTITIONS; p++) {
@@ -656,6 +679,7 @@ static void check_verdicts(void)
         effects_free(&fx);
         fold_close(fold);
     }
+    world.mode = mode;
     /* Both partitions use the same rollout names: match each verdict with either. */
     for (size_t i = 0; i < world.verdicts.n; i++) {
         const char *v = (const char *)world.verdicts.e[i].value;
@@ -699,6 +723,8 @@ static uint64_t scenario(enum mode mode, uint64_t at)
         world.dead = false;
         run_stage(0);
     }
+    mem_fail_at(0);
+    if (mode == GAP) return calls; /* its verdicts are those of another log */
     check_verdicts();
     if (mode != FOREIGN) check_epochs();
     return calls;
@@ -758,6 +784,37 @@ Test(stage, an_owner_that_sees_a_later_epoch_gives_up_and_later_asks_again,
      .timeout = 120)
 {
     everywhere(FOREIGN);
+}
+
+Test(stage, a_fold_without_memory_is_thrown_away, .timeout = 120)
+{
+    everywhere(NOMEM);
+}
+
+Test(stage, any_allocation_may_fail_once, .timeout = 120)
+{
+    log_setup(LOG_ERROR_LEVEL + 1, false);
+    for (uint64_t k = 1; k < 2500; k++) {
+        mem_fail_at(k);
+        scenario(MODES, 1);
+    }
+    world_clear();
+}
+
+Test(stage, a_gap_is_told_to_a_fold_that_had_something_to_lose, .timeout = 120)
+{
+    unsigned told = 0, silent = 0;
+    log_setup(LOG_ERROR_LEVEL + 1, false);
+    uint64_t calls = scenario(MODES, 0);
+    for (uint64_t at = 1; at <= calls; at++) {
+        scenario(GAP, at);
+        cr_assert(le(uint, world.gaps, 1));
+        told += world.gaps;
+        silent += world.gaps == 0;
+    }
+    cr_assert(gt(uint, told, 5));
+    cr_assert(gt(uint, silent, 5));
+    world_clear();
 }
 
 static void row(const char *key, uint64_t epoch, int64_t applied, bool tombstone)
