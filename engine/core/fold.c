@@ -37,7 +37,7 @@ enum serin_status fold_open(struct fold **out, const struct fold_options *o)
     if (f->o.max_lag_ms == 0) f->o.max_lag_ms = MAX_LAG_MS;
     if (f->o.row_every_ms == 0) f->o.row_every_ms = ROW_EVERY_MS;
     if (f->o.snapshot_every_ms == 0) f->o.snapshot_every_ms = SNAPSHOT_EVERY_MS;
-    f->offset = f->clock_offset = -1;
+    f->offset = f->clock_offset = f->told_offset = -1;
     f->record.max = RECORD_ARENA;
     *out = f;
     return SERIN_OK;
@@ -249,11 +249,13 @@ static enum serin_status begin(struct fold *f)
         rc = SERIN_OK;
     }
     if (clock != NULL) f->offset = least;
+    f->told_offset = f->clock_offset;
     f->clock_saved_ms = streamclock_now(&f->clock);
     f->clock_row = NULL;
     arena_free(&f->clock_arena);
     for (size_t i = 0; i < f->n; i++) {
         struct rollout *r = f->sorted[i];
+        if (r->applied_offset > f->told_offset) f->told_offset = r->applied_offset;
         r->restored_clock = NULL;
         arena_free(&r->restored);
         r->row_ms = r->snapshot_ms = f->clock_saved_ms;

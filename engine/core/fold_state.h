@@ -26,6 +26,7 @@ struct fold {
     pb_clock *clock_row;
     int64_t clock_saved_ms; /* when @clock was last written */
     uint64_t restored_epoch;
+    int64_t told_offset; /* records up to here have had their effects, also orphans' */
     struct fold_counts counts;
 };
 

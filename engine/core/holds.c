@@ -196,7 +196,7 @@ static bool bad_data(const struct fold *f, const struct rollout *r, struct turn 
     const struct rollout_quality *q = &r->quality;
     uint64_t bad = q->bad[0] + q->bad[1], all = bad + q->good[0] + q->good[1];
     (void)f;
-    if (!watched_data(r) || all < QUALITY_LEAST || bad * QUALITY_SHARE <= all)
+    if (!watched_data(r) || all < QUALITY_LEAST || bad <= all / QUALITY_SHARE)
         return false;
     char share[24];
     explain_percent((double)bad / (double)all, share);
@@ -331,6 +331,17 @@ bool holds_dead(const struct fold *f, const struct rollout *r, struct turn *t)
     explain_span(r->plan->silence_ms, span);
     explain_add(
         t, "nothing from the canary for more than %s while the baseline reports", span);
+    return true;
+}
+
+bool holds_fresh(const struct fold *f, const struct rollout *r)
+{
+    for (size_t i = 0; i < r->evidence.n; i++) {
+        const struct evidence *e = &r->evidence.metrics[i];
+        if (!evidence_protected(e)) continue;
+        if (silent(f, r, e, EVIDENCE_CANARY)) return false;
+        if (r->weight_bp < 10000 && silent(f, r, e, EVIDENCE_BASELINE)) return false;
+    }
     return true;
 }
 

@@ -13,6 +13,8 @@ enum rollout_hold holds_top(const struct fold *f, const struct rollout *r, bool 
                             struct turn *t);
 /** The canary has been silent for the plan's `silence` while the baseline reports. */
 bool holds_dead(const struct fold *f, const struct rollout *r, struct turn *t);
+/** Every cohort that has traffic sent every protected metric just now. */
+bool holds_fresh(const struct fold *f, const struct rollout *r);
 /** The step ran out of time; not while it waits for a gate or only watches. */
 bool holds_timed_out(const struct fold *f, const struct rollout *r);
 /** The freeze that holds at this time; NULL: none. */

@@ -45,7 +45,8 @@ static enum taken take_cell(struct fold *f, struct rollout *r, const pb_cell *ce
     int64_t start_ms = pending_floor(cell->window_ms, r->window_ms);
     int64_t now = streamclock_now(&f->clock);
     uint32_t stratum;
-    if (at < 0 || cell->bad > cell->n) return TAKEN_POISON;
+    if (at < 0 || cell->bad > cell->n || !streamclock_sane(cell->window_ms))
+        return TAKEN_POISON;
     if (cell->cohort != SERIN__V1__COHORT__COHORT_CANARY &&
         cell->cohort != SERIN__V1__COHORT__COHORT_BASELINE)
         return TAKEN_POISON;
@@ -67,10 +68,11 @@ static enum taken take_cell(struct fold *f, struct rollout *r, const pb_cell *ce
 
 void judge_partial(struct fold *f, struct rollout *r, const pb_partial *p)
 {
-    uint64_t good = 0, late = 0, poison = p->poison;
+    uint64_t good = 0, late = 0;
+    uint64_t poison = p->poison < COUNT_MAX ? p->poison : COUNT_MAX;
     if (decide_final(r->state) || r->plan == NULL) return;
     for (size_t i = 0; i < p->n_cells && !f->nomem; i++) {
-        uint64_t n = p->cells[i]->n;
+        uint64_t n = p->cells[i]->n < COUNT_MAX ? p->cells[i]->n : COUNT_MAX;
         switch (take_cell(f, r, p->cells[i])) {
         case TAKEN:
             good += n;
@@ -423,7 +425,7 @@ static bool from_calibrating(struct fold *f, struct rollout *r)
 static bool from_observing(struct fold *f, struct rollout *r)
 {
     struct turn t = turn_of(r, "non_inferior");
-    if (!r->passes) return false;
+    if (!r->passes || !holds_fresh(f, r)) return false;
     if (gate_closed(f, r, &t)) return take(f, r, EV_GATE, &t);
     enum decide_event ev = judge_next(r, &t);
     explain_safe(r, &t);
@@ -448,6 +450,7 @@ static bool from_watching(struct fold *f, struct rollout *r)
         if (evidence_protected(&r->evidence.metrics[i]) &&
             r->evidence.metrics[i].counts.n == 0)
             return false;
+    if (!holds_fresh(f, r)) return false;
     explain_span(rollout_step(r)->watch_ms, span);
     explain_add(&t, "watched for %s at 100 %%: nothing spoke against it", span);
     return take(f, r, EV_DONE, &t);
@@ -520,6 +523,7 @@ void judge_ack(struct fold *f, struct rollout *r, const pb_ack *a)
     if (r->ack.weight_seq == 0 || verdict_seq(r, a->verdict_id) < r->ack.weight_seq)
         return;
     bool before = holds_unconfirmed(r);
+    r->stale = true; /* the bake counts from the acknowledgement */
     r->ack.heard = true;
     r->ack.applied_bp = a->applied_bp;
     snprintf(r->ack.error, sizeof r->ack.error, "%.95s", a->error);

@@ -424,8 +424,8 @@ void operator_command(struct fold *f, const pb_command *c)
         say(message, "no such rollout");
     }
     if (f->nomem) return;
-    if (r == NULL) {
-        audit_orphan(f, c, message);
+    if (r == NULL) { /* a replay after a restart must not tell it twice */
+        if (f->offset > f->told_offset) audit_orphan(f, c, message);
         return;
     }
     audit(f, r, c, accepted, message);

@@ -87,9 +87,10 @@ static enum serin_status take(struct streamclock *c, const char *worker,
         if (insert(c, at, in->topic, in->partition) != SERIN_OK) return SERIN_ENOMEM;
     }
     struct streamclock_source *s = &c->sources[at];
-    if (in->known && (!s->known || in->watermark_ms > s->watermark_ms))
+    bool known = in->known && streamclock_sane(in->watermark_ms);
+    if (known && (!s->known || in->watermark_ms > s->watermark_ms))
         s->watermark_ms = in->watermark_ms;
-    s->known = s->known || in->known;
+    s->known = s->known || known;
     s->idle = in->idle;
     s->lag = in->lag;
     s->seen_ms = c->wall_ms;
@@ -118,7 +119,8 @@ static bool least_watermark(const struct streamclock *c, int64_t *out)
 enum serin_status streamclock_tick(struct streamclock *c, const pb_tick *tick)
 {
     int64_t least;
-    if (tick->wall_ms > c->wall_ms) c->wall_ms = tick->wall_ms;
+    if (tick->wall_ms > c->wall_ms && streamclock_sane(tick->wall_ms))
+        c->wall_ms = tick->wall_ms;
     for (size_t i = 0; i < tick->n_sources; i++)
         if (take(c, tick->worker, tick->sources[i]) != SERIN_OK) return SERIN_ENOMEM;
     if (!least_watermark(c, &least)) return SERIN_OK;
@@ -179,6 +181,8 @@ enum serin_status streamclock_save(const struct streamclock *c, struct arena *a,
 enum serin_status streamclock_load(struct streamclock *c, const pb_clock *saved)
 {
     streamclock_free(c);
+    if (!streamclock_sane(saved->wall_ms) || !streamclock_sane(saved->watermark_ms))
+        return SERIN_EPARSE;
     if (saved->n_seen_ms != saved->n_sources || saved->n_workers != saved->n_sources)
         return SERIN_EPARSE;
     c->wall_ms = saved->wall_ms;
@@ -189,6 +193,7 @@ enum serin_status streamclock_load(struct streamclock *c, const pb_clock *saved)
             return SERIN_ENOMEM;
         }
         size_t at = place(c, in->topic, in->partition);
+        if (at == c->n || !streamclock_sane(saved->seen_ms[i])) continue;
         c->sources[at].seen_ms = saved->seen_ms[i];
     }
     c->gaps = saved->gaps;

@@ -31,6 +31,13 @@ struct streamclock {
     size_t n, room;
 };
 
+/* Times outside [0, year 10 000) come from a broken program and are ignored. */
+#define STREAMCLOCK_END_MS INT64_C(253402300800000)
+static inline bool streamclock_sane(int64_t ms)
+{
+    return ms >= 0 && ms < STREAMCLOCK_END_MS;
+}
+
 enum {
     STREAMCLOCK_LEAVE_MS = 60000, /* a source not reported for this long leaves */
     STREAMCLOCK_SOURCES = 65536   /* more are ignored: a tick cannot exhaust memory */
