@@ -375,6 +375,32 @@ static void case_latest(void)
     bus_close(b);
 }
 
+/* Missing topics: a table says so, a consumer waits for them (2.0.2 would crash). */
+static void case_missing(void)
+{
+    char prefix[64];
+    struct seen seen = {.force = -1};
+    struct listing l = {0};
+    snprintf(prefix, sizeof prefix, "missing-%d-%lld.", (int)getpid(),
+             (long long)clock_wall_ms());
+    struct bus *b = open_bus(prefix, "one", PARTITIONS);
+    struct table *t = NULL;
+    struct table_options o = {.topic = bus_topic_name(b, BUS_STATE),
+                              .start = BUS_OFFSET_NONE,
+                              .on_record = list_record,
+                              .ctx = &l};
+    CHECK(table_open(&t, b, &o, &fault) == SERIN_EIO && !fault.retriable, "%s",
+          fault.text);
+    CHECK(strstr(fault.text, "serin topics create") != NULL, "%s", fault.text);
+    struct consumer *c = open_consumer(b, BUS_START_EARLIEST, false, &seen);
+    CHECK(drain(c, 1, 500) == 0 && seen.assigned == 0, "nothing can come");
+    OK(topics_create(b, NULL, OPEN_MS, &fault));
+    fill(b, 3);
+    CHECK(drain(c, 12, OPEN_MS) == 12, "it is found when it exists");
+    consumer_close(c);
+    bus_close(b);
+}
+
 /* ---- worker: copy exactly once; what every stage of serin does, at its smallest ----
  */
 
@@ -502,7 +528,7 @@ static void worker_turn(struct worker *w, struct bus_record *r, size_t room)
 static void case_worker(const char *prefix, const char *instance)
 {
     struct worker w = {.bus = open_bus(prefix, instance, PARTITIONS)};
-    struct bus_record r[200];
+    static struct bus_record r[5000];
     signal(SIGTERM, on_signal);
     worker_producer(&w);
     worker_consumer(&w);
@@ -561,7 +587,8 @@ int main(int argc, char **argv)
         void (*run)(void);
     } cases[] = {{"topics", case_topics},   {"transaction", case_transaction},
                  {"fencing", case_fencing}, {"table", case_table},
-                 {"gap", case_gap},         {"latest", case_latest}};
+                 {"gap", case_gap},         {"latest", case_latest},
+                 {"missing", case_missing}};
     const char *name = argc > 1 ? argv[1] : "";
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         if (strcmp(name, cases[i].name) == 0) {
