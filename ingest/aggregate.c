@@ -155,7 +155,10 @@ static size_t match_targets(struct route_match *m, const struct series_name *nam
         if (n == 0) stratum = route_stratum(r, name);
         out[n] = (struct aggregate_target){.route = r, .metric = metric};
         out[n].series = (uint32_t)i << 16 | stratum << 8 | (uint32_t)m->cohort;
-        out[n].bad = metric->conditional && condition_holds(&metric->bad, name);
+        struct strview value;
+        out[n].bad = metric->conditional &&
+                     series_attribute_get(name, metric->bad.key, &value) &&
+                     condition_holds(&metric->bad, value);
         (void)series_attribute_get(name, metric->unit_key, &out[n].unit);
         n++;
     }

@@ -2,8 +2,8 @@
 #ifndef SERIN_INGEST_ROUTE_H
 #define SERIN_INGEST_ROUTE_H
 
+#include "engine/base/condition.h"
 #include "engine/base/status.h"
-#include "ingest/condition.h"
 #include "ingest/series.h"
 #include "proto/messages.h"
 
