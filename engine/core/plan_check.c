@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/base/condition.h"
 #include "engine/core/plan_keys.h"
 
 struct check {
@@ -264,6 +265,16 @@ static void check_ratio(struct check *c, const struct plan_metric *m,
     check_hang(c, m, node);
 }
 
+static void check_bad(struct check *c, const struct doc_node *metric)
+{
+    const struct doc_node *bad = good(c, doc_get(metric, "from"), "bad");
+    struct condition read;
+    struct fault f = {0};
+    if (bad == NULL || bad->type != DOC_SCALAR) return;
+    if (condition_parse(strview_of(bad->text), &read, &f) != SERIN_OK)
+        doc_error_add(c->errors, bad, "bad: %s", f.text);
+}
+
 static void check_metric(struct check *c, size_t i)
 {
     const struct plan_metric *m = &c->p->metrics[i];
@@ -278,6 +289,7 @@ static void check_metric(struct check *c, size_t i)
     unsupported(c, node, "direction", plan_keys_directions, m->direction,
                 supported_directions);
     if (m->kind == PLAN_RATIO) check_ratio(c, m, node);
+    check_bad(c, node);
     const struct doc_node *protect = good(c, node, "protect");
     for (size_t q = 0; protect != NULL && q < m->n_protect; q++) {
         const char *const *known = plan_keys_quantiles;

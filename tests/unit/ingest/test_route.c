@@ -131,47 +131,6 @@ Test(route, the_cohort_that_asks_for_more_wins)
     world_close(&w);
 }
 
-Test(route, conditions_read_and_hold)
-{
-    struct series_name s = name_of("shop", "2");
-    s.attributes[2] =
-        (struct series_attribute){strview_of("status"), strview_of("503")};
-    s.n_attributes = 3;
-    static const struct {
-        const char *text;
-        bool ok, holds;
-    } cases[] = {{"status >= 500", true, true},
-                 {"status>=504", true, false},
-                 {"status < 1e3", true, true},
-                 {"status <= 503", true, true},
-                 {"status > 503", true, false},
-                 {"status = 503.0", true, true},
-                 {"status == \"503\"", true, true},
-                 {"status != 503", true, false},
-                 {"service != 'cart'", true, true},
-                 {"service >= 5", true, false},
-                 {"status in [500, 503]", true, true},
-                 {"status in [500]", true, false},
-                 {"service in ['shop']", true, true},
-                 {"absent != 5", true, false},
-                 {"absent < 5", true, false},
-                 {"status", false, false},
-                 {"", false, false},
-                 {"status >=", false, false},
-                 {"status in 5", false, false},
-                 {"status in [5,]", false, false},
-                 {"= 5", false, false},
-                 {"status like 5", false, false}};
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct condition c;
-        struct fault f = {0};
-        bool ok = condition_parse(strview_of(cases[i].text), &c, &f) == SERIN_OK;
-        cr_assert(ok == cases[i].ok, "%s: %s", cases[i].text, f.text);
-        if (ok)
-            cr_assert(condition_holds(&c, &s) == cases[i].holds, "%s", cases[i].text);
-    }
-}
-
 static void odd_metric(void *t, pb_rollout *row)
 {
     struct fault f = {0};
