@@ -309,6 +309,12 @@ static int poll_wait(const struct worker *w)
     return (int)(left < POLL_MS ? left : POLL_MS);
 }
 
+static void flush_if_due(struct worker *w)
+{
+    /* Under load this is the only moment without cells. */
+    if (worker_flush_due(w) && !w->broken) routes_follow(w);
+}
+
 static enum serin_status turn(struct worker *w, struct fault *f)
 {
     size_t n;
@@ -319,9 +325,9 @@ static enum serin_status turn(struct worker *w, struct fault *f)
     /* A flush that fails half-way makes the rest of the batch void: it comes again. */
     for (size_t i = 0; i < n && !w->must_rewind; i++) {
         take_record(w, &w->batch[i], now_ms, mono_ms);
-        if ((i & 255) == 255 || w->batch[i].value_len > LARGE) worker_flush_due(w);
+        if ((i & 255) == 255 || w->batch[i].value_len > LARGE) flush_if_due(w);
     }
-    if (!w->must_rewind) worker_flush_due(w);
+    if (!w->must_rewind) flush_if_due(w);
     rewind_if_due(w);
     if (!w->broken) routes_follow(w);
     if (!w->broken) return SERIN_OK;

@@ -48,8 +48,9 @@ struct worker_letter {
     X(bytes)                                                                           \
     X(samples)                                                                         \
     X(routed)                                                                          \
-    X(unrouted) X(poison) X(quarantined) X(flushes) X(transactions_aborted) X(cells)   \
-        X(gaps) X(rollouts) X(dropped) X(rebuilds)
+    X(unrouted)                                                                        \
+    X(poison) X(quarantined) X(flushes) X(transactions_aborted) X(cells) X(gaps)       \
+        X(rollouts) X(dropped) X(rebuilds)
 
 struct worker {
     struct bus *bus;
@@ -118,8 +119,8 @@ enum serin_status worker_source_tick(struct worker *w, struct arena *a,
 /** Partials, dead letters, ticks and offsets in one transaction. A failure is dealt
  * with: what was held is dropped, must_rewind or broken say what comes next. */
 void worker_flush(struct worker *w);
-/** Flush when the time or a bound has come. */
-void worker_flush_due(struct worker *w);
+/** Flush when the time or a bound has come; true when it has. */
+bool worker_flush_due(struct worker *w);
 /** Forget what this flush holds. */
 void worker_flush_drop(struct worker *w);
 /** An error of a client: broken when it is dead, else the flush is lost. */
