@@ -15,7 +15,8 @@ Usage: tests/run.sh [--long] [--no-install] [-L LABEL] [-R NAME] [-j JOBS]
   -j JOBS       tests at a time where they may run together (default: processors)
 
 Builds: build/tests (warnings are errors), build/asan (address and undefined-behaviour
-sanitizers: unit and fuzz tests run there), build/tsan (thread sanitizer: threads).
+sanitizers: unit and fuzz tests and the whole engine run there), build/tsan (thread
+sanitizer: threads).
 Exit code 0 only when every test passed and at least one ran.
 TEXT
 }
@@ -76,7 +77,7 @@ build() {
     fi
     if [ -n "$pattern" ]; then
         mapfile -t targets < <(ninja -C "$dir" -t targets all | sed 's/: .*//' |
-            grep -E "^($pattern)-[^/]*$" | sort -u)
+            grep -E "^($pattern)$" | sort -u)
         [ ${#targets[@]} -gt 0 ] || return 1
     fi
     if ! ninja -C "$dir" "${targets[@]}" >"$log" 2>&1; then
@@ -115,21 +116,27 @@ if [ "$install" -eq 1 ]; then
     deploy/install.sh deploy/packages.txt tests/packages.txt || exit 1
 fi
 
+built=0
 if build tests ''; then
+    built=1
     run "lint" tests -L lint -j "$jobs"
     run "quick tests" tests -LE 'lint|integration|replay|threads' -j "$jobs"
 fi
-# Sanitizers where bytes from outside are read and memory is handed around.
-if wants unit || wants fuzz; then
-    build asan 'unit|fuzz' -DSERIN_ASAN=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo &&
+# Sanitizers where bytes from outside are read and memory is handed around: each layer by
+# itself, then the whole engine.
+whole='integration-(run|demo|ingest-worker-fake)'
+if wants unit || wants fuzz || wants integration; then
+    if build asan "serin|(unit|fuzz)[-_][^/]*|$whole" -DSERIN_ASAN=ON; then
         run "unit and fuzz tests under ASan and UBSan" asan -L 'unit|fuzz' -j "$jobs"
+        run "the engine under ASan and UBSan" asan -L integration -R "^$whole\$"
+    fi
 fi
 if wants threads; then
-    build tsan threads -DSERIN_TSAN=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo &&
+    build tsan 'threads-[^/]*' -DSERIN_TSAN=ON &&
         run "thread tests under TSan" tsan -L threads
 fi
 # Brokers and processes: one at a time, so that they have the machine to themselves.
-[ -f build/tests/CTestTestfile.cmake ] && run "integration tests" tests -L 'integration|replay'
+[ "$built" -eq 1 ] && run "integration tests" tests -L 'integration|replay'
 
 step "summary"
 if [ -s "$out/failures" ]; then cat "$out/failures"; fi
