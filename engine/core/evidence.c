@@ -256,6 +256,27 @@ void evidence_values(const struct evidence_set *s, size_t metric, size_t step,
     v->restart = restarted(e, last);
 }
 
+static bool within_limit(const struct evidence *e, const struct evidence_values *v,
+                         double alpha)
+{
+    if (!(e->limit.d > 0)) return true;
+    double rate = e->counts.n != 0 ? (double)e->counts.x / (double)e->counts.n : 0;
+    return rate <= e->limit.d && !level_crossed(v->limit, alpha) && isfinite(v->limit);
+}
+
+bool evidence_passes(const struct evidence_set *s, size_t metric, size_t step)
+{
+    const struct evidence *e = &s->metrics[metric];
+    struct evidence_values v;
+    if (evidence_informative(e) < EVIDENCE_INFORMATIVE) return false;
+    if (e->counts.n < s->plan->min_requests || e->counts.n == 0 || e->counts.m == 0)
+        return false;
+    evidence_values(s, metric, step, &v);
+    return isfinite(v.abort) && within_limit(e, &v, s->plan->alpha) &&
+           level_crossed(v.promote, s->plan->beta) &&
+           level_crossed(v.restart, s->plan->beta);
+}
+
 static size_t gating(const struct evidence_set *s, double *log_e, double *share,
                      size_t *index)
 {

@@ -15,6 +15,7 @@
 #include "stats/profile.h"
 
 enum { EVIDENCE_CANARY, EVIDENCE_BASELINE };
+enum { EVIDENCE_INFORMATIVE = 6 }; /* windows with evidence that a step needs */
 
 /* One metric. */
 struct evidence {
@@ -91,6 +92,11 @@ enum serin_status evidence_window(struct evidence_set *s, size_t metric,
 /** Values at the step (0-based). NaN anywhere is a defect. */
 void evidence_values(const struct evidence_set *s, size_t metric, size_t step,
                      struct evidence_values *v);
+/**
+ * A metric lets the step (0-based, with a tolerance) pass: enough windows and requests,
+ * within its absolute limit, carried and restarted evidence both at beta.
+ */
+bool evidence_passes(const struct evidence_set *s, size_t metric, size_t step);
 /** log of the weighted average over the gating metrics: the abort statistic. */
 double evidence_abort(const struct evidence_set *s);
 /**

@@ -218,28 +218,6 @@ void judge_forget(struct fold *f, struct rollout *r)
 }
 
 /* ---- may it advance? */
-static bool within_limit(const struct rollout *r, const struct evidence *e,
-                         const struct evidence_values *v)
-{
-    if (!(e->limit.d > 0)) return true;
-    double rate = e->counts.n != 0 ? (double)e->counts.x / (double)e->counts.n : 0;
-    return rate <= e->limit.d && !level_crossed(v->limit, r->plan->alpha) &&
-           isfinite(v->limit);
-}
-
-static bool metric_passes(const struct rollout *r, size_t i)
-{
-    const struct evidence *e = &r->evidence.metrics[i];
-    struct evidence_values v;
-    if (evidence_informative(e) < JUDGE_INFORMATIVE) return false;
-    if (e->counts.n < r->plan->min_requests || e->counts.n == 0 || e->counts.m == 0)
-        return false;
-    evidence_values(&r->evidence, i, r->step - 1, &v);
-    return isfinite(v.abort) && within_limit(r, e, &v) &&
-           level_crossed(v.promote, r->plan->beta) &&
-           level_crossed(v.restart, r->plan->beta);
-}
-
 static bool step_passes(const struct rollout *r)
 {
     const struct plan_step *step = rollout_step(r);
@@ -250,7 +228,7 @@ static bool step_passes(const struct rollout *r)
     for (size_t i = 0; i < r->evidence.n; i++) {
         if (!evidence_protected(&r->evidence.metrics[i])) continue;
         protected++;
-        if (!metric_passes(r, i)) return false;
+        if (!evidence_passes(&r->evidence, i, r->step - 1)) return false;
     }
     return protected > 0;
 }

@@ -4,8 +4,6 @@
 
 #include "engine/core/turn.h"
 
-enum { JUDGE_INFORMATIVE = 6 }; /* windows with evidence that a step needs at least */
-
 /** Take one partial's cells. Thread: the fold's. */
 void judge_partial(struct fold *f, struct rollout *r, const pb_partial *p);
 /** Take an actuator's word about the weight. */
