@@ -3,6 +3,7 @@
  * Requests take 100 ms times a lognormal of sigma .5; windows are drawn bucket by
  * bucket. */
 #include "stats/exceedance.h"
+#include "stats/gauge.h"
 #include "stats/mann_whitney.h"
 #include "stats/random_effect.h"
 #include "tests/statistical/stats/sim.h"
@@ -210,4 +211,51 @@ Test(random_effect_stat, pods_drawn_once_keep_the_level)
 Test(random_effect_stat, without_it_pods_alarm)
 {
     cr_assert(ge(uint, pod_hits(0.2, false, 400, 422), 80));
+}
+
+/* ---------------------------------------------------------------- gauges */
+
+/* An AR(1) gauge with lag correlation .9 on each side, averaged over batches. */
+static unsigned gauge_hits(int batch, double shift, double level, int batches, int reps,
+                           unsigned long seed)
+{
+    unsigned hits = 0;
+    double rho2 = gauge_rho2(level, 100), noise = sqrt(1 - 0.9 * 0.9);
+    gsl_rng *g = check_rng(seed);
+    for (int i = 0; i < reps; i++) {
+        struct gauge v = {0};
+        bool hit = false;
+        double now = gsl_ran_ugaussian(g);
+        for (int t = 0; t < batches && !hit; t++) {
+            double sum = 0;
+            for (int k = 0; k < batch; k++) {
+                now = 0.9 * now + noise * gsl_ran_ugaussian(g);
+                sum += now;
+            }
+            cr_assert(eq(int, gauge_add(&v, sum / batch + shift), SERIN_OK));
+            hit = level_crossed(gauge_log_abort(&v, 0, rho2), level);
+        }
+        hits += hit;
+    }
+    gsl_rng_free(g);
+    printf("batches of %d, shift %.2f: %u of %d\n", batch, shift, hits, reps);
+    return hits;
+}
+
+/* Ten correlation times a batch. With five the rate is .075 at .05 and .024 at .01: the
+ * interval is asymptotic, and neighbouring batches still depend on each other. */
+Test(gauge_stat, long_batches_keep_the_level)
+{
+    struct sim_limit limit = sim_limit();
+    cr_assert(le(uint, gauge_hits(100, 0, 0.05, 200, limit.reps, 431), limit.at_05));
+}
+
+Test(gauge_stat, a_shift_is_found)
+{
+    cr_assert(ge(uint, gauge_hits(50, 0.5, 0.01, 200, 400, 432), 356));
+}
+
+Test(gauge_stat, batches_shorter_than_the_correlation_alarm)
+{
+    cr_assert(ge(uint, gauge_hits(1, 0, 0.05, 2000, 400, 433), 120));
 }
