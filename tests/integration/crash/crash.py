@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Kill the engine, or a broker, again and again under load; then compare.
 
-  crash.py --serin PATH [--mode kill|rebalance|broker] [--rounds N] [--rollouts N]
+  crash.py --serin PATH [--mode kill|rebalance|broker|outage] [--rounds N] [--rollouts N]
            [--seed N] [--kafka DIR] [--keep]
 
 A real broker (tests/support/kafka.sh), rollouts with short plans, a load of JSON lines.
@@ -14,6 +14,7 @@ serin but the binary under test.
   kill       SIGKILL of the only process at random moments, started again at once
   rebalance  a second process comes and goes, by SIGTERM and by SIGKILL in turn
   broker     one of three brokers is killed and started again
+  outage     the only broker is killed and started again
 """
 import argparse
 import json
@@ -42,7 +43,7 @@ def say(*words):
 # ---------------------------------------------------------------- kcat
 class Kafka:
     def __init__(self, dir, brokers):
-        self.dir = dir
+        self.dir, self.brokers = dir, brokers
         self.script = os.path.join(ROOT, "tests/support/kafka.sh")
         self.bootstrap = self.run("start", "--brokers", str(brokers), "--port", "0").strip()
 
@@ -55,7 +56,7 @@ class Kafka:
         with tempfile.NamedTemporaryFile() as file:
             file.write(value)
             file.flush()
-            subprocess.run(["kcat", "-P", "-b", self.bootstrap, "-t", topic, "-p", str(part),
+            subprocess.run(["kcat", "-E", "-P", "-b", self.bootstrap, "-t", topic, "-p", str(part),
                             "-k", key, "-X", "enable.idempotence=true", file.name],
                            check=True, stderr=subprocess.DEVNULL)
 
@@ -108,7 +109,7 @@ class Load(threading.Thread):
         self.lines = 0
         self.stop = False
         self.kcat = subprocess.Popen(
-            ["kcat", "-P", "-b", kafka.bootstrap, "-t", "load.inbox", "-X",
+            ["kcat", "-E", "-P", "-b", kafka.bootstrap, "-t", "load.inbox", "-X",
              "enable.idempotence=true", "-X", "linger.ms=10", "-X",
              "message.timeout.ms=300000", "-X", "reconnect.backoff.max.ms=1000", "-X",
              "topic.metadata.refresh.interval.ms=5000"],
@@ -249,7 +250,7 @@ def rebalance(engines, kafka, rng, rounds):
 
 def broker(engines, kafka, rng, rounds):
     for i in range(rounds):
-        which = str(rng.randint(1, 3))
+        which = str(rng.randint(1, kafka.brokers))
         time.sleep(rng.uniform(0.5, 4))
         kafka.run("kill", which)
         time.sleep(rng.uniform(0.5, 6))
@@ -351,7 +352,7 @@ topics: {{prefix: load., partitions: 3}}
     operator.start()
     begin = time.monotonic()
     say(f"{args.mode}: {args.rounds} rounds, {args.rollouts} rollouts, seed {args.seed}")
-    {"kill": kill, "rebalance": rebalance, "broker": broker}[args.mode](
+    {"kill": kill, "rebalance": rebalance, "broker": broker, "outage": broker}[args.mode](
         engines, kafka, rng, args.rounds)
     operator.finish()
 
@@ -385,7 +386,7 @@ def main():
     p = argparse.ArgumentParser(description=__doc__,
                                 formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--serin", required=True)
-    p.add_argument("--mode", choices=["kill", "rebalance", "broker"], default="kill")
+    p.add_argument("--mode", choices=["kill", "rebalance", "broker", "outage"], default="kill")
     p.add_argument("--rounds", type=int, default=10)
     p.add_argument("--rollouts", type=int, default=6)
     p.add_argument("--seed", type=int, default=1)
