@@ -50,7 +50,10 @@ static void rates(const struct evidence *e, struct turn *t)
     const struct count_table *n = &e->counts;
     explain_percent(n->n != 0 ? (double)n->x / (double)n->n : 0, c);
     explain_percent(n->m != 0 ? (double)n->y / (double)n->m : 0, b);
-    explain_add(t, "%s: canary %s vs baseline %s", e->metric->name, c, b);
+    if (n->m != 0)
+        explain_add(t, "%s: canary %s vs baseline %s", e->metric->name, c, b);
+    else
+        explain_add(t, "%s: canary %s, no baseline", e->metric->name, c);
 }
 
 static void limits(const struct rollout *r, const struct evidence *e, double *lower,

@@ -21,7 +21,10 @@ enum {
     SNAPSHOT_EVERY_MS = 10000,
     RECORD_MAX = 4 << 20,   /* longer ones are undecodable, whatever they hold */
     RECORD_ARENA = 1 << 29, /* what RECORD_MAX bytes can decode to, with room */
-    IDLE_FACTOR = 6         /* a rollout without news is saved this much more rarely */
+    SCRATCH_BYTES = 1 << 20,
+    REFRESH_BYTES = 8 << 20,
+    EFFECTS_ARENA = 1 << 30, /* every rollout of a partition may abort in one record */
+    IDLE_FACTOR = 6          /* a rollout without news is saved this much more rarely */
 };
 
 /* The sequence number goes on from here when the old one could not be read: consumers
@@ -280,7 +283,7 @@ static void write_row(struct fold *f, struct rollout *r)
 static void write_snapshot(struct fold *f, struct rollout *r)
 {
     struct bytes out;
-    if (snapshot_save(f, r, &f->fx->arena, &out) != SERIN_OK) {
+    if (snapshot_save(f, r, &f->record, &f->fx->arena, &out) != SERIN_OK) {
         f->nomem = true;
         return;
     }
@@ -292,7 +295,7 @@ static void write_snapshot(struct fold *f, struct rollout *r)
 static void write_clock(struct fold *f)
 {
     struct bytes out;
-    if (snapshot_clock(f, &f->fx->arena, &out) != SERIN_OK) {
+    if (snapshot_clock(f, &f->record, &f->fx->arena, &out) != SERIN_OK) {
         f->nomem = true;
         return;
     }
@@ -308,15 +311,32 @@ static void flush(struct fold *f, struct rollout *r)
     if (r->snapshot_due && !f->nomem) write_snapshot(f, r);
 }
 
-static void flush_tick(struct fold *f, struct rollout *r)
+/* A tick is read before the rollouts see it: its arena is free for their drafts. */
+static void tidy(struct fold *f)
+{
+    if (f->record.used > SCRATCH_BYTES) arena_reset(&f->record);
+}
+
+static void refresh(struct fold *f, struct rollout *r)
 {
     int64_t now = streamclock_now(&f->clock);
     int64_t every = f->o.snapshot_every_ms * (r->dirty ? 1 : IDLE_FACTOR);
-    if (!decide_final(r->state)) {
-        r->row_due = r->row_due || now - r->row_ms >= f->o.row_every_ms;
-        r->snapshot_due = r->snapshot_due || now - r->snapshot_ms >= every;
+    if (decide_final(r->state) || f->offset != r->applied_offset) return;
+    if (now - r->row_ms >= f->o.row_every_ms) write_row(f, r);
+    if (now - r->snapshot_ms >= every && !f->nomem) write_snapshot(f, r);
+}
+
+/* Rows and snapshots that only refresh: as many as fit, going round, so that a tick of
+ * very many rollouts stays a transaction of bounded size. Verdicts do not wait. */
+static void refresh_some(struct fold *f)
+{
+    size_t begun = f->fx->arena.used;
+    for (size_t i = 0; i < f->n && !f->nomem; i++) {
+        if (f->fx->arena.used - begun > REFRESH_BYTES) return;
+        if (++f->cursor >= f->n) f->cursor = 0;
+        tidy(f);
+        refresh(f, f->sorted[f->cursor]);
     }
-    flush(f, r);
 }
 
 /* ---- one record */
@@ -361,9 +381,11 @@ static void on_tick(struct fold *f, const pb_tick *t)
     for (size_t i = 0; i < f->n && !f->nomem; i++) {
         struct rollout *r = f->sorted[i];
         if (decide_final(r->state) || f->offset <= r->applied_offset) continue;
+        tidy(f);
         judge_tick(f, r);
-        flush_tick(f, r);
+        flush(f, r);
     }
+    refresh_some(f);
     if (streamclock_now(&f->clock) - f->clock_saved_ms >= f->o.snapshot_every_ms)
         write_clock(f);
 }
@@ -373,6 +395,7 @@ enum serin_status fold_take(struct fold *f, int64_t offset, const pb_inbox *in,
 {
     if (!f->begun && begin(f) != SERIN_OK) return SERIN_ENOMEM;
     f->fx = fx;
+    if (fx->arena.max == 0) fx->arena.max = EFFECTS_ARENA;
     f->offset = offset;
     switch (in->body_case) {
     case SERIN__V1__INBOX__BODY_PARTIAL:
@@ -429,10 +452,12 @@ enum serin_status fold_snapshot_all(struct fold *f, struct effects *fx)
     if (!f->begun && begin(f) != SERIN_OK) return SERIN_ENOMEM;
     f->fx = fx;
     arena_reset(&f->record);
-    for (size_t i = 0; i < f->n && !f->nomem; i++)
-        if (!decide_final(f->sorted[i]->state) &&
-            f->sorted[i]->applied_offset <= f->offset)
-            write_snapshot(f, f->sorted[i]);
+    for (size_t i = 0; i < f->n && !f->nomem; i++) {
+        struct rollout *r = f->sorted[i];
+        tidy(f);
+        if (!decide_final(r->state) && r->applied_offset <= f->offset)
+            write_snapshot(f, r);
+    }
     if (!f->nomem && f->offset >= 0) write_clock(f);
     f->fx = NULL;
     return f->nomem ? SERIN_ENOMEM : SERIN_OK;

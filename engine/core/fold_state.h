@@ -24,6 +24,7 @@ struct fold {
     uint64_t clock_epoch;
     struct arena clock_arena;
     pb_clock *clock_row;
+    size_t cursor;          /* of the round of refreshes */
     int64_t clock_saved_ms; /* when @clock was last written */
     uint64_t restored_epoch;
     int64_t told_offset; /* records up to here have had their effects, also orphans' */

@@ -300,39 +300,41 @@ static void head_out(struct arena *a, const struct rollout *r, pb_fold_state *m,
     }
 }
 
-static enum serin_status finish(const struct fold *f, struct arena *a, pb_snapshot *s,
-                                struct bytes *out)
+static enum serin_status finish(const struct fold *f, struct arena *scratch,
+                                struct arena *to, pb_snapshot *s, struct bytes *out)
 {
     s->schema = SERIN_SCHEMA;
     s->epoch = f->o.epoch;
     s->applied_offset = f->offset;
-    if (streamclock_save(&f->clock, a, &s->clock) != SERIN_OK) return SERIN_ENOMEM;
-    return encode_snapshot(a, s, out);
+    if (streamclock_save(&f->clock, scratch, &s->clock) != SERIN_OK)
+        return SERIN_ENOMEM;
+    return encode_snapshot(to, s, out);
 }
 
 enum serin_status snapshot_save(const struct fold *f, const struct rollout *r,
-                                struct arena *a, struct bytes *out)
+                                struct arena *scratch, struct arena *to,
+                                struct bytes *out)
 {
     pb_snapshot s = SERIN__V1__SNAPSHOT__INIT;
     pb_fold_state m;
     bool bad = false;
-    head_out(a, r, &m, &bad);
+    head_out(scratch, r, &m, &bad);
     times_out(r, &m);
-    if (!bad) sticky_out(a, r, &m, &bad);
-    if (!bad) metrics_out(a, r, &m, &bad);
-    if (!bad) pending_out(a, r, &m, &bad);
-    if (!bad) gates_out(a, r, &m, &bad);
-    if (!bad) commands_out(a, r, &m, &bad);
+    if (!bad) sticky_out(scratch, r, &m, &bad);
+    if (!bad) metrics_out(scratch, r, &m, &bad);
+    if (!bad) pending_out(scratch, r, &m, &bad);
+    if (!bad) gates_out(scratch, r, &m, &bad);
+    if (!bad) commands_out(scratch, r, &m, &bad);
     if (bad) return SERIN_ENOMEM;
     s.seq = r->seq;
     s.rollout = (char *)r->id;
     s.state = &m;
-    return finish(f, a, &s, out);
+    return finish(f, scratch, to, &s, out);
 }
 
-enum serin_status snapshot_clock(const struct fold *f, struct arena *a,
-                                 struct bytes *out)
+enum serin_status snapshot_clock(const struct fold *f, struct arena *scratch,
+                                 struct arena *to, struct bytes *out)
 {
     pb_snapshot s = SERIN__V1__SNAPSHOT__INIT;
-    return finish(f, a, &s, out);
+    return finish(f, scratch, to, &s, out);
 }

@@ -81,6 +81,15 @@ static void commands_at(struct inbox *b, int s)
     case 20:
         inbox_verb(b, "b", SERIN__V1__VERB__VERB_RESUME, "ann");
         break;
+    case 25: {
+        pb_command c = SERIN__V1__COMMAND__INIT;
+        c.rollout = "b";
+        c.verb = SERIN__V1__VERB__VERB_EXTEND;
+        c.actor = "ann";
+        c.extend_ms = 90000;
+        inbox_command(b, &c);
+        break;
+    }
     case 100:
         vote(b, "mallory");
         vote(b, "ann");
@@ -192,6 +201,37 @@ Test(restore, clean_stop_loses_no_time)
     same_verdicts(&whole, &cut, half);
     foldrun_free(&cut);
     foldrun_free(&whole);
+    inbox_free(&b);
+}
+
+/* What was restored gives the same snapshot again: no field is forgotten. */
+Test(restore, saving_what_was_restored_gives_the_same_bytes, .timeout = 300)
+{
+    struct inbox b = {0};
+    script(&b);
+    size_t step = getenv("SERIN_LONG") != NULL ? 1 : 11;
+    for (size_t k = 1; k < b.n; k += step) {
+        struct foldrun r = {0};
+        struct foldrun_row before[FOLDRUN_KEYS];
+        foldrun_start(&r);
+        run_prefix(&r, &b, k);
+        cr_assert(eq(int, fold_snapshot_all(r.fold, &r.fx), SERIN_OK));
+        foldrun_keep(&r);
+        size_t n = r.n_state;
+        memcpy(before, r.state, sizeof before);
+        foldrun_restart(&r, &b);
+        cr_assert(eq(int, fold_snapshot_all(r.fold, &r.fx), SERIN_OK));
+        foldrun_keep(&r);
+        cr_assert(eq(sz, r.n_state, n));
+        for (size_t i = 0; i < n; i++) {
+            cr_assert(eq(sz, r.state[i].value.n, before[i].value.n),
+                      "%s after record %zu", before[i].key, k);
+            cr_assert(
+                memcmp(r.state[i].value.p, before[i].value.p, before[i].value.n) == 0,
+                "%s after record %zu", before[i].key, k);
+        }
+        foldrun_free(&r);
+    }
     inbox_free(&b);
 }
 

@@ -41,3 +41,24 @@ Test(fold, failing_is_aborted)
     cr_assert(eq(u32, v->from_bp, 1000u));
     play_end(&p);
 }
+
+/* Good at one weight, bad at the next: what was carried over must not let it pass. */
+Test(fold, a_step_begins_with_no_evidence_of_its_own)
+{
+    struct play p;
+    play_start(&p, PLAY_PLAN);
+    while (play_weight(&p) < 5000)
+        play_second(&p, play_traffic());
+    const pb_metric_verdict *m = foldrun_row(&p.run, PLAY_ID)->status->metrics[0];
+    cr_assert(gt(dbl, m->promote_log_e, 0.5));
+    cr_assert(eq(dbl, m->restart_log_e, 0.0));
+    cr_assert(eq(u64, m->canary->n, 0));
+    struct play_traffic worse = play_traffic();
+    worse.rate_c = 0.035;
+    worse.rate_b = 0.01;
+    for (int i = 0; i < 200 && !foldrun_last(&p.run)->final; i++)
+        play_second(&p, worse);
+    cr_assert(eq(int, foldrun_last(&p.run)->kind, SERIN__V1__KIND__KIND_ABORT));
+    cr_assert(eq(u32, foldrun_last(&p.run)->from_bp, 5000u));
+    play_end(&p);
+}
