@@ -43,14 +43,12 @@ struct worker_letter {
     struct strview key, value;
 };
 
-#define WORKER_COUNTERS(X)                                                             \
-    X(messages)                                                                        \
-    X(bytes)                                                                           \
-    X(samples)                                                                         \
-    X(routed)                                                                          \
-    X(unrouted)                                                                        \
-    X(poison) X(quarantined) X(flushes) X(transactions_aborted) X(cells) X(gaps)       \
-        X(rollouts) X(dropped) X(rebuilds)
+/* clang-format off */
+#define WORKER_COUNTERS(X)                                                \
+    X(messages) X(bytes) X(samples) X(routed) X(unrouted) X(poison)       \
+    X(quarantined) X(flushes) X(transactions_aborted) X(cells) X(gaps)    \
+    X(rollouts) X(dropped) X(rebuilds)
+/* clang-format on */
 
 struct worker {
     struct bus *bus;
