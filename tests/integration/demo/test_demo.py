@@ -5,6 +5,7 @@ test_demo.py SERIN [SEED...]: for each seed the good release is promoted, both b
 aborted, the verdicts come as lines, the last table agrees with them.
 """
 
+import os
 import re
 import subprocess
 import sys
@@ -53,7 +54,7 @@ def run(serin, *arguments):
 
 
 def main():
-    serin, seeds = sys.argv[1], sys.argv[2:] or ["1"]
+    serin, seeds = os.path.abspath(sys.argv[1]), sys.argv[2:] or ["1"]
     for seed in seeds:
         result = run(serin, "--seed", seed)
         print(result.stdout, result.stderr, sep="\n")
