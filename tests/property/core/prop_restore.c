@@ -52,6 +52,27 @@ static void cohort_second(struct inbox *b, gsl_rng *g, const char *id,
                                           .y = gsl_ran_binomial(g, 0.02, m)});
 }
 
+/* A second partition that lags, falls idle, and once loses records. */
+static void other_source(struct inbox *b, int64_t s)
+{
+    pb_inbox in = SERIN__V1__INBOX__INIT;
+    pb_tick t = SERIN__V1__TICK__INIT;
+    pb_source source = SERIN__V1__SOURCE__INIT, *items[] = {&source};
+    source.topic = "metrics";
+    source.partition = 1;
+    source.known = s > 3;
+    source.watermark_ms = (T0 + s) * 1000 - 3500;
+    source.idle = s % 50 > 40;
+    source.gaps = s >= 262;
+    t.worker = "ingest-2";
+    t.wall_ms = (T0 + s) * 1000;
+    t.n_sources = 1;
+    t.sources = items;
+    in.body_case = SERIN__V1__INBOX__BODY_TICK;
+    in.tick = &t;
+    inbox_add(b, &in);
+}
+
 static void vote(struct inbox *b, const char *who)
 {
     pb_command c = SERIN__V1__COMMAND__INIT;
@@ -119,6 +140,7 @@ static void script(struct inbox *b)
             cohort_second(b, g, "b", "errors", "", s, s < 40 ? 0.2 : 0.0, 0.02);
         if (s == 170) /* late and poison */
             cohort_second(b, g, "a", "errors", "eu", s - 30, share, 0.02);
+        if (s % 2 == 0) other_source(b, s);
         inbox_tick(b, (T0 + s + 1) * 1000LL,
                    (T0 + s + 1) * 1000LL - 2000 - s % 3 * 400);
     }

@@ -94,6 +94,24 @@ Test(holds, canary_that_comes_back_resumes)
     play_end(&p);
 }
 
+/* Half a second of it is missing first: not a wrong split, a silent canary. */
+Test(holds, a_cohort_that_stops_within_a_second)
+{
+    struct play p;
+    struct play_traffic part = play_traffic(), dead = play_traffic();
+    part.canary = 0.3;
+    dead.canary = 0;
+    play_start(&p, PLAY_PLAN);
+    play_for(&p, 6, play_traffic());
+    play_second(&p, part);
+    play_for(&p, 15, dead);
+    held(&p, "canary_silent", 1000);
+    play_second(&p, part);
+    play_for(&p, 5, play_traffic());
+    cr_assert(play_find(&p, 0, HOLD, "sample_ratio") == NULL);
+    play_end(&p);
+}
+
 Test(holds, a_trickle_of_traffic_is_not_silence)
 {
     struct play p;
