@@ -1,6 +1,7 @@
 /* engine/bus/bus.c -- settings kept for all clients; the embedded broker */
 #include "engine/bus/bus.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -22,6 +23,7 @@ struct bus {
     int partitions, replication;
     rd_kafka_t *host; /* the handle that carries the embedded cluster */
     rd_kafka_mock_cluster_t *cluster;
+    atomic_bool away; /* people were told so */
 };
 
 static bool copy_settings(struct bus *b, const struct bus_options *o)
@@ -191,6 +193,11 @@ const char *bus_prefix(const struct bus *b)
 bool bus_embedded(const struct bus *b)
 {
     return b->cluster != NULL;
+}
+
+bool bus_said_away(struct bus *b, bool away)
+{
+    return atomic_exchange(&b->away, away);
 }
 
 rd_kafka_resp_err_t bus_embedded_topic(struct bus *b, const char *name, int partitions)

@@ -154,7 +154,7 @@ static bool scram_trap(const struct client *c)
 {
     size_t n;
     const struct bus_property *p = bus_properties(c->bus, &n);
-    if (rd_kafka_version() >= 0x021000ff) return false;
+    if (rd_kafka_version() >= 0x020601ff) return false; /* its nonce was doubled */
     for (size_t i = 0; i < n; i++)
         if (strncmp(p[i].name, "sasl.mechanism", 14) == 0 &&
             strncmp(p[i].value, "SCRAM", 5) == 0)
@@ -182,7 +182,7 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
         log_warn(
             "bus",
             "librdkafka %s cannot log in by SCRAM to Kafka 4, even with the right "
-            "password: use SASL/PLAIN over TLS or mTLS, or build with librdkafka 2.16 "
+            "password: use SASL/PLAIN over TLS or mTLS, or build with librdkafka 2.6.1 "
             "or newer (CMAKE_PREFIX_PATH)",
             rd_kafka_version_str());
 }
@@ -255,8 +255,9 @@ static enum serin_status create(struct client *c, enum client_kind kind,
     if (s->rebalance != NULL) rd_kafka_conf_set_rebalance_cb(conf, s->rebalance);
     if (s->delivered != NULL) rd_kafka_conf_set_dr_msg_cb(conf, s->delivered);
     rd_kafka_conf_interceptor_add_on_new(conf, "serin", on_new, c);
-    /* An asking producer makes brokers with auto.create.topics.enable create what it asks
-     * for, with the wrong settings; a consumer can say that it does not want this. */
+    /* An asking producer makes brokers with auto.create.topics.enable create what it
+     * asks for, with the wrong settings; a consumer can say that it does not want this.
+     */
     bool reads = kind != CLIENT_PRODUCER;
     c->rk = rd_kafka_new(reads ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER, conf, why,
                          sizeof why);
@@ -266,9 +267,8 @@ static enum serin_status create(struct client *c, enum client_kind kind,
                      why);
 }
 
-enum serin_status client_open(struct client **out, const struct bus *b,
-                              enum client_kind kind, const struct client_setup *s,
-                              struct fault *f)
+enum serin_status client_open(struct client **out, struct bus *b, enum client_kind kind,
+                              const struct client_setup *s, struct fault *f)
 {
     struct client *c = mem_calloc(1, sizeof *c);
     if (c == NULL)
@@ -356,17 +356,23 @@ bool client_connected(const struct client *c)
 void client_watch(struct client *c)
 {
     if (client_connected(c)) {
-        if (c->said) log_info("bus", "%s: a Kafka broker is back", c->what);
+        if (c->was_up) return;
+        c->was_up = true;
         c->failed = c->said = false;
         c->told[0] = '\0';
-    } else if (c->failed && !c->said) {
-        c->said = true;
-        log_warn("bus",
-                 "%s: no Kafka broker at %s can be reached (%s); trying again, at "
-                 "most 1 s apart",
-                 c->what, bus_bootstrap(c->bus),
-                 c->reason[0] != '\0' ? c->reason : "no connection");
+        if (bus_said_away(c->bus, false))
+            log_info("bus", "%s: a Kafka broker is back", c->what);
+        return;
     }
+    c->was_up = false;
+    if (!c->failed || c->said) return;
+    c->said = true;
+    if (bus_said_away(c->bus, true)) return; /* another client has told people */
+    log_warn("bus",
+             "%s: no Kafka broker at %s can be reached (%s); trying again, at most 1 s "
+             "apart",
+             c->what, bus_bootstrap(c->bus),
+             c->reason[0] != '\0' ? c->reason : "no connection");
 }
 
 enum serin_status client_alive(struct client *c, struct fault *f)
@@ -383,23 +389,27 @@ enum serin_status client_alive(struct client *c, struct fault *f)
 enum serin_status client_fault(struct client *c, struct fault *f, const char *tried,
                                rd_kafka_resp_err_t err)
 {
+    static const rd_kafka_resp_err_t passing[] = {
+        RD_KAFKA_RESP_ERR__TIMED_OUT,
+        RD_KAFKA_RESP_ERR__TRANSPORT,
+        RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE,
+        RD_KAFKA_RESP_ERR__WAIT_COORD,
+        RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN,
+        RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT,
+        RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE,
+        RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS,
+        RD_KAFKA_RESP_ERR_NOT_COORDINATOR,
+        RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE,
+        RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+        RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT,
+    };
     bool away = !client_connected(c);
     fault_set(f, SERIN_EIO, "%s: %s: %s%s%s%s%s", c->what, tried, rd_kafka_err2str(err),
               away ? "; no broker reached at " : "", away ? bus_bootstrap(c->bus) : "",
               away && c->reason[0] != '\0' ? ": " : "", away ? c->reason : "");
     if (f == NULL) return SERIN_EIO;
-    f->retriable = err == RD_KAFKA_RESP_ERR__TIMED_OUT ||
-                   err == RD_KAFKA_RESP_ERR__TRANSPORT ||
-                   err == RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE ||
-                   err == RD_KAFKA_RESP_ERR__WAIT_COORD ||
-                   err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN ||
-                   err == RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT ||
-                   err == RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE ||
-                   err == RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS ||
-                   err == RD_KAFKA_RESP_ERR_NOT_COORDINATOR ||
-                   err == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE ||
-                   err == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION ||
-                   err == RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT;
+    for (size_t i = 0; i < sizeof passing / sizeof *passing; i++)
+        if (passing[i] == err) f->retriable = true;
     return SERIN_EIO;
 }
 

@@ -31,7 +31,7 @@ struct client_setup {
  */
 struct client {
     rd_kafka_t *rk;
-    const struct bus *bus;
+    struct bus *bus;
     void *owner;
     char what[128];
     pthread_mutex_t lock; /* brokers */
@@ -40,20 +40,19 @@ struct client {
         bool up;
     } brokers[CLIENT_MAX_BROKERS];
     size_t n_brokers;
-    atomic_int up;     /* brokers connected now */
-    atomic_bool doubt; /* an EndTxn request got no answer */
-    bool failed, said; /* all down seen; told people */
+    atomic_int up;             /* brokers connected now */
+    atomic_bool doubt;         /* an EndTxn request got no answer */
+    bool was_up, failed, said; /* at the last look; all down since; told people */
     char reason[256], told[256];
 };
 
 SERIN_MUST_USE
-enum serin_status client_open(struct client **out, const struct bus *b,
-                              enum client_kind kind, const struct client_setup *s,
-                              struct fault *f);
+enum serin_status client_open(struct client **out, struct bus *b, enum client_kind kind,
+                              const struct client_setup *s, struct fault *f);
 /** Bounded: a handle that does not go within 10 s is left to its thread, and said so.
  */
 void client_close(struct client *c);
-/** Say once that all brokers are away, and once that one is back. */
+/** Say, once for all clients, that the brokers are away, and once that one is back. */
 void client_watch(struct client *c);
 bool client_connected(const struct client *c);
 /** SERIN_EIO with f->fatal when the handle has died, else SERIN_OK. */
@@ -77,6 +76,9 @@ const struct bus_property *bus_properties(const struct bus *b, size_t *n);
 const char *bus_prefix(const struct bus *b);
 int bus_replication(const struct bus *b);
 bool bus_embedded(const struct bus *b);
+/** Note that people were told the brokers are away (or back); gives what was noted
+ * before. Thread: any. */
+bool bus_said_away(struct bus *b, bool away);
 /** Create a topic on the embedded broker; one that exists is fine. */
 rd_kafka_resp_err_t bus_embedded_topic(struct bus *b, const char *name, int partitions);
 

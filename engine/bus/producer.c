@@ -18,8 +18,8 @@ enum {
     SLICE_MS = 1000,   /* between two looks at the brokers' state */
     COMMIT_MS = 60000, /* then the producer is given up */
     ABORT_MS = 30000,
-    FULL_MS = 60000,   /* wait for room in the client's queue */
-    SERVE_EVERY = 256, /* sends between two looks for delivery reports */
+    FULL_MS = 60000,  /* wait for room in the client's queue */
+    SERVE_EVERY = 32, /* sends between two looks for delivery reports */
 };
 
 struct producer {
