@@ -246,6 +246,48 @@ Test(worker, deleted_records_are_gaps)
     fake_reset(0);
 }
 
+static int idles;
+
+/* First nothing is routed; then a row comes, and the same input once more; then the row
+ * of a rollout that has ended. */
+static void three_acts(void *w)
+{
+    if (idles == 3) worker_stop(w);
+    if (idles == 0) world_row("r1", "shop", true, put_row, NULL);
+    if (idles == 1) world_row("r1", "shop", false, put_row, NULL);
+    for (int p = 0; idles < 2 && p < FAKE_PARTITIONS; p++) {
+        const char *text =
+            "{\"t_ms\":1700000000000,\"rollout\":\"r1\",\"cohort\":\"canary\","
+            "\"metric\":\"errors\",\"n\":10,\"bad\":3}";
+        fake_append(&fake.input[p], "in", p, NULL, 0, text, strlen(text));
+    }
+    idles++;
+}
+
+Test(worker, routes_come_and_go_while_it_runs)
+{
+    struct bus *b;
+    struct worker *w;
+    struct fault f = {0};
+    struct worker_input in = {.topic = "in", .format = "auto"};
+    struct worker_options o = {.inputs = &in, .n_inputs = 1, .flush_ms = 1};
+    fake_reset(8);
+    memset(truth, 0, sizeof truth);
+    cr_assert(eq(int, bus_open(&b, &(struct bus_options){0}, &f), SERIN_OK));
+    cr_assert(eq(int, worker_open(&w, b, &o, &f), SERIN_OK), "%s", f.text);
+    fake.on_idle = three_acts;
+    fake.ctx = w;
+    for (int p = 0; p < FAKE_PARTITIONS; p++)
+        fake.committed[p] = 0;
+    cr_assert(eq(int, worker_run(w, &f), SERIN_OK), "%s", f.text);
+    struct worker_counts c = worker_counts(w);
+    cr_assert(eq(u64, c.samples, 2 * FAKE_PARTITIONS));
+    cr_assert(eq(u64, c.routed, FAKE_PARTITIONS), "after the row, before its end");
+    cr_assert(eq(u64, c.rollouts, 0));
+    worker_close(w);
+    fake_reset(0);
+}
+
 Test(worker, settings_that_cannot_be_are_refused)
 {
     struct bus *b;
