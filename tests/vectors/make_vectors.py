@@ -464,7 +464,7 @@ def make_mann_whitney():
              for w, v in zip(width, s)]
     prior = [p / fsum(prior) for p in prior]
     norm = []
-    for n, m in [(1, 4), (16, 16), (17, 17), (17, 40000), (30, 700), (900, 350), (0, 3)]:
+    for n, m in [(1, 4), (16, 16), (17, 17), (19, 10**9), (30, 700), (900, 350), (0, 3)]:
         for t in (0.05, 0.75, 6.0):
             w = omega(t, n, m)
             z = w + (mpf(t) * n * m / (2 * (n + m)) if n + m else 0)
