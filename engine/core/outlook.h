@@ -1,0 +1,84 @@
+/* engine/core/outlook.h -- before the start: how long will this plan take, what will it
+ * find, and whom will a bad canary hurt?
+ *
+ * Rollouts are simulated with the plan's own evidence and rules from a seed, window by
+ * window. Requests arrive evenly, errors are independent or (phi > 1) come in lumps;
+ * calibration, gates, freezes, holds and the way of the data are not in it. */
+#ifndef SERIN_ENGINE_CORE_OUTLOOK_H
+#define SERIN_ENGINE_CORE_OUTLOOK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/base/status.h"
+#include "engine/core/plan.h"
+
+enum {
+    OUTLOOK_MAX_ODDS = 8,
+    OUTLOOK_MAX_RUNS = 10000,
+    OUTLOOK_MAX_NOTES = 3 * PLAN_MAX_STEPS + 3 * PLAN_MAX_METRICS
+};
+
+struct outlook_query {
+    double rate;                     /* requests/s, both cohorts together; > 0 */
+    double errors[PLAN_MAX_METRICS]; /* bad share by metric of the plan, in (0, 1) */
+    size_t hit;                      /* metric of kind ratio that regressions hit */
+    double phi; /* >= 1; of metrics whose dispersion the plan does not give */
+    double odds[OUTLOOK_MAX_ODDS]; /* of the regressions, > 1 */
+    size_t n_odds;
+    unsigned runs; /* simulated rollouts, 1..OUTLOOK_MAX_RUNS */
+    uint64_t seed;
+    void (*progress)(void *context, unsigned done, unsigned runs); /* NULL = none */
+    void *context;
+};
+
+/* How long something took in those of the runs where it came (hits). */
+struct outlook_time {
+    unsigned hits, runs;
+    double mean_s;       /* over the hits; NAN without */
+    double p50_s, p90_s; /* over all runs; +inf where it came in fewer */
+};
+
+/* A regression that begins with a step, the canary being healthy before. */
+struct outlook_found {
+    struct outlook_time abort;    /* since its begin */
+    unsigned promoted, undecided; /* to 100 %; at a timeout */
+    double exposed; /* mean requests to the canary until the end, whichever it was … */
+    double hurt;    /* … and how many of them were bad that else were good */
+};
+
+struct outlook_step {
+    struct outlook_time passes; /* a healthy canary, since the weight changed */
+    struct outlook_time ready;  /* the same but for the bake */
+    unsigned undecided;         /* healthy, at the timeout; then taken as passed */
+    double forecast_s; /* closed form: evidence at the step's own tolerance alone */
+    struct outlook_found found[OUTLOOK_MAX_ODDS];
+};
+
+struct outlook_note {
+    size_t step; /* 1-based; 0 = of the whole */
+    char text[300];
+};
+
+struct outlook {
+    int64_t window_ms; /* judged with */
+    bool assumed;      /* the plan says auto */
+    size_t n_steps;    /* judged ones */
+    struct outlook_step steps[PLAN_MAX_STEPS];
+    struct outlook_time whole; /* healthy, from the first weight to 100 % */
+    unsigned aborted;          /* healthy */
+    struct outlook_note notes[OUTLOOK_MAX_NOTES];
+    size_t n_notes;
+};
+
+/**
+ * Look ahead. The same plan and query give the same outlook.
+ * Errors: SERIN_EDOM (*f says what of the query or the plan), SERIN_ENOMEM
+ * Thread: any; takes seconds.
+ */
+SERIN_MUST_USE
+enum serin_status outlook_make(const struct plan *p, const struct outlook_query *q,
+                               struct outlook *out, struct fault *f);
+
+#endif

@@ -1,0 +1,132 @@
+/* engine/core/outlook_notes.c -- figures to advice; each note says what to change */
+#include "engine/core/outlook_notes.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "engine/core/explain.h"
+
+static const double often = 0.05; /* share of healthy canaries left undecided */
+static const double mostly = 0.5; /* of the bake is spent after the evidence suffices */
+static const double worth_s = 120; /* and that is at least so long */
+
+struct notes {
+    const struct plan *p;
+    const struct outlook_query *q;
+    struct outlook *o;
+};
+
+static void note(struct notes *t, size_t step, const char *fmt, ...) SERIN_PRINTF(3, 4);
+static void note(struct notes *t, size_t step, const char *fmt, ...)
+{
+    va_list ap;
+    if (t->o->n_notes == OUTLOOK_MAX_NOTES) return;
+    struct outlook_note *n = &t->o->notes[t->o->n_notes++];
+    n->step = step;
+    va_start(ap, fmt);
+    vsnprintf(n->text, sizeof n->text, fmt, ap);
+    va_end(ap);
+}
+
+static void span(double seconds, char out[24])
+{
+    if (seconds < 1e12)
+        explain_span((int64_t)(seconds * 1000), out);
+    else
+        snprintf(out, 24, "for ever");
+}
+
+/* ---- steps */
+static void on_timeout(struct notes *t, size_t i)
+{
+    const struct plan_step *step = &t->p->steps[i];
+    const struct outlook_step *s = &t->o->steps[i];
+    char timeout[24], needed[24];
+    double room_s = (double)(step->timeout_ms - step->warmup_ms) / 1000;
+    double requests_s =
+        (double)t->p->min_requests / (t->q->rate * step->weight_bp / 10000.0);
+    if (s->passes.runs == 0 || s->undecided < often * s->passes.runs) return;
+    span((double)step->timeout_ms / 1000, timeout);
+    if (requests_s > room_s) {
+        span(requests_s, needed);
+        note(t, i + 1,
+             "can never pass: min_requests %llu takes %s at this rate and weight, the "
+             "timeout is %s; lower min_requests, or lengthen the timeout",
+             (unsigned long long)t->p->min_requests, needed, timeout);
+        return;
+    }
+    span(s->forecast_s, needed);
+    if (s->passes.hits == 0)
+        note(t, i + 1,
+             "never decides: a healthy canary needs about %s of evidence at this rate, "
+             "the timeout is %s; lengthen the timeout, raise worse_than above %g, or "
+             "give the step more weight",
+             needed, timeout, step->worse_than);
+    else
+        note(t, i + 1,
+             "%.0f %% of healthy canaries are undecided at the timeout of %s; lengthen "
+             "it, raise worse_than above %g, or give the step more weight",
+             100.0 * s->undecided / s->passes.runs, timeout, step->worse_than);
+}
+
+static void on_bake(struct notes *t, size_t i)
+{
+    const struct plan_step *step = &t->p->steps[i];
+    const struct outlook_step *s = &t->o->steps[i];
+    char bake[24], ready[24];
+    double bake_s = (double)step->bake_ms / 1000;
+    double waits_s = (double)step->warmup_ms / 1000 + bake_s - s->ready.p90_s;
+    if (!(waits_s >= worth_s && waits_s > mostly * bake_s)) return;
+    span(bake_s, bake);
+    span(s->ready.p90_s, ready);
+    note(t, i + 1,
+         "the bake of %s dominates: the evidence suffices after %s in 9 of 10 runs; a "
+         "shorter bake costs no certainty, unless harm shows late",
+         bake, ready);
+}
+
+/* ---- metrics */
+static void on_rates(struct notes *t, size_t i)
+{
+    const struct plan_metric *m = &t->p->metrics[i];
+    double p = t->q->errors[i];
+    if (m->kind != PLAN_RATIO) {
+        if (m->protected)
+            note(t, 0,
+                 "metric %s is not in these times: its kind cannot be foreseen from a "
+                 "rate; promotion waits for it, too",
+                 m->name);
+        return;
+    }
+    if (m->limit > 0 && p >= m->limit)
+        note(t, 0,
+             "metric %s: its rate %g %% is not below its limit %g %%; every canary is "
+             "aborted or never passes; raise the limit",
+             m->name, 100 * p, 100 * m->limit);
+    for (size_t k = 0; i == t->q->hit && k < t->q->n_odds; k++) {
+        double w = t->q->odds[k], bad = w * p / (1 + (w - 1) * p);
+        if (!(m->floor > 0 && bad <= m->floor)) continue;
+        note(t, 0,
+             "metric %s: %g times worse is %.3g %%, not above its floor %g %%: such a "
+             "canary is never aborted for its ratio; lower the floor if it should be",
+             m->name, w, 100 * bad, 100 * m->floor);
+    }
+}
+
+void outlook_notes(const struct plan *p, const struct outlook_query *q,
+                   struct outlook *o)
+{
+    struct notes t = {p, q, o};
+    for (size_t i = 0; i < o->n_steps; i++) {
+        on_timeout(&t, i);
+        on_bake(&t, i);
+    }
+    for (size_t i = 0; i < p->n_metrics; i++)
+        if (p->metrics[i].mode == PLAN_GATE) on_rates(&t, i);
+    if (o->aborted > q->runs / 20)
+        note(&t, 0,
+             "%u of %u healthy canaries were aborted; look at limit and floor of the "
+             "metrics",
+             o->aborted, q->runs);
+}

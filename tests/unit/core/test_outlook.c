@@ -1,0 +1,185 @@
+/* The outlook against what whole rollouts are known to take: closed forms and simulated
+ * figures of the statistics' specification. */
+#include "engine/core/outlook.h"
+#include "stats/forecast.h"
+#include "stats/level.h"
+#include "tests/support/check.h"
+
+/* 1-5-25-50 % at the default tolerances, windows of 10 s and as long a bake as the six
+ * windows that every step needs anyway. */
+#define HEAD                                                                           \
+    "id: r\ncohorts: {canary: {v: \"2\"}, baseline: {v: \"1\"}}\n"                     \
+    "calibrate: skip\nrisk: {false_abort: 0.01, false_promote: 0.05}\n"
+static const char ramp[] =
+    HEAD "window: 10s\nsteps:\n"
+         "  - {weight: 1%, worse_than: 4, bake: 0s, warmup: 0s, timeout: 2h}\n"
+         "  - {weight: 5%, worse_than: 2.5, bake: 0s, warmup: 0s, timeout: 2h}\n"
+         "  - {weight: 25%, worse_than: 2, bake: 0s, warmup: 0s, timeout: 2h}\n"
+         "  - {weight: 50%, worse_than: 1.5, bake: 0s, warmup: 0s, timeout: 2h}\n"
+         "  - {weight: 100%}\n"
+         "metrics: [{name: errors, phi: 1, abort_over: 1.2}]\n";
+
+static struct outlook look(const char *text, double rate, double errors, unsigned runs,
+                           size_t n_odds)
+{
+    struct arena a = {0};
+    struct doc_errors e = {0};
+    struct plan *p = NULL;
+    struct fault f = {0};
+    static struct outlook o;
+    struct outlook_query q = {.rate = rate,
+                              .errors = {errors, errors, errors},
+                              .phi = 1,
+                              .odds = {10, 2},
+                              .n_odds = n_odds,
+                              .runs = runs,
+                              .seed = 1};
+    int rc = plan_parse(&a, text, strlen(text), &p, &e);
+    cr_assert(eq(int, rc, SERIN_OK), "%s",
+              doc_errors_format(&e, "plan", text, strlen(text)));
+    rc = outlook_make(p, &q, &o, &f);
+    cr_assert(eq(int, rc, SERIN_OK), "%s", f.text);
+    arena_free(&a);
+    return o;
+}
+
+static bool near(double x, double expected, double relative)
+{
+    return fabs(x / expected - 1) <= relative;
+}
+
+Test(outlook, closed_form_gives_the_specified_requests)
+{
+    static const struct {
+        double split, w_s, requests;
+    } table[] = {{0.01, 1.5, 3.21e6}, {0.01, 2, 992e3}, {0.01, 3, 340e3},
+                 {0.05, 1.5, 678e3},  {0.05, 2, 212e3}, {0.05, 3, 74e3},
+                 {0.5, 1.5, 147e3},   {0.5, 2, 51e3},   {0.5, 3, 21e3}};
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        char text[600];
+        snprintf(text, sizeof text,
+                 HEAD "steps: [{weight: %g%%, worse_than: %g}, {weight: 100%%}]\n"
+                      "metrics: [{name: errors, phi: 1, abort_over: 1.2}]\n",
+                 100 * table[i].split, table[i].w_s);
+        struct outlook o = look(text, 2000, 0.001, 1, 0);
+        double requests = o.steps[0].forecast_s * 2000;
+        cr_expect(near(requests, table[i].requests, 0.025), "%g at %g: %g",
+                  table[i].w_s, table[i].split, requests);
+    }
+}
+
+Test(outlook, whole_rollouts_take_the_specified_time, .timeout = 120)
+{
+    struct outlook o = look(ramp, 2000, 0.001, 200, 2);
+    const struct outlook_found *ten = &o.steps[0].found[0], *two = &o.steps[0].found[1];
+    fprintf(stderr, "healthy %.1f min, x10 %.1f s, x2 %.1f min\n", o.whole.p50_s / 60,
+            ten->abort.p50_s, two->abort.p50_s / 60);
+    cr_expect(near(o.whole.p50_s, 4.8 * 60, 0.15), "healthy: %g s", o.whole.p50_s);
+    cr_expect(ge(uint, o.whole.hits, 196)); /* promote 1.000, abort at most .01 */
+    cr_expect(near(ten->abort.p50_s, 30, 0.4), "ten times: %g s", ten->abort.p50_s);
+    cr_expect(eq(uint, ten->abort.hits, 200));
+    cr_expect(near(two->abort.p50_s, 8 * 60, 0.35), "twice: %g s", two->abort.p50_s);
+    cr_expect(ge(uint, two->abort.hits, 190));
+    cr_expect(eq(sz, o.n_notes, 0), "%s", o.notes[0].text);
+    /* 20 requests/s of the canary, .9 % of them hurt. */
+    cr_expect(near(ten->exposed, ten->abort.mean_s * 20, 0.1));
+    cr_expect(near(ten->hurt, ten->exposed * (0.01 / 1.009 - 0.001), 0.01));
+}
+
+Test(outlook, later_steps_find_faster_and_the_same_seed_gives_the_same)
+{
+    struct outlook a = look(ramp, 2000, 0.001, 60, 2),
+                   b = look(ramp, 2000, 0.001, 60, 2);
+    for (size_t i = 0; i < 4; i++) {
+        cr_expect(eq(dbl, a.steps[i].passes.mean_s, b.steps[i].passes.mean_s));
+        cr_expect(eq(dbl, a.steps[i].found[1].abort.mean_s,
+                     b.steps[i].found[1].abort.mean_s));
+    }
+    cr_expect(lt(dbl, a.steps[3].found[1].abort.mean_s,
+                 a.steps[0].found[1].abort.mean_s / 2));
+}
+
+/* A note about the step that says this. */
+static bool says(const struct outlook *o, size_t step, const char *what)
+{
+    for (size_t i = 0; i < o->n_notes; i++)
+        if (o->notes[i].step == step && strstr(o->notes[i].text, what) != NULL)
+            return true;
+    return false;
+}
+
+static const char advised[] =
+    HEAD "window: 10s\ncriteria: {min_requests: %s}\nsteps:\n"
+         "  - {weight: 1%%, worse_than: 4, bake: 1m, warmup: 10s, timeout: 20m}\n"
+         "  - {weight: 50%%, worse_than: 1.5, bake: %s, warmup: 10s, timeout: 1h}\n"
+         "  - {weight: 100%%}\n"
+         "metrics: [{name: errors, phi: 1, abort_over: 1.2%s}]\n";
+
+static struct outlook advice(const char *least, const char *bake, const char *keys,
+                             double rate)
+{
+    char text[900];
+    snprintf(text, sizeof text, advised, least, bake, keys);
+    return look(text, rate, 0.001, 20, 1);
+}
+
+Test(outlook, notes_say_what_to_change)
+{
+    struct outlook o = advice("0", "2m", "", 2000);
+    cr_expect(eq(sz, o.n_notes, 0), "%s", o.notes[0].text);
+    o = advice("0", "2m", "", 20);
+    cr_expect(says(&o, 1, "never decides"));
+    cr_expect(eq(uint, o.steps[0].undecided, 20));
+    cr_expect(eq(uint, o.whole.hits, 0));
+    cr_expect(o.whole.p50_s == HUGE_VAL && isnan(o.whole.mean_s));
+    o = advice("0", "50m", "", 2000);
+    cr_expect(says(&o, 2, "dominates"));
+    o = advice("1000000", "2m", "", 2000);
+    cr_expect(says(&o, 1, "min_requests 1000000"));
+    o = advice("0", "2m", ", floor: 2%", 2000);
+    cr_expect(says(&o, 0, "floor"));
+    o = advice("0", "2m", ", limit: 0.1%", 2000);
+    cr_expect(says(&o, 0, "limit"));
+}
+
+Test(outlook, lumps_and_tempering_cost_time_not_safety, .timeout = 120)
+{
+    char text[1200];
+    snprintf(text, sizeof text, "%s", ramp);
+    char *phi = strstr(text, "phi: 1");
+    memcpy(phi, "phi: 3", 6);
+    struct outlook a = look(ramp, 2000, 0.001, 60, 0),
+                   b = look(text, 2000, 0.001, 60, 0);
+    cr_expect(gt(dbl, b.whole.mean_s, 1.3 * a.whole.mean_s));
+    cr_expect(le(uint, b.aborted, 5));
+}
+
+Test(outlook, refuses_nonsense)
+{
+    struct arena a = {0};
+    struct doc_errors e = {0};
+    struct plan *p = NULL;
+    int rc = plan_parse(&a, ramp, strlen(ramp), &p, &e);
+    cr_assert(eq(int, rc, SERIN_OK));
+    struct outlook_query good = {
+        .rate = 10, .errors = {0.01}, .phi = 1, .odds = {2}, .n_odds = 1, .runs = 1};
+    struct outlook_query q[7];
+    for (size_t i = 0; i < 7; i++)
+        q[i] = good;
+    q[0].rate = 0;
+    q[1].rate = NAN;
+    q[2].errors[0] = 1;
+    q[3].phi = 0.5;
+    q[4].odds[0] = 1;
+    q[5].hit = 1;
+    q[6].runs = 0;
+    for (size_t i = 0; i < 7; i++) {
+        struct outlook o = {.n_notes = 77};
+        struct fault f = {0};
+        rc = outlook_make(p, &q[i], &o, &f);
+        cr_expect(eq(int, rc, SERIN_EDOM), "case %zu", i);
+        cr_expect(eq(sz, o.n_notes, 77));
+        cr_expect(f.text[0] != '\0');
+    }
+    arena_free(&a);
+}
