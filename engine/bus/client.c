@@ -39,6 +39,8 @@ static const struct default_property {
     /* Whichever limit is hit stops a partition's fetches for a whole second. */
     {"queued.min.messages", "1000000", FOR_READERS},
     {"queued.max.messages.kbytes", "262144", FOR_READERS},
+    /* It does not know that a static member came back, and waits for the old one. */
+    {"session.timeout.ms", "3000", EMBEDDED | FOR_CONSUMER},
     {"fetch.wait.max.ms", "10", EMBEDDED | FOR_READERS}, /* it sleeps the whole of it */
     {"fetch.min.bytes", "1", EMBEDDED | FOR_READERS},
     {"linger.ms", "5", FOR_PRODUCER},

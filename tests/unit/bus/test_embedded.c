@@ -293,3 +293,28 @@ Test(bus_away, opening_a_producer_is_retriable)
     consumer_close(c);
     bus_close(b);
 }
+
+Test(bus_embedded, a_consumer_opened_again_goes_on_at_the_commit)
+{
+    struct bus *b = embedded(2);
+    const char *topic = bus_topic_name(b, BUS_INBOX);
+    struct producer *p = open_producer(b, "stage");
+    struct seen seen = {.from = -1};
+    struct fault f = {0};
+    for (int i = 0; i < 20; i++)
+        put(p, topic, 1, "x");
+    flush(p);
+    struct consumer *c = open_consumer(b, "g", topic, BUS_START_EARLIEST, false, &seen);
+    int64_t last = -1;
+    cr_assert(eq(sz, drain(c, 20, &last), 20));
+    struct bus_partition at = {topic, 1, 13};
+    cr_assert(eq(int, producer_begin(p, &f), SERIN_OK));
+    cr_assert(eq(int, producer_commit(p, c, &at, 1, &f), SERIN_OK), "%s", f.text);
+    consumer_close(c);
+    c = open_consumer(b, "g", topic, BUS_START_EARLIEST, false, &seen);
+    cr_assert(eq(sz, drain(c, 7, &last), 7), "13 to 19, as the same static member");
+    cr_assert(eq(i64, last, 19));
+    consumer_close(c);
+    producer_close(p);
+    bus_close(b);
+}
