@@ -157,10 +157,10 @@ VEC_CLONES static double direct(double c, double from, int count)
     return vec_sum(sum);
 }
 
-/* Integral of h over [a, b], b - a small: a difference of integrals would cancel. */
-VEC_CLONES static double quadrature(double a, double b)
+/* Integral of h over middle -+ half, half small: a difference of integrals would
+ * cancel, and so would a width taken from the two ends. */
+VEC_CLONES static double quadrature(double middle, double half)
 {
-    double middle = (a + b) / 2, half = (b - a) / 2;
     vec at = vec_load(gauss_at) * half, weight = vec_load(gauss_weight);
     return half * vec_sum(weight * (h_value(middle + at) + h_value(middle - at)));
 }
@@ -172,7 +172,9 @@ VEC_CLONES static double brackets(double c, double most, double least)
     vec y = {(total + 0.5) * c, (most + 0.5) * c, (least + 0.5) * c, 0.5 * c};
     vec whole = y * y * y * clenshaw(series.integral, y);
     vec first = y * clenshaw(series.first, y), third = y * clenshaw(series.third, y);
-    double upper = least * c < narrow ? quadrature(y[1], y[0]) : whole[0] - whole[1];
+    double upper = whole[0] - whole[1];
+    if (least * c < narrow)
+        upper = quadrature((most + 0.5 + least / 2) * c, least / 2 * c);
     double sum = (upper - (whole[2] - whole[3])) / c;
     sum -= c / 24 * ((first[0] - first[1]) - (first[2] - first[3]));
     return sum + 7 * c * c * c / 5760 * ((third[0] - third[1]) - (third[2] - third[3]));
