@@ -1,9 +1,9 @@
 /* engine/cli/cmd_explain.c -- the inequality that decided, or what is missing */
-#include <stdlib.h>
 #include <string.h>
 
 #include "engine/cli/output.h"
 #include "engine/cli/remote.h"
+#include "engine/cli/show.h"
 
 static void print(const json_t *j)
 {
@@ -28,12 +28,7 @@ static void print(const json_t *j)
 static int run(const struct cli_verb *v, char **args, int n_args)
 {
     (void)n_args;
-    enum output_format format;
-    char tail[64] = "/explain";
-    json_t *j = NULL;
-    int code = output_format(v, &format);
-    if (code != CLI_OK) return code;
-    char *seq = strchr(args[0], '/');
+    char tail[64] = "/explain", *seq = strchr(args[0], '/');
     if (seq != NULL) {
         *seq++ = '\0';
         if (*seq == '\0' || strlen(seq) > 20 ||
@@ -42,14 +37,7 @@ static int run(const struct cli_verb *v, char **args, int n_args)
                              args[0], seq);
         snprintf(tail, sizeof tail, "/explain?seq=%s", seq);
     }
-    char *path = remote_path(args[0], tail);
-    code = remote_get(path, &j);
-    free(path);
-    if (code != CLI_OK) return code;
-    if (format != OUTPUT_TABLE) return output_json(format, j, NULL);
-    print(j);
-    json_decref(j);
-    return CLI_OK;
+    return show_get(v, remote_path(args[0], tail), NULL, print);
 }
 
 static const struct cli_option options[] = {OUTPUT_OPTIONS, REMOTE_OPTIONS, {0}};

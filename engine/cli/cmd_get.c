@@ -75,13 +75,17 @@ static int watch(const char *rollout, enum output_format format, int64_t every_m
     return code < 0 ? CLI_OK : code;
 }
 
+static void print(const json_t *status)
+{
+    show_line(stdout, status);
+}
+
 static int run(const struct cli_verb *v, char **args, int n_args)
 {
     (void)n_args;
     enum output_format format;
     int64_t every_ms = DEFAULT_MS;
     const char *interval = cli_get("interval");
-    json_t *j = NULL;
     int code = output_format(v, &format);
     if (code != CLI_OK) return code;
     if (interval != NULL &&
@@ -90,14 +94,7 @@ static int run(const struct cli_verb *v, char **args, int n_args)
                          interval);
     if (cli_get("plan") != NULL) return plan(args[0]);
     if (cli_get("watch") != NULL) return watch(args[0], format, every_ms);
-    char *path = remote_path(args[0], "");
-    code = remote_get(path, &j);
-    free(path);
-    if (code != CLI_OK) return code;
-    if (format != OUTPUT_TABLE) return output_json(format, j, NULL);
-    show_line(stdout, j);
-    json_decref(j);
-    return CLI_OK;
+    return show_get(v, remote_path(args[0], ""), NULL, print);
 }
 
 static const struct cli_option options[] = {

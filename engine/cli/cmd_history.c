@@ -1,8 +1,8 @@
 /* engine/cli/cmd_history.c -- the verdicts of a rollout */
-#include <stdlib.h>
 
 #include "engine/cli/output.h"
 #include "engine/cli/remote.h"
+#include "engine/cli/show.h"
 
 static void print(const json_t *j)
 {
@@ -35,18 +35,7 @@ static void print(const json_t *j)
 static int run(const struct cli_verb *v, char **args, int n_args)
 {
     (void)n_args;
-    enum output_format format;
-    json_t *j = NULL;
-    int code = output_format(v, &format);
-    if (code != CLI_OK) return code;
-    char *path = remote_path(args[0], "/verdicts");
-    code = remote_get(path, &j);
-    free(path);
-    if (code != CLI_OK) return code;
-    if (format != OUTPUT_TABLE) return output_json(format, j, "verdicts");
-    print(j);
-    json_decref(j);
-    return CLI_OK;
+    return show_get(v, remote_path(args[0], "/verdicts"), "verdicts", print);
 }
 
 static const struct cli_option options[] = {OUTPUT_OPTIONS, REMOTE_OPTIONS, {0}};

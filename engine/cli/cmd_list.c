@@ -4,8 +4,9 @@
 #include "engine/base/clock.h"
 #include "engine/cli/output.h"
 #include "engine/cli/remote.h"
+#include "engine/cli/show.h"
 
-static void print(json_t *j)
+static void print(const json_t *j)
 {
     static const char *const heads[] = {"ROLLOUT", "STATE", "STEP",
                                         "WEIGHT",  "FOR",   "WHY"};
@@ -50,18 +51,8 @@ static char *path_of(const char *state, const char *service)
 static int run(const struct cli_verb *v, char **args, int n_args)
 {
     (void)args, (void)n_args;
-    enum output_format format;
-    json_t *j = NULL;
-    int code = output_format(v, &format);
-    if (code != CLI_OK) return code;
-    char *path = path_of(cli_get("state"), cli_get("service"));
-    code = remote_get(path, &j);
-    free(path);
-    if (code != CLI_OK) return code;
-    if (format != OUTPUT_TABLE) return output_json(format, j, "rollouts");
-    print(j);
-    json_decref(j);
-    return CLI_OK;
+    return show_get(v, path_of(cli_get("state"), cli_get("service")), "rollouts",
+                    print);
 }
 
 static const struct cli_option options[] = {

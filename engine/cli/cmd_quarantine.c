@@ -1,8 +1,8 @@
 /* engine/cli/cmd_quarantine.c -- records that could not be decoded */
-#include <stdlib.h>
 
 #include "engine/cli/output.h"
 #include "engine/cli/remote.h"
+#include "engine/cli/show.h"
 
 static void print(const json_t *j)
 {
@@ -32,15 +32,9 @@ static void print(const json_t *j)
 static int run(const struct cli_verb *v, char **args, int n_args)
 {
     (void)args, (void)n_args;
-    enum output_format format;
-    json_t *j = NULL;
-    int code = output_format(v, &format);
-    if (code == CLI_OK) code = remote_get("/v1/quarantine", &j);
-    if (code != CLI_OK) return code;
-    if (format != OUTPUT_TABLE) return output_json(format, j, "records");
-    print(j);
-    json_decref(j);
-    return CLI_OK;
+    char *path = NULL;
+    if (asprintf(&path, "/v1/quarantine") < 0) path = NULL;
+    return show_get(v, path, "records", print);
 }
 
 static const struct cli_option options[] = {OUTPUT_OPTIONS, REMOTE_OPTIONS, {0}};

@@ -3,10 +3,12 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/base/clock.h"
 #include "engine/cli/output.h"
+#include "engine/cli/remote.h"
 
 static void cohort_text(char *out, size_t room, const json_t *c)
 {
@@ -140,4 +142,19 @@ int show_code(const json_t *status)
     if (strcmp(state, "ABORTED") == 0 || strcmp(state, "CANCELLED") == 0)
         return CLI_ABORTED;
     return strcmp(state, "HELD") == 0 ? CLI_HELD : -1;
+}
+
+int show_get(const struct cli_verb *v, char *path, const char *list,
+             void (*print)(const json_t *))
+{
+    enum output_format format;
+    json_t *j = NULL;
+    int code = output_format(v, &format);
+    if (code == CLI_OK) code = remote_get(path, &j);
+    free(path);
+    if (code != CLI_OK) return code;
+    if (format != OUTPUT_TABLE) return output_json(format, j, list);
+    print(j);
+    json_decref(j);
+    return CLI_OK;
 }

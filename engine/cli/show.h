@@ -15,4 +15,12 @@ void show_line(FILE *out, const json_t *status);
  * -1 for every other. */
 int show_code(const json_t *status);
 
+/**
+ * The whole of a verb that looks: GET path (taken; NULL: out of memory) and print the
+ * answer as -o asks for; print does it for people. list: as for output_json.
+ * Returns the exit code.
+ */
+int show_get(const struct cli_verb *v, char *path, const char *list,
+             void (*print)(const json_t *));
+
 #endif
