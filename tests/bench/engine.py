@@ -49,7 +49,8 @@ class Engine:
         self.socket = os.path.join(folder, "serin.sock")
         config = os.path.join(folder, "serin.yaml")
         prefix = f"bench{os.getpid()}."
-        self.input = prefix + "metrics"
+        self.input = f"bench-input-{os.getpid()}"
+        self.log = os.path.join(folder, "log")
         with open(config, "w", encoding="utf-8") as file:
             file.write(f'kafka: {{bootstrap.servers: "{bootstrap}"}}\n'
                        f"topics: {{prefix: {prefix}, partitions: 4}}\n"
@@ -60,17 +61,20 @@ class Engine:
 
     def start(self):
         """Seconds from exec to the line that says ready."""
-        begun = time.monotonic()
-        self.process = subprocess.Popen(self.arguments, stderr=subprocess.PIPE, text=True)
-        for line in self.process.stderr:
-            if 'msg="ready' in line:
-                return time.monotonic() - begun
-        raise RuntimeError(f"serin run ended with {self.process.wait()} before it was ready")
+        with open(self.log, "wb") as log:
+            begun = time.monotonic()
+            self.process = subprocess.Popen(self.arguments, stderr=log)
+        while self.process.poll() is None:
+            with open(self.log, "rb") as log:
+                if b'msg="ready' in log.read():
+                    return time.monotonic() - begun
+            time.sleep(0.002)
+        with open(self.log, encoding="utf-8") as log:
+            raise RuntimeError(f"serin run ended before it was ready: {log.read()}")
 
     def stop(self):
         begun = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
-        self.process.stderr.close()
         self.process.wait(60)
         return time.monotonic() - begun
 
@@ -161,7 +165,6 @@ def main():
             "rss_per_metric_kib": round((engine.rss_kib() - before) / rollouts / METRICS, 1),
             "cores_busy_at_1s_windows": round(busy, 3),
             "status": percentiles(status_latency(connection, names, 2000))})
-        begun = time.monotonic()
         engine.stop()
         result["restart_with_rollouts_s"] = round(engine.start(), 3)
         engine.stop()

@@ -60,8 +60,10 @@ bootstrap=$(tests/support/kafka.sh start --port 0 --dir "$store" \
     --set auto.create.topics.enable=true --set num.partitions=4)
 for program in "${programs[@]}"; do
     wanted "$program" || continue
-    measure "$program" embedded build/bench/tests/"$program" "${quick[@]}" || failed=1
-    if grep -q -e '--bootstrap' "tests/bench/$program.c"; then
+    kind=none
+    grep -q -e '--bootstrap' "tests/bench/$program.c" && kind=embedded
+    measure "$program" "$kind" build/bench/tests/"$program" "${quick[@]}" || failed=1
+    if [ "$kind" = embedded ]; then
         measure "$program" real build/bench/tests/"$program" --bootstrap "$bootstrap" \
             "${quick[@]}" || failed=1
     fi
