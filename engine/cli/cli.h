@@ -66,6 +66,7 @@ bool cli_colour(void);
     X(extend) \
     X(quarantine) \
     X(lint) \
+    X(plan) \
     X(schema) \
     X(topics) \
     X(completion) \

@@ -18,5 +18,9 @@ add_test(NAME unit-cli-lint
 add_test(NAME unit-cli-completion
          COMMAND ${CMAKE_SOURCE_DIR}/tests/unit/cli/completion.sh $<TARGET_FILE:serin>
          WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+add_test(NAME unit-cli-plan
+         COMMAND ${CMAKE_SOURCE_DIR}/tests/unit/cli/plan.sh $<TARGET_FILE:serin>
+         WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
 set_tests_properties(unit-cli-test_config unit-cli-schema unit-cli-lint unit-cli-completion
+                     unit-cli-plan
                      PROPERTIES LABELS unit TIMEOUT 120)

@@ -1,0 +1,387 @@
+/* engine/cli/cmd_plan.c -- what a plan will take and find at a given traffic */
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/base/keys_value.h"
+#include "engine/cli/file.h"
+#include "engine/cli/output.h"
+#include "engine/core/explain.h"
+#include "engine/core/outlook.h"
+
+enum { DEFAULT_RUNS = 200, DEFAULT_SEED = 1 };
+static const double default_odds[] = {1.5, 2, 4, 10};
+
+struct asked {
+    const struct cli_verb *v;
+    const char *file, *text; /* of the plan */
+    size_t n;
+    struct plan *plan;
+    struct outlook_query q;
+};
+
+/* ---- options */
+static bool number(const char *text, const char *unit, double *out)
+{
+    char *end;
+    errno = 0;
+    double x = strtod(text, &end);
+    if (end == text || errno != 0 || !isfinite(x)) return false;
+    if (*end != '\0' && strcmp(end, unit) != 0) return false;
+    *out = x;
+    return true;
+}
+
+static int read_rate(struct asked *a)
+{
+    static const struct {
+        const char *unit;
+        double seconds;
+    } units[] = {{"/s", 1}, {"/min", 60}, {"/m", 60}, {"/h", 3600}};
+    const char *text = cli_get("rate");
+    if (text == NULL)
+        return cli_usage(a->v, "--rate is missing: requests of both versions together, "
+                               "e.g. --rate 2000/s");
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+        if (number(text, units[i].unit, &a->q.rate) && a->q.rate > 0) {
+            a->q.rate /= units[i].seconds;
+            return CLI_OK;
+        }
+    return cli_usage(
+        a->v, "--rate %s: expected requests by time such as 2000/s, 90/min", text);
+}
+
+static bool read_share(const char *text, double *out)
+{
+    static const struct keys_key key = {
+        .name = "errors", .type = KEYS_SHARE, .min = 1e-9, .max = 0.999999};
+    char why[KEYS_WHY];
+    return keys_value_read(&key, text, false, out, why);
+}
+
+static int find_metric(const struct asked *a, const char *name, size_t n, size_t *out)
+{
+    for (size_t i = 0; i < a->plan->n_metrics; i++)
+        if (strlen(a->plan->metrics[i].name) == n &&
+            memcmp(a->plan->metrics[i].name, name, n) == 0) {
+            *out = i;
+            return CLI_OK;
+        }
+    return cli_usage(a->v, "the plan has no metric \"%.*s\"", (int)n, name);
+}
+
+/* "0.1%" is meant for every metric, "errors=0.1%" for one. */
+static int read_errors(struct asked *a)
+{
+    const char *given[PLAN_MAX_METRICS + 1];
+    size_t n = cli_get_all("errors", given, PLAN_MAX_METRICS + 1);
+    for (size_t k = 0; k < n; k++) {
+        const char *equals = strchr(given[k], '=');
+        double share;
+        size_t at = 0, to = a->plan->n_metrics;
+        if (!read_share(equals != NULL ? equals + 1 : given[k], &share))
+            return cli_usage(a->v,
+                             "--errors %s: expected the baseline's share of bad "
+                             "requests such as 0.1%% or errors=0.1%%",
+                             given[k]);
+        if (equals != NULL) {
+            int code = find_metric(a, given[k], (size_t)(equals - given[k]), &at);
+            if (code != CLI_OK) return code;
+            to = at + 1;
+        }
+        for (size_t i = at; i < to; i++)
+            a->q.errors[i] = share;
+    }
+    for (size_t i = 0; i < a->plan->n_metrics; i++) {
+        const struct plan_metric *m = &a->plan->metrics[i];
+        if (a->q.errors[i] > 0) continue;
+        a->q.errors[i] = 0.5; /* of a metric that is not looked at */
+        if (m->kind == PLAN_RATIO && m->mode == PLAN_GATE)
+            return cli_usage(a->v,
+                             "the usual share of bad requests of %s is missing, e.g. "
+                             "--errors 0.1%% or --errors %s=0.1%%",
+                             m->name, m->name);
+    }
+    return CLI_OK;
+}
+
+static int read_hit(struct asked *a)
+{
+    const char *name = cli_get("metric");
+    if (name != NULL) {
+        int code = find_metric(a, name, strlen(name), &a->q.hit);
+        const struct plan_metric *m = &a->plan->metrics[a->q.hit];
+        if (code == CLI_OK && (m->kind != PLAN_RATIO || m->mode != PLAN_GATE))
+            return cli_usage(a->v,
+                             "--metric %s: only a metric of kind ratio and mode "
+                             "gate can be looked at",
+                             name);
+        return code;
+    }
+    while (a->q.hit < a->plan->n_metrics &&
+           (a->plan->metrics[a->q.hit].kind != PLAN_RATIO ||
+            a->plan->metrics[a->q.hit].mode != PLAN_GATE))
+        a->q.hit++;
+    return CLI_OK;
+}
+
+static int read_counts(struct asked *a)
+{
+    static const struct {
+        const char *name;
+        double low, high;
+    } options[] = {{"runs", 1, OUTLOOK_MAX_RUNS}, {"seed", 0, 1e15}, {"phi", 1, 1e4}};
+    double value[] = {DEFAULT_RUNS, DEFAULT_SEED, 1};
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+        const char *text = cli_get(options[i].name);
+        if (text == NULL) continue;
+        if (!number(text, "", &value[i]) || !(value[i] >= options[i].low) ||
+            !(value[i] <= options[i].high))
+            return cli_usage(a->v, "--%s %s: expected a number from %g to %g",
+                             options[i].name, text, options[i].low, options[i].high);
+    }
+    a->q.runs = (unsigned)value[0];
+    a->q.seed = (uint64_t)value[1];
+    a->q.phi = value[2];
+    return CLI_OK;
+}
+
+static int read_odds(struct asked *a)
+{
+    const char *given[OUTLOOK_MAX_ODDS + 1];
+    size_t n = cli_get_all("worse", given, OUTLOOK_MAX_ODDS + 1);
+    if (n > OUTLOOK_MAX_ODDS)
+        return cli_usage(a->v, "--worse: at most %d regressions", OUTLOOK_MAX_ODDS);
+    for (a->q.n_odds = 0; a->q.n_odds < n; a->q.n_odds++)
+        if (!number(given[a->q.n_odds], "", &a->q.odds[a->q.n_odds]) ||
+            !(a->q.odds[a->q.n_odds] > 1))
+            return cli_usage(a->v,
+                             "--worse %s: expected an odds ratio above 1 such as 2",
+                             given[a->q.n_odds]);
+    if (n > 0) return CLI_OK;
+    a->q.n_odds = sizeof default_odds / sizeof *default_odds;
+    memcpy(a->q.odds, default_odds, sizeof default_odds);
+    return CLI_OK;
+}
+
+/* ---- for people */
+static const char *span(char out[32], double seconds)
+{
+    snprintf(out, 32, "-");
+    if (seconds < 1e9) explain_span((int64_t)(seconds * 1000), out);
+    return out;
+}
+
+static const char *share(char out[32], unsigned part, unsigned all)
+{
+    if (all == 0)
+        snprintf(out, 32, "-");
+    else
+        snprintf(out, 32, "%.3g %%", 100.0 * part / all);
+    return out;
+}
+
+static void head(const struct asked *a, const struct outlook *o)
+{
+    char window[32], phi[48] = "";
+    if (a->q.phi > 1) snprintf(phi, sizeof phi, ", phi %g", a->q.phi);
+    printf("%s at %g requests/s, usually %g %% bad in %s%s; windows of %s%s.\n"
+           "%u simulated rollouts a line, seed %llu. Not in it: calibration, gates, "
+           "freezes, the way of the data.\n\n",
+           a->plan->id, a->q.rate, 100 * a->q.errors[a->q.hit],
+           a->plan->metrics[a->q.hit].name, phi, output_duration(window, o->window_ms),
+           o->assumed ? " (assumed; the plan measures it)" : "", a->q.runs,
+           (unsigned long long)a->q.seed);
+}
+
+static void healthy(const struct asked *a, const struct outlook *o)
+{
+    static const char *const heads[] = {"STEP", "WEIGHT", "WORSE THAN", "EVIDENCE",
+                                        "MEAN", "P90",    "UNDECIDED"};
+    char b[3][32];
+    struct output_table *t = output_table_open(sizeof heads / sizeof *heads, heads);
+    puts(
+        "A healthy canary passes (EVIDENCE: mean time until all but the bake is done)");
+    for (size_t i = 0; i < o->n_steps; i++) {
+        const struct outlook_step *s = &o->steps[i];
+        output_cell(t, "%zu", i + 1);
+        output_cell(t, "%s", output_weight(b[0], a->plan->steps[i].weight_bp));
+        output_cell(t, "%g", a->plan->steps[i].worse_than);
+        output_cell(t, "%s", span(b[0], s->ready.mean_s));
+        output_cell(t, "%s", span(b[0], s->passes.mean_s));
+        output_cell(t, "%s", span(b[1], s->passes.p90_s));
+        output_cell(t, "%s", share(b[2], s->undecided, s->passes.runs));
+    }
+    output_table_close(t);
+    printf("Promoted to 100 %% in %s (p90 %s): %s of the runs; aborted: %s.\n",
+           span(b[0], o->whole.mean_s), span(b[1], o->whole.p90_s),
+           share(b[2], o->whole.hits, o->whole.runs),
+           share((char[32]){0}, o->aborted, o->whole.runs));
+}
+
+static void bad(const struct asked *a, const struct outlook *o)
+{
+    static const char *const heads[] = {"WORSE", "FROM STEP", "ABORTED",  "MEAN",
+                                        "P90",   "PROMOTED",  "REQUESTS", "HURT"};
+    char b[2][32];
+    struct output_table *t = output_table_open(sizeof heads / sizeof *heads, heads);
+    puts("\nA canary that turns bad when a step begins (REQUESTS to it until the end, "
+         "and how\nmany of them are HURT: bad, and good with the old version)");
+    for (size_t k = 0; k < a->q.n_odds; k++)
+        for (size_t i = 0; i < o->n_steps; i++) {
+            const struct outlook_found *f = &o->steps[i].found[k];
+            if (f->abort.runs == 0) continue;
+            output_cell(t, "%gx", a->q.odds[k]);
+            output_cell(t, "%zu (%s)", i + 1,
+                        output_weight(b[0], a->plan->steps[i].weight_bp));
+            output_cell(t, "%s", share(b[0], f->abort.hits, f->abort.runs));
+            output_cell(t, "%s", span(b[0], f->abort.mean_s));
+            output_cell(t, "%s", span(b[0], f->abort.p90_s));
+            output_cell(t, "%s", share(b[0], f->promoted, f->abort.runs));
+            output_cell(t, "%.0f", f->exposed);
+            output_cell(t, "%.3g", f->hurt);
+        }
+    output_table_close(t);
+}
+
+static void tell(const struct asked *a, const struct outlook *o)
+{
+    head(a, o);
+    healthy(a, o);
+    bad(a, o);
+    for (size_t i = 0; i < o->n_notes; i++) {
+        if (i == 0) puts("");
+        if (o->notes[i].step > 0)
+            printf("Warning: step %zu: %s.\n", o->notes[i].step, o->notes[i].text);
+        else
+            printf("Warning: %s.\n", o->notes[i].text);
+    }
+}
+
+/* ---- for programs */
+static json_t *seconds(double s)
+{
+    return isfinite(s) ? json_real(s) : json_null();
+}
+
+static json_t *time_json(const struct outlook_time *t)
+{
+    return json_pack("{s:i,s:i,s:o,s:o,s:o}", "runs", (int)t->runs, "hits",
+                     (int)t->hits, "mean_s", seconds(t->mean_s), "p50_s",
+                     seconds(t->p50_s), "p90_s", seconds(t->p90_s));
+}
+
+static json_t *step_json(const struct asked *a, const struct outlook *o, size_t i)
+{
+    const struct outlook_step *s = &o->steps[i];
+    json_t *list = json_array();
+    for (size_t k = 0; k < a->q.n_odds; k++) {
+        const struct outlook_found *f = &s->found[k];
+        json_array_append_new(
+            list,
+            json_pack("{s:f,s:o,s:i,s:i,s:f,s:f}", "odds_ratio", a->q.odds[k], "abort",
+                      time_json(&f->abort), "promoted", (int)f->promoted, "undecided",
+                      (int)f->undecided, "requests", f->exposed, "hurt", f->hurt));
+    }
+    return json_pack("{s:i,s:i,s:f,s:o,s:o,s:i,s:o,s:o}", "step", (int)i + 1,
+                     "weight_bp", (int)a->plan->steps[i].weight_bp, "worse_than",
+                     a->plan->steps[i].worse_than, "passes", time_json(&s->passes),
+                     "evidence", time_json(&s->ready), "undecided", (int)s->undecided,
+                     "forecast_s", seconds(s->forecast_s), "regressions", list);
+}
+
+static json_t *to_json(const struct asked *a, const struct outlook *o)
+{
+    json_t *steps = json_array(), *notes = json_array();
+    for (size_t i = 0; i < o->n_steps; i++)
+        json_array_append_new(steps, step_json(a, o, i));
+    for (size_t i = 0; i < o->n_notes; i++)
+        json_array_append_new(notes,
+                              json_pack("{s:i,s:s}", "step", (int)o->notes[i].step,
+                                        "message", o->notes[i].text));
+    return json_pack("{s:s,s:s,s:f,s:s,s:f,s:f,s:I,s:b,s:i,s:I,s:o,s:i,s:o,s:o}",
+                     "schema", "serin.outlook/1", "rollout", a->plan->id, "rate",
+                     a->q.rate, "metric", a->plan->metrics[a->q.hit].name, "errors",
+                     a->q.errors[a->q.hit], "phi", a->q.phi, "window_ms",
+                     (json_int_t)o->window_ms, "window_assumed", o->assumed, "runs",
+                     (int)a->q.runs, "seed", (json_int_t)a->q.seed, "promoted",
+                     time_json(&o->whole), "aborted", (int)o->aborted, "steps", steps,
+                     "warnings", notes);
+}
+
+/* ---- the verb */
+static void progress(void *context, unsigned done, unsigned runs)
+{
+    (void)context;
+    if (done % 10 == 0 || done == runs)
+        fprintf(stderr, "\r%u of %u rollouts%s", done, runs,
+                done == runs ? "\r\033[K" : "");
+}
+
+static int read_plan(struct asked *a, struct arena *arena)
+{
+    struct fault f = {0};
+    struct doc_errors errors = {0};
+    const char *name = strcmp(a->file, "-") == 0 ? "stdin" : a->file;
+    enum serin_status rc =
+        file_read(arena, a->file, DOC_MAX_BYTES, &a->text, &a->n, &f);
+    if (rc != SERIN_OK) return cli_fail(CLI_USAGE, "%s", f.text);
+    rc = plan_parse(arena, a->text, a->n, &a->plan, &errors);
+    if (rc == SERIN_OK) return CLI_OK;
+    if (rc != SERIN_EPARSE) return cli_fail(CLI_USAGE, "%s: %s", name, status_text(rc));
+    fputs(doc_errors_format(&errors, name, a->text, a->n), stderr);
+    return CLI_USAGE;
+}
+
+static int look(struct asked *a, enum output_format format)
+{
+    struct fault f = {0};
+    static struct outlook o;
+    int (*const steps[])(struct asked *) = {read_rate, read_errors, read_hit,
+                                            read_counts, read_odds};
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        int code = steps[i](a);
+        if (code != CLI_OK) return code;
+    }
+    if (isatty(STDERR_FILENO)) a->q.progress = progress;
+    if (outlook_make(a->plan, &a->q, &o, &f) != SERIN_OK)
+        return cli_fail(CLI_USAGE, "%s", f.text);
+    if (format != OUTPUT_TABLE) return output_json(format, to_json(a, &o), "steps");
+    tell(a, &o);
+    return CLI_OK;
+}
+
+static int run(const struct cli_verb *v, char **args, int n_args)
+{
+    struct arena arena = {0};
+    struct asked a = {.v = v, .file = args[0]};
+    enum output_format format;
+    (void)n_args;
+    int code = output_format(v, &format);
+    if (code == CLI_OK) code = read_plan(&a, &arena);
+    if (code == CLI_OK) code = look(&a, format);
+    arena_free(&arena);
+    return code;
+}
+
+static const struct cli_option options[] = {
+    {"rate", 0, "N/s", "requests of both versions together, e.g. 2000/s or 90/min"},
+    {"errors", 0, "SHARE", "usual share of bad requests, 0.1%; METRIC=0.1% for one"},
+    {"worse", 0, "RATIO", "regression to look for, repeated; else 1.5, 2, 4 and 10"},
+    {"metric", 0, "NAME", "metric that the regressions hit; else the first that gates"},
+    {"phi", 0, "N", "dispersion of metrics that the plan leaves to calibration (1)"},
+    {"runs", 0, "N", "simulated rollouts (200)"},
+    {"seed", 0, "N", "of the simulation (1)"},
+    OUTPUT_OPTIONS,
+    {0}};
+
+const struct cli_verb cmd_plan = {
+    "plan",
+    "FILE --rate N/s --errors SHARE [options]",
+    "Tell how long a plan will take, what it will find and whom a bad canary hurts.",
+    options,
+    1,
+    1,
+    run};

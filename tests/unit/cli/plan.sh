@@ -1,0 +1,68 @@
+#!/bin/sh
+# serin plan: what it prints, its JSON, and what it says about wrong words.
+set -u
+serin=$1
+dir=$(mktemp -d) || exit 1
+trap 'rm -rf "$dir"' EXIT
+failures=0
+
+# expect WHAT ACTUAL EXPECTED
+expect() {
+    [ "$2" = "$3" ] && return
+    echo "FAILED: $1: found \"$2\", expected \"$3\""
+    failures=$((failures + 1))
+}
+
+# plan ARGS...: sets code; output in $dir/out, messages in $dir/err
+plan() {
+    "$serin" plan "$@" >"$dir/out" 2>"$dir/err" </dev/null
+    code=$?
+}
+
+good=deploy/plans/canary.yaml
+plan $good --rate 2000/s --errors 0.1% --runs 20
+expect "table, code" "$code $(cat "$dir/err")" "0 "
+expect "table, four steps" "$(grep -cE '^[1-4] +[0-9]+ %' "$dir/out")" 4
+expect "table, sixteen regressions" "$(grep -cE '^[0-9.]+x +[1-4] \(' "$dir/out")" 16
+expect "the long bakes are warned of" "$(grep -c '^Warning: step [34]: the bake' "$dir/out")" 2
+grep -v '^$' "$dir/out" >"$dir/once"
+plan $good --rate 120000/min --errors errors=0.001 --runs 20 --metric errors --phi 1
+expect "the same asked in other words" "$(grep -v '^$' "$dir/out" | cmp - "$dir/once")" ""
+
+plan $good --rate 2000/s --errors 0.1% --runs 20 --worse 3 --worse 7 -o json
+expect "json" "$code $(jq -c '[.schema, .rollout, .rate, .errors, .runs, .seed, .window_ms,
+    (.steps | length), .promoted.runs, (.steps[0].regressions | map(.odds_ratio))]' "$dir/out")" \
+    '0 ["serin.outlook/1","checkout-2.4.0",2000,0.001,20,1,2000,4,20,[3,7]]'
+expect "worse is found sooner" "$(jq '.steps | map(.regressions[0].abort.mean_s >
+    .regressions[1].abort.mean_s) | all' "$dir/out")" true
+
+plan $good --rate 5/s --errors 0.1% --runs 5 --worse 10
+expect "too slow, code" "$code" 0
+expect "too slow, said" "$(grep -c '^Warning: step 1: can never pass: min_requests 1000 takes 5.56 h' "$dir/out")" 1
+expect "too slow, nothing promoted" "$(grep -c '^Promoted to 100 % in - (p90 -): 0 %' "$dir/out")" 1
+
+# refused WHAT-IT-SAYS ARGS...
+refused() {
+    said=$1
+    shift
+    plan "$@"
+    grep -qF -e "$said" "$dir/err" && [ "$code" = 2 ] && [ ! -s "$dir/out" ] && return
+    echo "FAILED: plan $*: exit $code, \"$(cat "$dir/err")\", expected \"$said\""
+    failures=$((failures + 1))
+}
+refused "--rate is missing" $good --errors 1%
+refused "--rate fast" $good --rate fast --errors 1%
+refused "--rate -5/s" $good --rate -5/s --errors 1%
+refused "--rate 0" $good --rate 0 --errors 1%
+refused "--rate nan" $good --rate nan --errors 1%
+refused "share of bad requests of errors is missing" $good --rate 5/s
+refused "--errors 120%" $good --rate 5/s --errors 120%
+refused "no metric \"latency\"" $good --rate 5/s --errors latency=1%
+refused "no metric \"x\"" $good --rate 5/s --errors 1% --metric x
+refused "--worse 1:" $good --rate 5/s --errors 1% --worse 1
+refused "--runs 0" $good --rate 5/s --errors 1% --runs 0
+refused "--phi 0.5" $good --rate 5/s --errors 1% --phi 0.5
+refused "cannot be opened" "$dir/none" --rate 5/s --errors 1%
+echo "id: A" >"$dir/bad"
+refused "bad:1:5: id:" "$dir/bad" --rate 5/s --errors 1%
+exit $((failures > 0))
