@@ -33,7 +33,8 @@ static void note_seen(struct rollout *r, struct evidence *e, int cohort,
         e->seen_ms[cohort] = end_ms;
         e->since[cohort] = 0;
     }
-    if (r->step != 0 && cell->window_ms >= r->settle_ms)
+    bool after = cell->window_ms >= e->seen_ms[1 - cohort];
+    if (r->step != 0 && cell->window_ms >= r->settle_ms && after)
         e->since[1 - cohort] += cell->n;
 }
 

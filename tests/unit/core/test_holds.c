@@ -99,7 +99,7 @@ Test(holds, a_cohort_that_stops_within_a_second)
 {
     struct play p;
     struct play_traffic part = play_traffic(), dead = play_traffic();
-    part.canary = 0.3;
+    part.canary = 0.1;
     dead.canary = 0;
     play_start(&p, PLAY_PLAN);
     play_for(&p, 6, play_traffic());
@@ -298,6 +298,35 @@ Test(holds, samples_before_the_acknowledgement_are_no_evidence)
     play_second(&p, play_traffic());
     pb_rollout *row = foldrun_row(&p.run, PLAY_ID);
     cr_assert(eq(u64, row->status->metrics[0]->canary->n, 0));
+    inbox_ack(&p.inbox, PLAY_ID, 1, 1000, "");
+    play_for(&p, 4, play_traffic()); /* nor those of the warm-up after it */
+    row = foldrun_row(&p.run, PLAY_ID);
+    cr_assert(eq(u64, row->status->metrics[0]->canary->n, 0));
+    play_for(&p, 4, play_traffic());
+    row = foldrun_row(&p.run, PLAY_ID);
+    cr_assert(gt(u64, row->status->metrics[0]->canary->n, 0));
+    play_end(&p);
+}
+
+/* Evidence of a minute ago does not promote a canary that says nothing now, even when
+ * too little is expected of it to call it silent. */
+Test(holds, stale_evidence_waits_for_a_sign_of_life)
+{
+    struct play p;
+    struct play_traffic trickle = play_traffic();
+    trickle.per_second = 1;
+    trickle.weight = 0;
+    play_start(&p,
+               PLAY_HEAD "window: 1s\ncalibrate: skip\nsteps:\n"
+                         "  - {weight: 10%, worse_than: 10, bake: 40s, warmup: 2s}\n"
+                         "  - {weight: 100%, watch: 20s, warmup: 2s}\n" PLAY_METRIC);
+    play_for(&p, 25, play_traffic());
+    play_for(&p, 40, trickle);
+    cr_assert(eq(u32, play_weight(&p), 1000u));
+    cr_assert(play_find(&p, 0, HOLD, "canary_silent") == NULL);
+    play_for(&p, 4, play_traffic());
+    play_show(&p);
+    cr_assert(eq(u32, play_weight(&p), 10000u));
     play_end(&p);
 }
 
