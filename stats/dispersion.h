@@ -55,7 +55,8 @@ struct dispersion_watch {
 
 /**
  * Add one closed window of both cohorts together and, at 8, 16, 32, … pairs of a scale,
- * compare with the frozen phi: one-sided chi-square at .001.
+ * compare with the frozen phi: one-sided chi-square at .001. A pair counts for at most
+ * eight times what phi expects of it, so that a jump of the rate is no burst.
  * Errors: as dispersion_window, or phi < 1.
  */
 SERIN_MUST_USE
