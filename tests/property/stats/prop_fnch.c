@@ -86,18 +86,29 @@ Test(fnch_property, swapped_cohorts_mirror_the_profile)
     gsl_rng_free(g);
 }
 
-Test(fnch_property, zero_at_no_difference)
+/* Any table up to the largest counts: 0 at theta = 0, finite, convex in theta. */
+Test(fnch_property, sound_at_any_size)
 {
     struct grid gr = grid();
     gsl_rng *g = check_rng(9003);
     double out[GRID_MAX];
-    for (int i = 0; i < 500; i++) {
-        uint64_t n = size(g, 1e9), m = size(g, 1e9),
-                 k = gsl_rng_uniform(g) * (double)(n + m);
+    for (int i = 0; i < 4000; i++) {
+        uint64_t n = size(g, COUNT_MAX), m = size(g, COUNT_MAX);
+        uint64_t any = (uint64_t)(gsl_rng_uniform(g) * (double)(n + m));
+        uint64_t few = size(g, (double)(n + m));
+        const uint64_t choices[] = {any, few, n + m - few, n, m};
+        uint64_t k = choices[i % 5];
         fnch_profile(&gr, n, m, k, out);
         cr_assert(eq(dbl, out[gr.j0], 0));
-        for (size_t j = 0; j < gr.n; j++)
-            cr_assert(isfinite(out[j]));
+        for (size_t j = 1; j + 1 < gr.n; j++) {
+            double left = gr.theta[j] - gr.theta[j - 1],
+                   right = gr.theta[j + 1] - gr.theta[j];
+            double before = (out[j] - out[j - 1]) / left,
+                   after = (out[j + 1] - out[j]) / right;
+            double slack = 1e-12 * (1 + fabs(out[j])) / fmin(left, right);
+            cr_assert(ge(dbl, after, before - slack), "n %g m %g k %g theta %g",
+                      (double)n, (double)m, (double)k, gr.theta[j]);
+        }
     }
     gsl_rng_free(g);
 }
