@@ -215,29 +215,31 @@ static enum serin_status play(struct demo *d, int limit_s, const char *note,
 
 static void look_around(const struct demo *d, char *note, size_t room)
 {
-    int n = snprintf(note, room,
-                     "\nThe API stays up; Ctrl-C ends it. In another terminal:\n"
-                     "  export SERIN_ADDR=%s\n"
-                     "  serin list\n"
-                     "  serin explain %s\n"
-                     "  serin history %s\n",
-                     engine_address(d->engine, 0), demo_services[1].rollout,
-                     demo_services[0].rollout);
-    if (n > 0 && (size_t)n < room)
-        snprintf(note + n, room - (size_t)n,
-                 "  kcat -b %s -L                       # the embedded broker\n",
-                 bus_bootstrap(engine_bus(d->engine)));
+    char self[256];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    self[n > 0 ? n : 0] = '\0';
+    const char *serin = n > 0 ? self : "serin";
+    snprintf(note, room,
+             "\nThe API stays up; Ctrl-C ends it. In another terminal:\n"
+             "  export SERIN_ADDR=%s\n"
+             "  %s list\n"
+             "  %s explain %s\n"
+             "  %s history %s\n"
+             "  kcat -b %s -L   # the embedded broker\n",
+             engine_address(d->engine, 0), serin, serin, demo_services[1].rollout,
+             serin, demo_services[0].rollout, bus_bootstrap(engine_bus(d->engine)));
 }
 
 /* All but the engine stands; play, and say how it ended. */
 static int perform(struct demo *d, int limit_s, bool serve, struct fault *f)
 {
-    char note[600] = "";
+    char note[1600] = "";
     int right = 0;
     if (d->live) fputs("\033[2J\033[?25l", stdout);
     enum serin_status s = play(d, limit_s, note, f);
     refresh(d);
     int n = ended(d, &right);
+    double took_s = seconds(d);
     draw(d, note);
     demo_view_table(stdout, d->lines);
     if (s == SERIN_OK && serve) {
@@ -251,7 +253,7 @@ static int perform(struct demo *d, int limit_s, bool serve, struct fault *f)
     if (right == DEMO_SERVICES) {
         printf("\nAs it should be: the good release was promoted, both bad ones were "
                "aborted, in %.0f s.\n",
-               seconds(d));
+               took_s);
         return CLI_OK;
     }
     if (n == DEMO_SERVICES)
