@@ -83,9 +83,11 @@ def plan_file(world, id):
 
 
 def until(world, id, state):
+    """The process knows the rollout, and in this state (None: in any)."""
     end = time.monotonic() + 30
     while time.monotonic() < end:
-        if world.http("GET", "/v1/rollouts/" + id)[1]["state"] == state:
+        status, j = world.http("GET", "/v1/rollouts/" + id)
+        if status == 200 and state in (None, j["state"]):
             return
         time.sleep(0.05)
     sys.exit(f"{id} did not become {state}: {world.http('GET', '/v1/rollouts/' + id)}")
