@@ -43,7 +43,6 @@ enum taken { TAKEN, TAKEN_LATE, TAKEN_POISON };
 static enum taken take_cell(struct fold *f, struct rollout *r, const pb_cell *cell)
 {
     int at = metric_index(r, cell->metric);
-    int64_t start_ms = pending_floor(cell->window_ms, r->window_ms);
     int64_t now = streamclock_now(&f->clock);
     uint32_t stratum;
     if (at < 0 || cell->bad > cell->n || !streamclock_sane(cell->window_ms))
@@ -52,6 +51,7 @@ static enum taken take_cell(struct fold *f, struct rollout *r, const pb_cell *ce
         cell->cohort != SERIN__V1__COHORT__COHORT_BASELINE)
         return TAKEN_POISON;
     if (now > 0 && cell->window_ms > now + FUTURE_MS) return TAKEN_POISON;
+    int64_t start_ms = pending_floor(cell->window_ms, r->window_ms);
     if (r->has_closed && start_ms < r->closed_ms) return TAKEN_LATE;
     if (rollout_stratum(r, cell->stratum, &stratum) != SERIN_OK) {
         f->nomem = true;
