@@ -7,6 +7,7 @@
 #include <string.h>
 #include <yaml.h>
 
+#include "engine/base/doc_syntax.h"
 #include "engine/base/mem.h"
 #include "engine/base/text.h"
 
@@ -147,6 +148,49 @@ static bool fail(struct builder *b, enum serin_status rc)
     return false;
 }
 
+/* The byte of a line at a column, in characters from 1; n when it has none. */
+static size_t byte_at(const char *line, size_t n, unsigned column)
+{
+    size_t i = 0;
+    for (unsigned at = 0; i < n; i++) {
+        at += starts_character(line[i]);
+        if (at == column) break;
+    }
+    return i;
+}
+
+static void describe(struct builder *b, unsigned line, unsigned column)
+{
+    const yaml_parser_t *p = &b->parser;
+    unsigned began = (unsigned)p->context_mark.line + 1;
+    size_t n;
+    const char *source = line_of(b->text, b->size, line, &n);
+    size_t lead = 0, at; /* the text need not end with a NUL */
+    while (source != NULL && lead < n && source[lead] == ' ')
+        lead++;
+    if (source != NULL && lead < n && source[lead] == '\t') {
+        note_at(b->errors, line, (unsigned)lead + 1,
+                "a tab cannot indent YAML; use spaces");
+        return;
+    }
+    at = source != NULL ? byte_at(source, n, column) : 0;
+    const struct doc_syntax *known =
+        doc_syntax_find(p->problem, p->context, at <= lead,
+                        source != NULL ? source + at : "", source != NULL ? n - at : 0);
+    if (known == NULL)
+        note_at(b->errors, line, column, "not valid YAML: %s%s%s",
+                p->problem != NULL ? p->problem : "unreadable",
+                p->context != NULL ? " " : "", p->context != NULL ? p->context : "");
+    else if (known->opened)
+        note_at(b->errors, line, column, "%s it belongs to is in line %u", known->text,
+                began);
+    else if (known->at_context)
+        note_at(b->errors, began, (unsigned)p->context_mark.column + 1, "%s",
+                known->text);
+    else
+        note_at(b->errors, line, column, "%s", known->text);
+}
+
 static bool syntax(struct builder *b)
 {
     const yaml_parser_t *p = &b->parser;
@@ -154,18 +198,7 @@ static bool syntax(struct builder *b)
     unsigned line = (unsigned)p->problem_mark.line + 1;
     unsigned column = (unsigned)p->problem_mark.column + 1;
     if (p->error == YAML_READER_ERROR) place_of(b, p->problem_offset, &line, &column);
-    size_t n;
-    const char *source = line_of(b->text, b->size, line, &n);
-    size_t lead = 0; /* the text need not end with a NUL */
-    while (source != NULL && lead < n && source[lead] == ' ')
-        lead++;
-    if (source != NULL && lead < n && source[lead] == '\t')
-        note_at(b->errors, line, (unsigned)lead + 1,
-                "a tab cannot indent YAML; use spaces");
-    else
-        note_at(b->errors, line, column, "not valid YAML: %s%s%s",
-                p->problem != NULL ? p->problem : "unreadable",
-                p->context != NULL ? " " : "", p->context != NULL ? p->context : "");
+    describe(b, line, column);
     return fail(b, SERIN_EPARSE);
 }
 
@@ -214,6 +247,17 @@ static void refuse_decoration(struct builder *b, const struct doc_node *at,
                       (const char *)tag);
 }
 
+/* Begins with one of the quotes that word processors put for \" and '. */
+static bool typographic(const char *text, size_t n)
+{
+    static const char *const quotes[] = {"\xe2\x80\x98", "\xe2\x80\x99",
+                                         "\xe2\x80\x9a", "\xe2\x80\x9c",
+                                         "\xe2\x80\x9d", "\xe2\x80\x9e"};
+    for (size_t i = 0; n >= 3 && i < sizeof quotes / sizeof *quotes; i++)
+        if (memcmp(text, quotes[i], 3) == 0) return true;
+    return false;
+}
+
 static struct doc_node *scalar(struct builder *b, const yaml_event_t *event)
 {
     struct doc_node *node = node_new(b, DOC_SCALAR, event->start_mark);
@@ -232,6 +276,10 @@ static struct doc_node *scalar(struct builder *b, const yaml_event_t *event)
         return node;
     }
     node->quoted = event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
+    if (!node->quoted && typographic(value, n))
+        doc_error_add(b->errors, node,
+                      "these quotes are not YAML's and would belong to the text; use "
+                      "\" or '");
     node->text = arena_copy(b->arena, value, n);
     if (node->text != NULL) return node;
     fail(b, SERIN_ENOMEM);
@@ -257,7 +305,8 @@ static bool key_usable(struct builder *b, const struct doc_node *key, size_t fro
 {
     if (key->type != DOC_SCALAR) {
         doc_error_add(b->errors, key,
-                      "a key must be a plain text, not a list or a map");
+                      "a key must be a plain text, not a list or a map; templates such "
+                      "as {{ x }} must be filled in before");
         return false;
     }
     for (size_t i = from; i < b->n; i += 2) {
@@ -365,7 +414,10 @@ static struct doc_node *stream_read(struct builder *b)
 enum serin_status doc_parse(struct arena *a, const char *text, size_t n,
                             struct doc_node **out, struct doc_errors *errors)
 {
-    struct builder b = {.arena = a, .errors = errors, .text = text, .size = n};
+    static const char mark[] = "\xef\xbb\xbf"; /* some editors' first bytes */
+    size_t skip = n >= 3 && memcmp(text, mark, 3) == 0 ? 3 : 0;
+    struct builder b = {
+        .arena = a, .errors = errors, .text = text + skip, .size = n - skip};
     size_t before = errors->total;
     *out = NULL;
     if (errors->arena == NULL) errors->arena = a;
@@ -376,7 +428,7 @@ enum serin_status doc_parse(struct arena *a, const char *text, size_t n,
     }
     if (!yaml_parser_initialize(&b.parser)) return SERIN_ENOMEM;
     yaml_parser_set_encoding(&b.parser, YAML_UTF8_ENCODING);
-    yaml_parser_set_input_string(&b.parser, (const unsigned char *)text, n);
+    yaml_parser_set_input_string(&b.parser, (const unsigned char *)b.text, b.size);
     *out = stream_read(&b);
     yaml_parser_delete(&b.parser);
     mem_free(b.stack);

@@ -206,17 +206,26 @@ static void unknown(struct reader *r, const struct keys_table *t,
 {
     const char *names[KEYS_MAX + 1];
     char all[160] = "";
-    int used = 0;
+    size_t used = 0;
+    bool full = false;
     for (size_t i = 0; i < t->n; i++) {
         names[i] = t->keys[i].name;
-        if (i > 0 && strcmp(names[i], names[i - 1]) == 0) continue;
-        if (used < (int)sizeof all)
-            used += snprintf(all + used, sizeof all - (size_t)used, "%s%s",
-                             i > 0 ? ", " : "", names[i]);
+        if (full || (i > 0 && strcmp(names[i], names[i - 1]) == 0)) continue;
+        full = used + strlen(names[i]) + sizeof ", , ..." > sizeof all;
+        snprintf(all + used, sizeof all - used, "%s%s", i > 0 ? ", " : "",
+                 full ? "..." : names[i]);
+        used += strlen(all + used);
     }
     names[t->n] = NULL;
     char hint[KEYS_HINT];
-    if (*keys_hint(key->text, names, hint) != '\0')
+    size_t n = strcspn(key->text, " :=");
+    const char *value = key->text + n + strspn(key->text + n, " :=");
+    if (*value != '\0' && n < 30)
+        doc_error_add(r->errors, key,
+                      "unknown key \"%.40s\"; write \"%.*s: %.30s\" with a colon and a "
+                      "space",
+                      key->text, (int)n, key->text, value);
+    else if (*keys_hint(key->text, names, hint) != '\0')
         doc_error_add(r->errors, key, "unknown key \"%s\"%s", key->text, hint);
     else
         doc_error_add(r->errors, key, "unknown key \"%.40s\"; known here: %s",

@@ -21,13 +21,6 @@ static bool refuse(char *why, const char *fmt, ...)
     return false;
 }
 
-static bool mismatch(const struct keys_key *k, const char *text, char *why)
-{
-    return refuse(why, "\"%.60s\" is not %s%s%s", text, keys_value_expects(k->type),
-                  k->word != NULL ? " or the word " : "",
-                  k->word != NULL ? k->word : "");
-}
-
 /* Decimal digits with a point and an exponent; nothing of strtod's inf, nan and 0x. */
 static bool number(const char *text, size_t n, double *out)
 {
@@ -47,6 +40,82 @@ static bool percent(const char *text, double *out)
 {
     size_t n = strlen(text);
     return n > 1 && text[n - 1] == '%' && number(text, n - 1, out);
+}
+
+/* ---- what may have been meant */
+static void guess_weight(const char *text, char out[64])
+{
+    double v;
+    if (!number(text, strlen(text), &v) || v < 0) return;
+    if (v < 1)
+        snprintf(out, 64, "; did you mean %.9g%% or %.9g%%?", v, 100 * v);
+    else
+        snprintf(out, 64, "; did you mean %.9g%%?", v);
+}
+
+static void guess_duration(const char *text, char out[64])
+{
+    static const char *const words[][2] = {{"ms", "ms"}, {"mil", "ms"}, {"s", "s"},
+                                           {"m", "m"},   {"h", "h"},    {"d", "d"}};
+    size_t n = strspn(text, "0123456789.");
+    const char *unit = text + n + strspn(text + n, " ");
+    if (n == 0 || n > 12) return;
+    if (*unit == '\0')
+        snprintf(out, 64, "; it has no unit: write %.*ss, %.*sm or %.*sh", (int)n, text,
+                 (int)n, text, (int)n, text);
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (strncmp(unit, words[i][0], strlen(words[i][0])) != 0) continue;
+        snprintf(out, 64, "; did you mean %.*s%s?", (int)n, text, words[i][1]);
+        return;
+    }
+}
+
+static void guess_bool(const char *text, char out[64])
+{
+    static const char *const yes[] = {"yes", "Yes", "YES", "y", "on", "True", "TRUE"};
+    static const char *const no[] = {"no", "No", "NO", "n", "off", "False", "FALSE"};
+    for (size_t i = 0; i < sizeof yes / sizeof *yes; i++) {
+        if (strcmp(text, yes[i]) == 0) snprintf(out, 64, "; did you mean true?");
+        if (strcmp(text, no[i]) == 0) snprintf(out, 64, "; did you mean false?");
+    }
+}
+
+/* Lower case, and dashes for what a name cannot hold. */
+static void guess_id(const char *text, char out[64])
+{
+    char name[41];
+    size_t n = 0;
+    for (; *text != '\0' && n + 1 < sizeof name; text++) {
+        bool upper = *text >= 'A' && *text <= 'Z';
+        char c = upper ? (char)(*text - 'A' + 'a') : *text;
+        bool plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+        if (!plain && (n == 0 || strchr("._-", c) == NULL)) c = '-';
+        if (n != 0 || plain) name[n++] = c;
+    }
+    name[n] = '\0';
+    if (n != 0 && *text == '\0') snprintf(out, 64, "; did you mean \"%s\"?", name);
+}
+
+static const char *guess(const struct keys_key *k, const char *text, char out[64])
+{
+    *out = '\0';
+    if (k->type == KEYS_WEIGHT) guess_weight(text, out);
+    if (k->type == KEYS_DURATION) guess_duration(text, out);
+    if (k->type == KEYS_BOOL) guess_bool(text, out);
+    if (k->type == KEYS_ID) guess_id(text, out);
+    const char *comment = strstr(text, " //");
+    if (comment == NULL) comment = strchr(text, '#');
+    if (comment != NULL && *out == '\0')
+        snprintf(out, 64, "; a comment begins with \" #\"");
+    return out;
+}
+
+static bool mismatch(const struct keys_key *k, const char *text, char *why)
+{
+    char hint[64];
+    return refuse(why, "\"%.40s\" is not %s%s%s%s", text, keys_value_expects(k->type),
+                  k->word != NULL ? " or the word " : "",
+                  k->word != NULL ? k->word : "", guess(k, text, hint));
 }
 
 static void duration_text(double ms, char out[32])
@@ -71,13 +140,29 @@ void keys_value_bound(const struct keys_key *k, double bound, char out[32])
         snprintf(out, 32, "%.15g", bound);
 }
 
+/* A percentage without its sign, or the surplus where the ratio is meant. */
+static void guess_percent(const struct keys_key *k, const char *text, double v,
+                          char out[64])
+{
+    double percents = k->type == KEYS_ODDS ? 1 + v / 100 : v / 100;
+    bool plain = strchr(text, '%') == NULL;
+    *out = '\0';
+    if (k->type == KEYS_ODDS && plain && v > 0 && v <= 0.5)
+        snprintf(out, 64, "; did you mean %.9g or %.9g%%?", 1 + v, 100 * v);
+    else if ((k->type == KEYS_SHARE || k->type == KEYS_ODDS) && plain && v > k->max &&
+             percents <= k->max)
+        snprintf(out, 64, "; did you mean %.9g%%?", v);
+}
+
 static bool within(const struct keys_key *k, const char *text, double v, char *why)
 {
     if (v >= k->min && v <= k->max) return true;
-    char bound[32];
+    char bound[32], hint[64];
     keys_value_bound(k, v < k->min ? k->min : k->max, bound);
-    return refuse(why, "%.60s is %s %s", text,
-                  v < k->min ? "below the minimum of" : "above the maximum of", bound);
+    guess_percent(k, text, v, hint);
+    return refuse(why, "%.60s is %s %s%s", text,
+                  v < k->min ? "below the minimum of" : "above the maximum of", bound,
+                  hint);
 }
 
 static bool read_text(const struct keys_key *k, const char *text, bool quoted, void *at,
@@ -264,9 +349,16 @@ static bool read_time(const struct keys_key *k, const char *text, bool quoted, v
     int64_t day, hm = 0, s = 0, offset = 0;
     const char *p = text;
     bool ok = date(&p, &day);
-    if (ok && *p != '\0')
-        ok = literal(&p, "Tt ") && hour_minute(&p, &hm) && seconds(&p, &s) &&
-             zone(&p, &offset) && *p == '\0';
+    if (ok && *p != '\0') {
+        ok = literal(&p, "Tt ") && hour_minute(&p, &hm) && seconds(&p, &s);
+        if (ok && *p == '\0')
+            return refuse(
+                why,
+                "\"%.40s\" has no time zone; add Z for UTC, or an offset such "
+                "as +01:00",
+                text);
+        ok = ok && zone(&p, &offset) && *p == '\0';
+    }
     if (!ok) return mismatch(k, text, why);
     int64_t ms = day + hm + s - offset;
     memcpy(at, &ms, sizeof ms);
@@ -321,7 +413,7 @@ static const struct {
     [KEYS_TEXTS] = {NULL, "a list of texts"},
     [KEYS_PAIRS] = {NULL, "a map of names to values"},
     [KEYS_SECTION] = {NULL, "a map"},
-    [KEYS_LIST] = {NULL, "a list of maps"},
+    [KEYS_LIST] = {NULL, "a list of maps, each behind a \"- \","},
     [KEYS_TABLE] = {NULL, "a map of names to maps"},
     [KEYS_ANY] = {NULL, "anything"},
 };

@@ -50,6 +50,12 @@ static void report_json(struct lint *l, const char *file, const struct doc_error
     text_add(&l->out, "]}");
 }
 
+/* A line of a plan never begins like this. */
+static bool is_config(const char *text)
+{
+    return strncmp(text, "kafka:", 6) == 0 || strstr(text, "\nkafka:") != NULL;
+}
+
 static enum serin_status lint_file(struct lint *l, struct arena *a, const char *path)
 {
     struct fault f = {0};
@@ -69,6 +75,11 @@ static enum serin_status lint_file(struct lint *l, struct arena *a, const char *
         text_add(&l->out, "%s: ok\n", file);
     else
         text_add(&l->out, "%s", doc_errors_format(&errors, file, text, n));
+    if (!l->json && !l->config && !unread && rc != SERIN_OK && is_config(text))
+        text_add(&l->out,
+                 "%s: looks like a configuration of the engine; use "
+                 "lint --config\n",
+                 file);
     l->files++;
     l->bad += rc != SERIN_OK;
     return SERIN_OK;

@@ -69,17 +69,19 @@ Test(doc, refusals, .fini = done)
         {"a: !t [1]", "tags (!t) are not supported; leave the tag out", 1, 4},
         {"a: 1\nb: 2\na: 3", "key \"a\" is written twice; the first is in line 1", 3,
          1},
-        {"{[1]: 2}", "a key must be a plain text, not a list or a map", 1, 2},
+        {"{[1]: 2}",
+         "a key must be a plain text, not a list or a map; templates such as {{ x }} "
+         "must be filled in before",
+         1, 2},
         {"a: [1",
-         "not valid YAML: did not find expected ',' or ']' while parsing a flow "
-         "sequence",
+         "a \",\" or \"]\" is missing before this; texts with {, }, [, ] or \",\" need "
+         "quotes. The \"[\" it belongs to is in line 1",
          2, 1},
-        {"a: b:\n ", "not valid YAML: mapping values are not allowed in this context",
+        {"a: b:\n ",
+         "a \":\" cannot stand here: the line above may lack its own, this line may be "
+         "indented wrongly, or a text with \": \" may lack quotes",
          1, 5},
-        {"a: \"x\n  ",
-         "not valid YAML: found unexpected end of stream while scanning a "
-         "quoted scalar",
-         2, 3},
+        {"a: \"x\n  ", "this quote is never closed", 1, 4},
         {"a:\n\tb: 1", "a tab cannot indent YAML; use spaces", 2, 1},
         {"a: 1\n--- \nb: 1",
          "a second document starts here; put one document into a file", 2, 1},
@@ -221,4 +223,14 @@ Test(doc, every_allocation_may_fail, .fini = done)
         cr_assert(lt(uint, (unsigned)k, 50));
     }
     cr_assert(eq(int, rc, SERIN_EPARSE), "the repeated key");
+}
+
+Test(doc, a_byte_order_mark_is_no_part_of_the_text, .fini = done)
+{
+    struct doc_node *root = parsed("\xef\xbb\xbf"
+                                   "a: 1\n",
+                                   SERIN_OK);
+    cr_assert(root != NULL);
+    cr_assert(eq(str, (char *)root->keys[0]->text, "a"));
+    cr_expect(eq(uint, root->keys[0]->column, 1));
 }

@@ -263,7 +263,7 @@ Test(keys, what_is_wrong_with_shapes)
          "pairs: found a list where a map of names to values is expected"},
         {"tags: a\ninner: 1", "inner: found a single value where a map is expected"},
         {"tags: a\nitems: {a: b}",
-         "items: found a map where a list of maps is expected"},
+         "items: found a map where a list of maps, each behind a \"- \", is expected"},
         {"tags: a\nitems: [{sice: 1}]", "unknown key \"sice\"; did you mean \"size\"?"},
         {"tags: a\nnamed: {x: {zzzzzz: 1}}",
          "unknown key \"zzzzzz\"; known here: size"},

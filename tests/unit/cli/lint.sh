@@ -60,6 +60,9 @@ expect "too big" "$code $out" \
     "2 $dir/big.yaml: larger than 262144 bytes; is it the right file?"
 lint --config deploy/serin.yaml
 expect "configuration" "$code $out" "0 deploy/serin.yaml: ok"
+lint deploy/serin.yaml
+expect "a configuration is no plan" "$code $(tail -n 1 "$dir/out")" \
+    "2 deploy/serin.yaml: looks like a configuration of the engine; use lint --config"
 lint --config $good
 expect "a plan is no configuration" "$code" 2
 "$serin" schema nothing >/dev/null 2>&1

@@ -24,7 +24,7 @@ static const struct {
     const char *errors;        /* line:column: message, one a line */
 } cases[] = {
     {"id: shop-1", "id: Shop 1",
-     "1:5: id: \"Shop 1\" is not a name of lower-case letters, digits, '.', '_' and '-' that begins with a letter or a digit"},
+     "1:5: id: \"Shop 1\" is not a name of lower-case letters, digits, '.', '_' and '-' that begins with a letter or a digit; did you mean \"shop-1\"?"},
     {"id: shop-1", "id:",
      "1:4: id: found nothing where a name of lower-case letters, digits, '.', '_' and '-' that begins with a letter or a digit is expected"},
     {"id: shop-1\n", "service: x\n",
@@ -34,7 +34,7 @@ static const struct {
     {"id: shop-1", "id: shop-1\nstrategi: canary",
      "2:1: unknown key \"strategi\"; did you mean \"strategy\"?"},
     {"id: shop-1", "id: shop-1\nzzzzzz: 1",
-     "2:1: unknown key \"zzzzzz\"; known here: apiVersion, kind, id, service, owner, release_notes, rollback_plan, strict, strategy, cohorts, strata, window, calibrate, risk, steps, metrics, gates, criteria"},
+     "2:1: unknown key \"zzzzzz\"; known here: apiVersion, kind, id, service, owner, release_notes, rollback_plan, strict, strategy, cohorts, strata, window, calibrate, risk, steps, metrics, gates, ..."},
     {"id: shop-1", "id: shop-1\nid: shop-2",
      "2:1: key \"id\" is written twice; the first is in line 1"},
     {"id: shop-1", "id: &a shop-1",
@@ -52,13 +52,13 @@ static const struct {
      "2:9: strict: true needs \"release_notes\"; add it, or drop strict\n"
      "2:9: strict: true needs \"rollback_plan\"; add it, or drop strict"},
     {"id: shop-1", "id: shop-1\nstrict: yes",
-     "2:9: strict: \"yes\" is not true or false"},
+     "2:9: strict: \"yes\" is not true or false; did you mean true?"},
     {"id: shop-1", "id: shop-1\nwindow: 1500ms",
      "2:9: window: 1500ms is not a whole number of seconds, e.g. 1s, 2s, 10s"},
     {"id: shop-1", "id: shop-1\nwindow: 500ms",
      "2:9: window: 500ms is below the minimum of 1s"},
     {"id: shop-1", "id: shop-1\nwindow: 2 s",
-     "2:9: window: \"2 s\" is not a duration such as 200ms, 30s, 5m or 2h or the word auto"},
+     "2:9: window: \"2 s\" is not a duration such as 200ms, 30s, 5m or 2h or the word auto; did you mean 2s?"},
     {"id: shop-1", "id: shop-1\ncalibrate: skip",
      "11:5: metric errors needs phi, because calibrate is skip; write e.g. phi: 1.3 or let it be calibrated"},
     {"id: shop-1", "id: shop-1\ncalibrate: 1s",
@@ -98,7 +98,7 @@ static const struct {
     {"weight: 25%", "weight: 1%",
      "7:14: weight: 1% does not exceed the 1% before it; weights must rise"},
     {"weight: 25%", "weight: 25",
-     "7:14: weight: \"25\" is not a percentage such as 5%"},
+     "7:14: weight: \"25\" is not a percentage such as 5%; did you mean 25%?"},
     {"weight: 25%", "weight: 0.001%",
      "7:14: weight: 0.001% is below the minimum of 0.01%"},
     {"weight: 25%", "weight: 0.015%",
@@ -137,7 +137,7 @@ static const struct {
     {"  - {weight: 100%, watch: 15m}", "  - 100%",
      "8:5: steps: found a single value where a map is expected"},
     {"name: errors", "name: Errors",
-     "10:12: name: \"Errors\" is not a name of lower-case letters, digits, '.', '_' and '-' that begins with a letter or a digit"},
+     "10:12: name: \"Errors\" is not a name of lower-case letters, digits, '.', '_' and '-' that begins with a letter or a digit; did you mean \"errors\"?"},
     {"name: errors, ", "",
      "10:5: metrics: \"name\" is missing: a name of the metric, unique in the plan, e.g. errors"},
     {"abort_over: 1.2", "from: {bad: \"status => 500\"}",
@@ -161,7 +161,7 @@ static const struct {
     {"floor: 0.05%", "floor: 0",
      "10:44: floor: 0 is below the minimum of 1e-09"},
     {"floor: 0.05%", "floor: 1",
-     "10:44: floor: 1 is above the maximum of 0.999999"},
+     "10:44: floor: 1 is above the maximum of 0.999999; did you mean 1%?"},
     {"limit: 1%", "limit: {p99: 800ms}",
      "10:58: limit: of a ratio is one rate such as 1%, not quantiles"},
     {"limit: 1%", "limit: {p98: 800ms}",
@@ -206,7 +206,7 @@ static const struct {
      "12:8: sre: \"approvers\" is missing: who may open the gate"},
     {"  sre:", "  SRE:",
      "7:42: gate: \"sre\" is not defined; define it under gates: with its approvers\n"
-     "12:3: gates: \"SRE\" is not a name of lower-case letters, digits, '.', '_' and '-' that begins with a letter or a digit"},
+     "12:3: gates: \"SRE\" is not a name of lower-case letters, digits, '.', '_' and '-' that begins with a letter or a digit; did you mean \"sre\"?"},
     {"quorum: 1", "expires: 0s",
      "12:43: expires: 0s is below the minimum of 1s"},
     {"quorum: 1", "on_expiry: promote",
@@ -234,16 +234,59 @@ static const struct {
     {"criteria:", "\tcriteria:",
      "13:1: a tab cannot indent YAML; use spaces"},
     {"criteria: {", "criteria: {{",
-     "13:12: a key must be a plain text, not a list or a map\n"
-     "14:1: not valid YAML: did not find expected ',' or '}' while parsing a flow mapping"},
+     "13:12: a key must be a plain text, not a list or a map; templates such as {{ x }} must be filled in before\n"
+     "14:1: a \",\" or \"}\" is missing before this; texts with {, }, [, ] or \",\" need quotes. The \"{\" it belongs to is in line 13"},
     {"criteria:", "- criteria:",
-     "13:1: not valid YAML: did not find expected key while parsing a block mapping"},
+     "13:1: a list item cannot stand between the keys of a map; remove the \"-\", or put it below its key"},
     {"id: shop-1", "id: \"a\\0b\"",
      "1:5: a text cannot hold the character \\0"},
     {"schedule:", "---\nschedule:",
      "14:1: a second document starts here; put one document into a file"},
     {"id: shop-1", "id: shop-1\nowner: \1",
      "2:8: not valid YAML: control characters are not allowed"},
+    {"weight: 25%", "weight: 0.5",
+     "7:14: weight: \"0.5\" is not a percentage such as 5%; did you mean 0.5% or 50%?"},
+    {"weight: 25%", "weight:25%",
+     "7:5: steps: \"weight\" is missing: share of traffic that the canary gets in this step, e.g. 5%\n7:6: unknown key \"weight:25%\"; write \"weight: 25%\" with a colon and a space"},
+    {"bake: 2m", "bake: 2",
+     "6:41: bake: \"2\" is not a duration such as 200ms, 30s, 5m or 2h; it has no unit: write 2s, 2m or 2h"},
+    {"bake: 2m", "bake: 2 minutes",
+     "6:41: bake: \"2 minutes\" is not a duration such as 200ms, 30s, 5m or 2h; did you mean 2m?"},
+    {"bake: 2m", "bake: 200millis",
+     "6:41: bake: \"200millis\" is not a duration such as 200ms, 30s, 5m or 2h; did you mean 200ms?"},
+    {"abort_over: 1.2", "abort_over: 0.2",
+     "10:32: abort_over: 0.2 is below the minimum of 1; did you mean 1.2 or 20%?"},
+    {"share: 2}", "share: 2} // twice",
+     "10:72: the value has ended before this: a quote above may not be closed, a comment may lack its \" #\", or a text with quotes in it needs the other kind around it"},
+    {"limit: 1%", "limit: 1%# slo",
+     "10:58: limit: \"1%# slo\" is not a share such as 0.05 or 5%; a comment begins with \" #\""},
+    {"id: shop-1", "id shop-1",
+     "2:8: a \":\" cannot stand here: the line above may lack its own, this line may be indented wrongly, or a text with \": \" may lack quotes"},
+    {"id: shop-1", "id: shop-1\nowner: \"me",
+     "4:22: the value has ended before this: a quote above may not be closed, a comment may lack its \" #\", or a text with quotes in it needs the other kind around it"},
+    {"id: shop-1", "id: shop-1\nowner: @me",
+     "2:8: a text cannot begin with this character; put it in quotes"},
+    {"id: shop-1", "id: shop-1\nowner: a: b",
+     "2:9: a \":\" cannot stand here: the line above may lack its own, this line may be indented wrongly, or a text with \": \" may lack quotes"},
+    {"id: shop-1", "id: shop-1\nowner: “me”",
+     "2:8: these quotes are not YAML's and would belong to the text; use \" or '"},
+    {"id: shop-1", "id: shop-1\n...",
+     "3:1: the document has ended above this line; remove the \"...\""},
+    {"  baseline:", "   baseline:",
+     "4:4: the indentation fits no line above; keys of one map stand exactly under each other"},
+    {"  - {weight: 25%", "  -{weight: 25%",
+     "7:3: a list item needs a space behind its \"-\""},
+    {"  - {weight: 25%", "   {weight: 25%",
+     "7:4: the indentation fits no line above; the keys of a list item stand exactly under its first key"},
+    {"to: 2027-01-02", "to: 2027-01-02 09:00",
+     "14:44: to: \"2027-01-02 09:00\" has no time zone; add Z for UTC, or an offset such as +01:00"},
+    {"abort_over: 1.2, floor", "abort_over 1.2, flor",
+     "10:20: unknown key \"abort_over 1.2\"; write \"abort_over: 1.2\" with a colon and a space\n"
+     "10:36: unknown key \"flor\"; did you mean \"floor\"?"},
+    {"to: 2027-01-02}]}\n", "to: 2027-01-02}]}\nowner: \"me\n",
+     "15:8: this quote is never closed"},
+    {"schedule:", "schedule\nstrict:",
+     "14:1: no \": \" here; write \"key: value\" with a space behind the colon"},
 };
 /* clang-format on */
 
@@ -307,10 +350,10 @@ Test(plan_bad, all_errors_come_at_once_in_the_order_of_the_text)
         "1:1: \"cohorts\" is missing: how the two versions' records are told apart\n"
         "1:5: id: \"Shop\" is not a name of lower-case letters, digits, '.', '_' and "
         "'-' "
-        "that begins with a letter or a digit\n"
+        "that begins with a letter or a digit; did you mean \"shop\"?\n"
         "2:1: unknown key \"wiindow\"; did you mean \"window\"?\n"
         "3:28: share: 0 is below the minimum of 1e-06\n"
-        "4:21: false_abort: 2 is above the maximum of 0.5";
+        "4:21: false_abort: 2 is above the maximum of 0.5; did you mean 2%?";
     struct arena a = {0};
     struct doc_errors errors = {0};
     struct plan *p = NULL;
