@@ -105,8 +105,8 @@ static bool uncalibrated(const struct fold *f, const struct rollout *r, struct t
         const struct evidence *e = &r->evidence.metrics[i];
         double phi;
         if (!evidence_gates(e) || e->metric->phi >= 1) continue;
-        if (calibrate_phi(&r->calibrate[i], r->plan->window_ms, r->window_ms, true,
-                          &phi))
+        if (evidence_measured(e, &r->calibrate[i], r->plan->window_ms, r->window_ms,
+                              true, &phi))
             continue;
         t->metric = e->metric->name;
         explain_add(
