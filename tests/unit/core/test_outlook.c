@@ -134,6 +134,8 @@ Test(outlook, notes_say_what_to_change)
     cr_expect(o.whole.p50_s == HUGE_VAL && isnan(o.whole.mean_s));
     o = advice("0", "50m", "", 2000);
     cr_expect(says(&o, 2, "dominates"));
+    cr_expect(ge(dbl, o.steps[1].passes.mean_s, 3010)); /* with the warm-up */
+    cr_expect(lt(dbl, o.steps[1].ready.p90_s, 600));
     o = advice("1000000", "2m", "", 2000);
     cr_expect(says(&o, 1, "min_requests 1000000"));
     o = advice("0", "2m", ", floor: 2%", 2000);
