@@ -43,17 +43,16 @@ static void weight(uint32_t bp, char out[24])
     snprintf(out, 24, "%g %%", bp / 100.0);
 }
 
-/* "errors: canary 1.02 % vs baseline 0.10 %" */
-static void rates(const struct evidence *e, struct turn *t)
+/* "errors at 25 %: canary 1.02 % vs baseline 0.10 %": the rates of this step */
+static void rates(const struct rollout *r, const struct evidence *e, struct turn *t)
 {
-    char c[24], b[24];
+    char c[24], b[24], at[24];
     const struct count_table *n = &e->counts;
     explain_percent(n->n != 0 ? (double)n->x / (double)n->n : 0, c);
     explain_percent(n->m != 0 ? (double)n->y / (double)n->m : 0, b);
-    if (n->m != 0)
-        explain_add(t, "%s: canary %s vs baseline %s", e->metric->name, c, b);
-    else
-        explain_add(t, "%s: canary %s, no baseline", e->metric->name, c);
+    weight(r->weight_bp, at);
+    explain_add(t, "%s at %s: canary %s", e->metric->name, at, c);
+    if (n->m != 0) explain_add(t, " vs baseline %s", b);
 }
 
 static void limits(const struct rollout *r, const struct evidence *e, double *lower,
@@ -91,17 +90,20 @@ void explain_harm(const struct rollout *r, struct turn *t)
     bool over = e->limit.d > 0 && v.limit >= v.harm;
     t->reason = over ? "limit" : "harm";
     t->metric = blamed >= 0 ? e->metric->name : "";
-    rates(e, t);
+    rates(r, e, t);
     limits(r, e, &lower, &upper);
     explain_percent(e->metric->limit, limit);
     if (over)
         explain_add(t, ", above its limit %s", limit);
     else
-        explain_add(t, " (odds ratio %.3g, at least %.3g)",
-                    elem_exp(profile_estimate(&e->all, e->grid)), lower);
+        explain_add(t, ", more than %g times the odds", e->metric->abort_over);
     explain_add(t, "; evidence e^%.1f exceeds e^%.1f (alpha %g)",
                 evidence_abort(&r->evidence), level_threshold(r->plan->alpha),
                 r->plan->alpha);
+    /* The harm may have begun late: the whole run says less than the evidence. */
+    if (!over)
+        explain_add(t, "; odds ratio of the whole run %.3g, at least %.3g",
+                    elem_exp(profile_estimate(&e->all, e->grid)), lower);
     if (blamed < 0) explain_add(t, "; no metric alone accounts for it");
 }
 
@@ -128,9 +130,9 @@ void explain_safe(const struct rollout *r, struct turn *t)
     const struct evidence *e = &r->evidence.metrics[weakest(r, &v)];
     t->reason = "non_inferior";
     t->metric = e->metric->name;
-    rates(e, t);
+    rates(r, e, t);
     limits(r, e, &lower, &upper);
-    explain_add(t, " (odds ratio %.3g, at most %.3g)",
+    explain_add(t, "; odds ratio of the whole run %.3g, at most %.3g",
                 elem_exp(profile_estimate(&e->all, e->grid)), upper);
     explain_add(t,
                 "; worse than %g is ruled out: evidence e^%.1f exceeds e^%.1f "
