@@ -163,20 +163,18 @@ static void describe(struct builder *b, unsigned line, unsigned column)
 {
     const yaml_parser_t *p = &b->parser;
     unsigned began = (unsigned)p->context_mark.line + 1;
-    size_t n;
+    size_t n, lead = 0; /* the text need not end with a NUL */
     const char *source = line_of(b->text, b->size, line, &n);
-    size_t lead = 0, at; /* the text need not end with a NUL */
-    while (source != NULL && lead < n && source[lead] == ' ')
+    while (lead < n && source[lead] == ' ')
         lead++;
-    if (source != NULL && lead < n && source[lead] == '\t') {
+    if (lead < n && source[lead] == '\t') {
         note_at(b->errors, line, (unsigned)lead + 1,
                 "a tab cannot indent YAML; use spaces");
         return;
     }
-    at = source != NULL ? byte_at(source, n, column) : 0;
-    const struct doc_syntax *known =
-        doc_syntax_find(p->problem, p->context, at <= lead,
-                        source != NULL ? source + at : "", source != NULL ? n - at : 0);
+    size_t at = n > 0 ? byte_at(source, n, column) : 0;
+    const struct doc_syntax *known = doc_syntax_find(p->problem, p->context, at <= lead,
+                                                     n > 0 ? source + at : "", n - at);
     if (known == NULL)
         note_at(b->errors, line, column, "not valid YAML: %s%s%s",
                 p->problem != NULL ? p->problem : "unreadable",

@@ -23,6 +23,9 @@ enum {
     MAX_CHANGES = 16,
     TOPICS_AGAIN_MS = 1000, /* between two looks for topics that do not exist yet */
     LOOKUP_MS = 1000,       /* longest wait for offsets inside one poll */
+    JOIN_MS = 10000,        /* longest wait of a close for the first assignment */
+    QUIT_MS = 2000,         /* and for giving up what is assigned */
+    ASSIGNOR_FIXED = 0x020300ff,
 };
 
 struct change {
@@ -41,6 +44,8 @@ struct consumer {
     struct change changes[MAX_CHANGES];
     size_t n_changes;
     bool waiting; /* topics left to subscribe to */
+    bool joining; /* subscribed */
+    bool joined;  /* had a first assignment, be it empty */
     bool overrun; /* more changes than room: the handle cannot go on */
     int64_t look_ms;
     rd_kafka_message_t **batch;
@@ -52,6 +57,7 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t kind,
 {
     struct consumer *c = ((struct client *)opaque)->owner;
     (void)rk;
+    c->joined = true;
     if (c->n_changes == MAX_CHANGES) {
         c->overrun = true;
         return;
@@ -301,6 +307,7 @@ static void look_for_topics(struct consumer *c, int timeout_ms)
     c->look_ms = now + TOPICS_AGAIN_MS;
     c->waiting = (size_t)list->cnt < c->slots.n;
     if ((size_t)list->cnt > before) {
+        c->joining = true;
         rd_kafka_resp_err_t err = rd_kafka_subscribe(c->rk, list);
         if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
             log_warn("bus", "%s: subscribe: %s", c->client->what,
@@ -530,17 +537,71 @@ static void leave(struct consumer *c)
     mem_free(p);
 }
 
+/* Serve the queue of a handle that is ending; every rebalance has to be answered, or
+ * the handle waits for the answer for ever. */
+static void answer(struct consumer *c, int timeout_ms)
+{
+    rd_kafka_message_t *m;
+    if (rd_kafka_consume_batch_queue(c->queue, timeout_ms, &m, 1) == 1)
+        rd_kafka_message_destroy(m);
+    for (; c->n_changes > 0; c->n_changes--) {
+        struct change *first = &c->changes[0];
+        rd_kafka_topic_partition_list_t *list = first->list;
+        for (int i = 0; i < list->cnt; i++)
+            list->elems[i].offset = RD_KAFKA_OFFSET_END;
+        rd_kafka_error_t *e = first->kind == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS
+                                  ? rd_kafka_incremental_assign(c->rk, list)
+                                  : rd_kafka_incremental_unassign(c->rk, list);
+        if (e != NULL) rd_kafka_error_destroy(e);
+        rd_kafka_topic_partition_list_destroy(list);
+        memmove(first, first + 1, (c->n_changes - 1) * sizeof *first);
+    }
+}
+
+static bool holds_partitions(const struct consumer *c)
+{
+    rd_kafka_topic_partition_list_t *list = NULL;
+    if (rd_kafka_assignment(c->rk, &list) != RD_KAFKA_RESP_ERR_NO_ERROR) return false;
+    bool some = list->cnt > 0;
+    rd_kafka_topic_partition_list_destroy(list);
+    return some;
+}
+
+/* Out of the group's rebalances. False: the handle must be left alone, because one that
+ * ends between its join and its first assignment crashes the process (before 2.3.0). */
+static bool quit(struct consumer *c)
+{
+    int64_t now = clock_mono_ms(), until = now + QUIT_MS, join_until = now + JOIN_MS;
+    if (!c->joining) return true;
+    if (rd_kafka_version() < ASSIGNOR_FIXED)
+        while (!c->joined && clock_mono_ms() < join_until)
+            answer(c, 100);
+    if (rd_kafka_version() < ASSIGNOR_FIXED && !c->joined) {
+        log_warn("bus",
+                 "%s: no first assignment within %d s; its handle is left behind",
+                 c->client->what, JOIN_MS / 1000);
+        return false;
+    }
+    rd_kafka_unsubscribe(c->rk);
+    do {
+        answer(c, 10);
+    } while (holds_partitions(c) && clock_mono_ms() < until);
+    answer(c, 10);
+    return true;
+}
+
 void consumer_close(struct consumer *c)
 {
     if (c == NULL) return;
     release(c);
     if (c->rk != NULL) leave(c);
+    bool end = c->queue == NULL || quit(c);
     for (size_t i = 0; i < c->n_changes; i++)
         rd_kafka_topic_partition_list_destroy(c->changes[i].list);
     for (size_t i = 0; c->handles != NULL && i < c->slots.n; i++)
         if (c->handles[i] != NULL) rd_kafka_topic_destroy(c->handles[i]);
     if (c->queue != NULL) rd_kafka_queue_destroy(c->queue);
-    client_close(c->client);
+    if (end) client_close(c->client);
     slots_free(&c->slots);
     mem_free(c->handles);
     mem_free(c->batch);

@@ -11,7 +11,7 @@
 #include "engine/core/explain.h"
 #include "engine/core/outlook.h"
 
-enum { DEFAULT_RUNS = 200, DEFAULT_SEED = 1 };
+enum { DEFAULT_RUNS = 200, DEFAULT_SEED = 1, DEFAULT_BUDGET = 1000000 };
 static const double default_odds[] = {1.5, 2, 4, 10};
 
 struct asked {
@@ -143,6 +143,8 @@ static int read_counts(struct asked *a)
                              options[i].name, text, options[i].low, options[i].high);
     }
     a->q.runs = (unsigned)value[0];
+    if (cli_get("runs") == NULL)
+        a->q.budget = DEFAULT_BUDGET; /* seconds, not minutes */
     a->q.seed = (uint64_t)value[1];
     a->q.phi = value[2];
     return CLI_OK;
@@ -192,7 +194,7 @@ static void head(const struct asked *a, const struct outlook *o)
            "freezes, the way of the data.\n\n",
            a->plan->id, a->q.rate, 100 * a->q.errors[a->q.hit],
            a->plan->metrics[a->q.hit].name, phi, output_duration(window, o->window_ms),
-           o->assumed ? " (assumed; the plan measures it)" : "", a->q.runs,
+           o->assumed ? " (assumed; the plan measures it)" : "", o->runs,
            (unsigned long long)a->q.seed);
 }
 
@@ -306,7 +308,7 @@ static json_t *to_json(const struct asked *a, const struct outlook *o)
                      a->q.rate, "metric", a->plan->metrics[a->q.hit].name, "errors",
                      a->q.errors[a->q.hit], "phi", a->q.phi, "window_ms",
                      (json_int_t)o->window_ms, "window_assumed", o->assumed, "runs",
-                     (int)a->q.runs, "seed", (json_int_t)a->q.seed, "promoted",
+                     (int)o->runs, "seed", (json_int_t)a->q.seed, "promoted",
                      time_json(&o->whole), "aborted", (int)o->aborted, "steps", steps,
                      "warnings", notes);
 }
@@ -315,9 +317,7 @@ static json_t *to_json(const struct asked *a, const struct outlook *o)
 static void progress(void *context, unsigned done, unsigned runs)
 {
     (void)context;
-    if (done % 10 == 0 || done == runs)
-        fprintf(stderr, "\r%u of %u rollouts%s", done, runs,
-                done == runs ? "\r\033[K" : "");
+    fprintf(stderr, "\r%u of %u rollouts", done, runs);
 }
 
 static int read_plan(struct asked *a, struct arena *arena)
@@ -346,8 +346,9 @@ static int look(struct asked *a, enum output_format format)
         if (code != CLI_OK) return code;
     }
     if (isatty(STDERR_FILENO)) a->q.progress = progress;
-    if (outlook_make(a->plan, &a->q, &o, &f) != SERIN_OK)
-        return cli_fail(CLI_USAGE, "%s", f.text);
+    enum serin_status rc = outlook_make(a->plan, &a->q, &o, &f);
+    if (a->q.progress != NULL) fputs("\r\033[K", stderr);
+    if (rc != SERIN_OK) return cli_fail(CLI_USAGE, "%s", f.text);
     if (format != OUTPUT_TABLE) return output_json(format, to_json(a, &o), "steps");
     tell(a, &o);
     return CLI_OK;
@@ -372,7 +373,7 @@ static const struct cli_option options[] = {
     {"worse", 0, "RATIO", "regression to look for, repeated; else 1.5, 2, 4 and 10"},
     {"metric", 0, "NAME", "metric that the regressions hit; else the first that gates"},
     {"phi", 0, "N", "dispersion of metrics that the plan leaves to calibration (1)"},
-    {"runs", 0, "N", "simulated rollouts (200)"},
+    {"runs", 0, "N", "simulated rollouts; by default 200, fewer when they are long"},
     {"seed", 0, "N", "of the simulation (1)"},
     OUTPUT_OPTIONS,
     {0}};

@@ -43,11 +43,15 @@ static void weight(uint32_t bp, char out[24])
     snprintf(out, 24, "%g %%", bp / 100.0);
 }
 
-/* "latency: p99 canary 812 ms vs baseline 640 ms" */
-static void quantiles(const struct evidence *e, int level, struct turn *t)
+/* "latency at 25 %: p99 canary 812 ms vs baseline 640 ms" */
+static void quantiles(const struct rollout *r, const struct evidence *e, int level,
+                      struct turn *t)
 {
+    char at[24];
     double q = exceedance_levels[level];
-    explain_add(t, "%s: %s canary %.3g ms", e->metric->name, latency_level_name(level),
+    weight(r->weight_bp, at);
+    explain_add(t, "%s at %s: %s canary %.3g ms", e->metric->name, at,
+                latency_level_name(level),
                 latency_quantile(e->latency, EVIDENCE_CANARY, q));
     if (e->counts.m != 0)
         explain_add(t, " vs baseline %.3g ms",
@@ -56,21 +60,20 @@ static void quantiles(const struct evidence *e, int level, struct turn *t)
         explain_add(t, ", no baseline");
 }
 
-/* "errors: canary 1.02 % vs baseline 0.10 %" */
-static void rates(const struct evidence *e, struct turn *t)
+/* "errors at 25 %: canary 1.02 % vs baseline 0.10 %": the rates of this step */
+static void rates(const struct rollout *r, const struct evidence *e, struct turn *t)
 {
-    char c[24], b[24];
+    char c[24], b[24], at[24];
     const struct count_table *n = &e->counts;
     if (e->latency != NULL) {
-        quantiles(e, latency_worst(e->latency, e->grid), t);
+        quantiles(r, e, latency_worst(e->latency, e->grid), t);
         return;
     }
     explain_percent(n->n != 0 ? (double)n->x / (double)n->n : 0, c);
     explain_percent(n->m != 0 ? (double)n->y / (double)n->m : 0, b);
-    if (n->m != 0)
-        explain_add(t, "%s: canary %s vs baseline %s", e->metric->name, c, b);
-    else
-        explain_add(t, "%s: canary %s, no baseline", e->metric->name, c);
+    weight(r->weight_bp, at);
+    explain_add(t, "%s at %s: canary %s", e->metric->name, at, c);
+    if (n->m != 0) explain_add(t, " vs baseline %s", b);
 }
 
 static void limits(const struct rollout *r, const struct evidence *e, double *lower,
@@ -97,18 +100,28 @@ static size_t strongest(const struct rollout *r)
     return best;
 }
 
-static void beyond(const struct evidence *e, struct turn *t)
+static void beyond(const struct rollout *r, const struct evidence *e, struct turn *t)
 {
     char limit[24];
     int level = e->latency != NULL ? latency_beyond(e->latency) : -1;
     if (level < 0) {
-        rates(e, t);
+        rates(r, e, t);
         explain_percent(e->metric->limit, limit);
         explain_add(t, ", above its limit %s", limit);
         return;
     }
-    quantiles(e, level, t);
+    quantiles(r, e, level, t);
     explain_add(t, ", above its limit %lld ms", (long long)e->metric->limit_ms[level]);
+}
+
+static void harmed(const struct evidence *e, struct turn *t)
+{
+    if (e->latency == NULL)
+        explain_add(t, ", more than %g times the odds", e->metric->abort_over);
+    else if (e->latency->allows)
+        explain_add(t, ", more than %.4g times as long", latency_over(e->latency));
+    else
+        explain_add(t, ", slower");
 }
 
 void explain_harm(const struct rollout *r, struct turn *t)
@@ -124,15 +137,18 @@ void explain_harm(const struct rollout *r, struct turn *t)
     t->metric = blamed >= 0 ? e->metric->name : "";
     limits(r, e, &lower, &upper);
     if (over) {
-        beyond(e, t);
+        beyond(r, e, t);
     } else {
-        rates(e, t);
-        explain_add(t, " (odds ratio %.3g, at least %.3g)",
-                    elem_exp(profile_estimate(evidence_profile(e), e->grid)), lower);
+        rates(r, e, t);
+        harmed(e, t);
     }
     explain_add(t, "; evidence e^%.1f exceeds e^%.1f (alpha %g)",
                 evidence_abort(&r->evidence), level_threshold(r->plan->alpha),
                 r->plan->alpha);
+    /* The harm may have begun late: the whole run says less than the evidence. */
+    if (!over)
+        explain_add(t, "; odds ratio of the whole run %.3g, at least %.3g",
+                    elem_exp(profile_estimate(evidence_profile(e), e->grid)), lower);
     if (blamed < 0) explain_add(t, "; no metric alone accounts for it");
 }
 
@@ -159,9 +175,9 @@ void explain_safe(const struct rollout *r, struct turn *t)
     const struct evidence *e = &r->evidence.metrics[weakest(r, &v)];
     t->reason = "non_inferior";
     t->metric = e->metric->name;
-    rates(e, t);
+    rates(r, e, t);
     limits(r, e, &lower, &upper);
-    explain_add(t, " (odds ratio %.3g, at most %.3g)",
+    explain_add(t, "; odds ratio of the whole run %.3g, at most %.3g",
                 elem_exp(profile_estimate(evidence_profile(e), e->grid)), upper);
     explain_add(t,
                 "; worse than %g is ruled out: evidence e^%.1f exceeds e^%.1f "

@@ -156,7 +156,8 @@ int64_t figures_eta_ms(const struct rollout *r, int64_t now_ms)
 {
     const double longest_s = 1e8;
     enum rollout_state s = rollout_under(r);
-    if (r->plan == NULL || r->step == 0) return -1;
+    /* Whoever is held has no end in sight. */
+    if (r->plan == NULL || r->step == 0 || r->state == ROLLOUT_HELD) return -1;
     if (s == ROLLOUT_WATCHING) return watch_left(r, now_ms);
     if (s != ROLLOUT_OBSERVING || !(r->plan->steps[r->step - 1].worse_than > 1))
         return -1;

@@ -100,11 +100,15 @@ static bool uncalibrated(const struct fold *f, const struct rollout *r, struct t
     int64_t spent = streamclock_now(&f->clock) - r->calibrate_ms,
             most = CALIBRATE_MAX_MS;
     if (r->plan->calibrate_ms > most) most = r->plan->calibrate_ms;
-    if (r->plan->calibrate_ms == 0 || spent < most) return false;
+    if (r->plan->calibrate_ms == 0 || spent < r->plan->calibrate_ms) return false;
     for (size_t i = 0; i < r->evidence.n; i++) {
         const struct evidence *e = &r->evidence.metrics[i];
         double phi;
         if (!evidence_gates(e) || e->metric->phi >= 1) continue;
+        uint64_t windows = calibrate_windows(&r->calibrate[i], r->plan->window_ms,
+                                             calibrate_lengths[0]);
+        /* A name that nobody reports need not wait as long as a slow exporter may. */
+        if (spent < most && windows != 0) continue;
         if (evidence_measured(e, &r->calibrate[i], r->plan->window_ms, r->window_ms,
                               true, &phi))
             continue;
@@ -114,9 +118,7 @@ static bool uncalibrated(const struct fold *f, const struct rollout *r, struct t
             "%s: the baseline gave %llu windows with data to calibrate on, 60 are "
             "needed; check the metric's name and the cohort, or give phi in the "
             "plan",
-            e->metric->name,
-            (unsigned long long)calibrate_windows(&r->calibrate[i], r->plan->window_ms,
-                                                  calibrate_lengths[0]));
+            e->metric->name, (unsigned long long)windows);
         return true;
     }
     return false;

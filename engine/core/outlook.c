@@ -31,6 +31,7 @@ struct sim {
     struct evidence *kept; /* at the begin of a step */
     struct draw draw;
     int64_t window_ms;
+    uint64_t spent; /* windows, by metric */
     struct outlook *out;
     double *times; /* of all samples */
     struct sample steps[PLAN_MAX_STEPS][FOUND + OUTLOOK_MAX_ODDS], whole;
@@ -65,6 +66,7 @@ static enum serin_status window(struct sim *s, size_t step, struct walk *w)
     enum serin_status rc = SERIN_OK;
     w->exposed += (double)n;
     w->ms += s->window_ms;
+    s->spent += s->evidence.n;
     for (size_t i = 0; i < s->evidence.n && rc == SERIN_OK; i++) {
         double p = s->errors[i], phi = s->evidence.metrics[i].phi;
         double odds = i == s->hit ? w->odds : 1;
@@ -313,7 +315,9 @@ static enum serin_status simulate(struct sim *s, struct fault *f)
     enum serin_status rc = make_room(s, f);
     s->draw = draw_seeded(q->seed);
     for (unsigned i = 0; i < q->runs && rc == SERIN_OK; i++) {
+        if (q->budget > 0 && s->spent > q->budget && i >= OUTLOOK_LEAST_RUNS) break;
         rc = play(s);
+        s->out->runs = i + 1;
         if (rc != SERIN_OK)
             return fault_set(f, rc, "%g requests/s are more than a window can hold",
                              q->rate);

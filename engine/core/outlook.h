@@ -17,6 +17,7 @@
 enum {
     OUTLOOK_MAX_ODDS = 8,
     OUTLOOK_MAX_RUNS = 10000,
+    OUTLOOK_LEAST_RUNS = 20,
     OUTLOOK_MAX_NOTES = 3 * PLAN_MAX_STEPS + 3 * PLAN_MAX_METRICS
 };
 
@@ -27,7 +28,9 @@ struct outlook_query {
     double phi; /* >= 1; of metrics whose dispersion the plan does not give */
     double odds[OUTLOOK_MAX_ODDS]; /* of the regressions, > 1 */
     size_t n_odds;
-    unsigned runs; /* simulated rollouts, 1..OUTLOOK_MAX_RUNS */
+    unsigned runs;   /* simulated rollouts, 1..OUTLOOK_MAX_RUNS */
+    uint64_t budget; /* of windows of one metric: fewer runs when it is spent, but
+                      * OUTLOOK_LEAST_RUNS; 0 = none */
     uint64_t seed;
     void (*progress)(void *context, unsigned done, unsigned runs); /* NULL = none */
     void *context;
@@ -64,6 +67,7 @@ struct outlook_note {
 struct outlook {
     int64_t window_ms; /* judged with */
     bool assumed;      /* the plan says auto */
+    unsigned runs;     /* simulated */
     size_t n_steps;    /* judged ones */
     struct outlook_step steps[PLAN_MAX_STEPS];
     struct outlook_time whole; /* healthy, from the first weight to 100 % */

@@ -124,9 +124,9 @@ void outlook_notes(const struct plan *p, const struct outlook_query *q,
     }
     for (size_t i = 0; i < p->n_metrics; i++)
         if (p->metrics[i].mode == PLAN_GATE) on_rates(&t, i);
-    if (o->aborted > q->runs / 20)
+    if (o->aborted > o->runs / 20)
         note(&t, 0,
              "%u of %u healthy canaries were aborted; look at limit and floor of the "
              "metrics",
-             o->aborted, q->runs);
+             o->aborted, o->runs);
 }

@@ -46,6 +46,18 @@ static enum serin_status clear_stale(const struct sockaddr_un *at, struct fault 
     return SERIN_OK;
 }
 
+/* The socket's own folder (/run/serin is gone after a reboot), not the way to it. What
+ * goes wrong here shows at bind. */
+static void make_folder(const struct sockaddr_un *at)
+{
+    char folder[sizeof at->sun_path];
+    snprintf(folder, sizeof folder, "%s", at->sun_path);
+    char *slash = strrchr(folder, '/');
+    if (slash == NULL || slash == folder) return;
+    *slash = '\0';
+    (void)mkdir(folder, 0755);
+}
+
 static enum serin_status open_unix(struct listener *l, const char *path,
                                    struct fault *f)
 {
@@ -57,13 +69,14 @@ static enum serin_status open_unix(struct listener *l, const char *path,
     snprintf(at.sun_path, sizeof at.sun_path, "%s", path);
     enum serin_status s = clear_stale(&at, f);
     if (s != SERIN_OK) return s;
+    make_folder(&at);
     l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     /* fchmod first: the file must not be open to others between bind and chmod. */
     if (l->fd < 0 || fchmod(l->fd, 0660) != 0 ||
         bind(l->fd, (struct sockaddr *)&at, sizeof at) != 0 || chmod(path, 0660) != 0 ||
         stat(path, &st) != 0 || listen(l->fd, BACKLOG) != 0)
         return fault_set(f, SERIN_EIO,
-                         "cannot listen on unix:%s: %s; its folder must exist and be "
+                         "cannot listen on unix:%s: %s; its folder must be "
                          "writable (or choose another with http.listen, --listen)",
                          path, strerror(errno));
     l->local = true;

@@ -6,6 +6,7 @@
  * serin.verdicts, exactly once, until SIGTERM; bus_faults.py runs several and hurts
  * them. */
 #include <librdkafka/rdkafka.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,6 +51,7 @@ static struct bus *open_bus(const char *prefix, const char *instance, int partit
         {"session.timeout.ms", getenv("SERIN_TEST_SESSION_MS") != NULL
                                    ? getenv("SERIN_TEST_SESSION_MS")
                                    : "6000"},
+        {"heartbeat.interval.ms", "200"},
         {"socket.timeout.ms", "10000"}};
     struct bus_options o = {.properties = properties,
                             .n_properties = sizeof properties / sizeof *properties,
@@ -401,6 +403,100 @@ static void case_missing(void)
     bus_close(b);
 }
 
+/* ---- rebalances in the midst of large batches must not lose a record ---- */
+
+enum { SKIP_EACH = 500000, SKIP_MS = 20000, SKIP_BATCH = 20000 };
+
+static int64_t skip_next[PARTITIONS];
+static char skip_group[300];
+
+static void skip_assign(void *ctx, struct bus_partition *p, size_t n)
+{
+    (void)ctx;
+    for (size_t i = 0; i < n; i++)
+        p[i].offset = skip_next[p[i].partition];
+}
+
+static struct consumer *skip_open(struct bus *b, bool resident, struct seen *s)
+{
+    const char *topics[] = {bus_topic_name(b, BUS_INBOX), NULL};
+    struct consumer_options o = {.group = skip_group,
+                                 .topics = topics,
+                                 .by_owner = true,
+                                 .on_assign = resident ? skip_assign : on_assign,
+                                 .ctx = s};
+    struct consumer *c = NULL;
+    struct fault own = {0};
+    CHECK(consumer_open(&c, b, &o, &own) == SERIN_OK, "%s", own.text);
+    return c;
+}
+
+/* Members that come for half a second, each under another name. */
+static void *skip_guests(void *prefix)
+{
+    struct bus_record r[1];
+    struct seen seen = {.force = 0};
+    for (int k = 0; !stopping; k++) {
+        char name[16];
+        size_t n;
+        struct fault own = {0};
+        snprintf(name, sizeof name, "guest%d", k);
+        struct bus *b = open_bus(prefix, name, PARTITIONS);
+        struct consumer *c = skip_open(b, false, &seen);
+        for (int64_t until = clock_mono_ms() + 500; clock_mono_ms() < until;)
+            if (consumer_poll(c, r, 1, &n, 20, &own) != SERIN_OK) break;
+        consumer_close(c);
+        bus_close(b);
+        clock_sleep_ms(1300);
+    }
+    return NULL;
+}
+
+/* Every partition's offsets follow one another; at the end of the topic from its start.
+ */
+static void skip_read(struct consumer *c)
+{
+    static struct bus_record r[SKIP_BATCH];
+    struct bus_partition own[PARTITIONS];
+    size_t n, done = 0;
+    OK(consumer_poll(c, r, SKIP_BATCH, &n, 20, &fault));
+    for (size_t i = 0; i < n; i++) {
+        int64_t *next = &skip_next[r[i].partition];
+        CHECK(r[i].offset == *next, "partition %d: %lld came, expected %lld",
+              (int)r[i].partition, (long long)r[i].offset, (long long)*next);
+        ++*next;
+    }
+    size_t owned = consumer_assignment(c, own, PARTITIONS);
+    for (size_t i = 0; i < owned; i++)
+        done += own[i].offset >= SKIP_EACH;
+    if (owned == 0 || done < owned) return;
+    for (size_t i = 0; i < owned; i++)
+        own[i].offset = skip_next[own[i].partition] = 0;
+    OK(consumer_rewind(c, own, owned, &fault));
+}
+
+static void case_skip(void)
+{
+    char prefix[64];
+    struct seen seen = {.force = -1};
+    pthread_t guests;
+    setenv("SERIN_TEST_SESSION_MS", "1000", 1);
+    snprintf(prefix, sizeof prefix, "skip-%d-%lld.", (int)getpid(),
+             (long long)clock_wall_ms());
+    snprintf(skip_group, sizeof skip_group, "%sgroup", prefix);
+    struct bus *b = open_bus(prefix, "resident", PARTITIONS);
+    OK(topics_create(b, NULL, OPEN_MS, &fault));
+    fill(b, SKIP_EACH);
+    struct consumer *c = skip_open(b, true, &seen);
+    CHECK(pthread_create(&guests, NULL, skip_guests, prefix) == 0, "no thread");
+    for (int64_t until = clock_mono_ms() + SKIP_MS; clock_mono_ms() < until;)
+        skip_read(c);
+    stopping = 1;
+    pthread_join(guests, NULL);
+    consumer_close(c);
+    bus_close(b);
+}
+
 /* ---- worker: copy exactly once; what every stage of serin does, at its smallest ----
  */
 
@@ -588,7 +684,7 @@ int main(int argc, char **argv)
     } cases[] = {{"topics", case_topics},   {"transaction", case_transaction},
                  {"fencing", case_fencing}, {"table", case_table},
                  {"gap", case_gap},         {"latest", case_latest},
-                 {"missing", case_missing}};
+                 {"missing", case_missing}, {"skip", case_skip}};
     const char *name = argc > 1 ? argv[1] : "";
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         if (strcmp(name, cases[i].name) == 0) {

@@ -154,21 +154,24 @@ class Operator(threading.Thread):
         self.kafka, self.load, self.random = kafka, load, random.Random(seed)
         self.rollouts, self.counted = list(rollouts), counted
         self.stop = False
-        self.sent = 0
+        self.sent, self.held = 0, {}
 
     def apply_next(self):
         rollout = self.rollouts.pop(0)
         self.kafka.send("serin.inbox", rollout, command(rollout, APPLY, plan(rollout)))
         self.load.rollouts.append(rollout)
 
+    def act(self):
+        """Hold or resume one of them; returns when Kafka has it."""
+        rollout = self.random.choice(self.counted)
+        self.held[rollout] = not self.held.get(rollout, False)
+        self.kafka.send("serin.inbox", rollout,
+                        command(rollout, HOLD if self.held[rollout] else RESUME))
+        self.sent += 1
+
     def run(self):
-        held = {}
         while not self.stop:
-            rollout = self.random.choice(self.counted)
-            held[rollout] = not held.get(rollout, False)
-            self.kafka.send("serin.inbox", rollout,
-                            command(rollout, HOLD if held[rollout] else RESUME))
-            self.sent += 1
+            self.act()
             if self.rollouts and self.sent % 5 == 0:
                 self.apply_next()
             time.sleep(self.random.uniform(0.05, 0.4))
@@ -224,16 +227,21 @@ http: {{listen: "unix:{dir}/{name}.sock"}}
 
 
 # ---------------------------------------------------------------- chaos
-def kill(engines, kafka, rng, rounds):
+def kill(engines, kafka, operator, rng, rounds):
     for i in range(rounds):
-        time.sleep(rng.choice([rng.uniform(0.02, 0.6), rng.uniform(0.5, 3)]))
+        if i % 2:
+            time.sleep(rng.choice([rng.uniform(0.02, 0.6), rng.uniform(0.5, 3)]))
+        else:  # while a verdict is on its way
+            time.sleep(rng.uniform(0.6, 2))
+            operator.act()
+            time.sleep(rng.uniform(0, 0.04))
         engines[0].end(signal.SIGKILL)
         engines[0].start()
         if i % 10 == 9:
             say(f"{i + 1} kills")
 
 
-def rebalance(engines, kafka, rng, rounds):
+def rebalance(engines, kafka, operator, rng, rounds):
     for i in range(rounds):
         engines[1].start()
         time.sleep(rng.uniform(0.5, 5))
@@ -248,7 +256,7 @@ def rebalance(engines, kafka, rng, rounds):
         raise SystemExit("too few rebalances: nothing was tested")
 
 
-def broker(engines, kafka, rng, rounds):
+def broker(engines, kafka, operator, rng, rounds):
     for i in range(rounds):
         which = str(rng.randint(1, kafka.brokers))
         time.sleep(rng.uniform(0.5, 4))
@@ -353,7 +361,7 @@ topics: {{prefix: load., partitions: 3}}
     begin = time.monotonic()
     say(f"{args.mode}: {args.rounds} rounds, {args.rollouts} rollouts, seed {args.seed}")
     {"kill": kill, "rebalance": rebalance, "broker": broker, "outage": broker}[args.mode](
-        engines, kafka, rng, args.rounds)
+        engines, kafka, operator, rng, args.rounds)
     operator.finish()
 
     def finals():

@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
-"""`serin demo` without a terminal: ends by itself, and says what happened.
+"""`serin demo`: ends by itself, and shows what happened.
 
-test_demo.py SERIN [SEED...]: for each seed the good release is promoted, both bad ones are
-aborted, the verdicts come as lines, the last table agrees with them.
+test_demo.py SERIN: without a terminal the good release is promoted, both bad ones are aborted,
+the verdicts come as lines, the last table agrees with them. On a terminal, with another seed,
+the same is drawn live.
 """
 
 import os
+import pty
 import re
 import subprocess
 import sys
 import tempfile
+import time
 
 LIMIT_S = 90  # the promise of `serin demo`: it ends by itself within this
 VERDICT = re.compile(r"^ *[\d.]+ s  ([\w.-]+)/(\d+) +(\w+) +(\w+)(?: ([\d.]+) % -> ([\d.]+) %)?")
@@ -53,13 +56,39 @@ def run(serin, *arguments):
                               timeout=LIMIT_S, check=False)
 
 
+def run_on_terminal(serin, *arguments):
+    """Exit code and all that was drawn."""
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execve(serin, [serin, "demo", *arguments], {**os.environ, "TERM": "xterm"})
+    drawn, end = b"", time.monotonic() + LIMIT_S
+    while time.monotonic() < end:
+        try:
+            piece = os.read(terminal, 65536)
+        except OSError:  # the other side is closed
+            break
+        drawn += piece
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), drawn.decode()
+
+
+def check_terminal(code, drawn):
+    check(code == 0, f"exit code {code} on a terminal: {drawn[-3000:]}")
+    frames = drawn.split("\033[H")[1:]
+    check(len(frames) > 40, f"drawn only {len(frames)} times")
+    seen = [set(re.findall(r"(OBSERVING|SETTLING|PROMOTED|ABORTED)", f)) for f in frames]
+    check(any({"OBSERVING", "ABORTED"} <= states for states in seen), "no frame in between")
+    check({"PROMOTED", "ABORTED"} <= seen[-1], f"the last frame: {frames[-1]}")
+    check(any("abort [####" in f for f in frames), "no evidence bar grew")
+    check(drawn.rindex("\033[?25h") > drawn.rindex("\033[?25l"), "the cursor stays hidden")
+
+
 def main():
-    serin, seeds = os.path.abspath(sys.argv[1]), sys.argv[2:] or ["1"]
-    for seed in seeds:
-        result = run(serin, "--seed", seed)
-        print(result.stdout, result.stderr, sep="\n")
-        check(result.returncode == 0, f"exit code {result.returncode} with seed {seed}")
-        check_run(result.stdout)
+    serin = os.path.abspath(sys.argv[1])
+    result = run(serin)
+    print(result.stdout, result.stderr, sep="\n", flush=True)
+    check(result.returncode == 0, f"exit code {result.returncode}")
+    check_run(result.stdout)
+    check_terminal(*run_on_terminal(serin, "--seed", "2"))
     # Too little time is no success: the exit code says so.
     result = run(serin, "--seconds", "1")
     check(result.returncode == 3, f"exit code {result.returncode} after one second: "

@@ -139,7 +139,7 @@ int main(int argc, char **argv)
                             .instance = argc > 4 ? argv[4] : "tool",
                             .partitions = 4,
                             .replication = 1};
-    log_setup(LOG_WARN_LEVEL, false);
+    log_setup(getenv("SERIN_DEBUG") != NULL ? LOG_DEBUG_LEVEL : LOG_WARN_LEVEL, false);
     if (bus_open(&bus, &o, &f) != SERIN_OK) die("bus", &f);
     int code = 2;
     if (strcmp(argv[3], "setup") == 0)

@@ -29,7 +29,8 @@ class Fleet:
         for name, process in self.running.items():
             if process is None or process.poll() is not None:
                 self.running[name] = subprocess.Popen(
-                    [*self.command, name, self.topic], stdout=subprocess.PIPE, text=True
+                    [*self.command, name, self.topic], stdout=subprocess.PIPE, text=True,
+                    env=os.environ | {"SERIN_DEBUG": "1"},  # read when a run fails
                 )
 
     def kill(self, name):
@@ -37,17 +38,17 @@ class Fleet:
         self.running[name].wait()
 
     def stop(self):
-        """Clean stop; False when one does not end by itself with exit code 0."""
-        good = True
+        """Clean stop; the exit codes, None for one that had to be killed."""
+        codes = []
         for process in self.running.values():
             process.send_signal(signal.SIGTERM)
         for process in self.running.values():
             try:
-                good = process.wait(timeout=30) == 0 and good
+                codes.append(process.wait(timeout=30))
             except subprocess.TimeoutExpired:
                 process.kill()
-                good = False
-        return good
+                codes.append(None)
+        return codes
 
 
 def call(*command):
@@ -95,12 +96,12 @@ def main():
         expected["samples"] += MESSAGES * SAMPLES
     fleet.start()
     found = settled(o.tool, base, expected, 90)
-    clean = fleet.stop()
+    codes = fleet.stop()
     found = call(o.tool, *base, "sum")  # nothing may come after it either
     print(json.dumps({"kills": rounds, "workers": o.workers, "found": found}))
     wrong = [f"{k}: {found[k]}, expected {v}" for k, v in expected.items() if found[k] != v]
-    if not clean:
-        wrong.append("a worker did not stop by itself")
+    if any(code != 0 for code in codes):
+        wrong.append(f"workers ended with {codes}")
     if wrong:
         sys.exit("kill.py: " + "; ".join(wrong))
 

@@ -95,7 +95,7 @@ Test(calibrate, without_a_baseline_it_never_starts)
     struct play_traffic none = play_traffic();
     none.baseline = 0;
     play_start(&p, PLAN("window: 1s\n"));
-    play_for(&p, 599, none);
+    play_for(&p, 119, none); /* calibrate is 2 min */
     cr_assert(eq(sz, p.run.n_verdicts, (size_t)0));
     play_for(&p, 300, none);
     pb_verdict *v = foldrun_last(&p.run);

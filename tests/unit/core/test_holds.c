@@ -63,6 +63,25 @@ Test(holds, no_data_aborts_when_the_plan_says_so)
     play_end(&p);
 }
 
+/* Nobody waits ten minutes to hear of a typo: calibration holds when its span is over
+ * and nothing came, and goes on by itself when the name is there after all. */
+Test(holds, a_name_that_nobody_reports_is_said_before_the_first_weight)
+{
+    struct play p;
+    struct play_traffic typo = play_traffic();
+    typo.metric = "eroors";
+    play_start(&p, PLAY_HEAD "window: 1s\ncalibrate: 1m\n" PLAY_STEPS
+                             "metrics:\n  - {name: errors, kind: ratio}\n");
+    play_for(&p, 55, typo);
+    cr_assert(eq(sz, p.run.n_verdicts, 0));
+    play_for(&p, 10, typo);
+    cr_assert(play_find(&p, 0, HOLD, "no_data") != NULL);
+    cr_assert(eq(u32, play_weight(&p), 0));
+    play_for(&p, 80, play_traffic());
+    cr_assert(play_find(&p, 1, PROMOTE, "start") != NULL);
+    play_end(&p);
+}
+
 Test(holds, canary_silent_then_abort)
 {
     struct play p;

@@ -1,6 +1,7 @@
 /* The outlook against what whole rollouts are known to take: closed forms and simulated
  * figures of the statistics' specification. */
 #include "engine/core/outlook.h"
+#include "engine/base/mem.h"
 #include "stats/forecast.h"
 #include "stats/level.h"
 #include "tests/support/check.h"
@@ -134,6 +135,8 @@ Test(outlook, notes_say_what_to_change)
     cr_expect(o.whole.p50_s == HUGE_VAL && isnan(o.whole.mean_s));
     o = advice("0", "50m", "", 2000);
     cr_expect(says(&o, 2, "dominates"));
+    cr_expect(ge(dbl, o.steps[1].passes.mean_s, 3010)); /* with the warm-up */
+    cr_expect(lt(dbl, o.steps[1].ready.p90_s, 600));
     o = advice("1000000", "2m", "", 2000);
     cr_expect(says(&o, 1, "min_requests 1000000"));
     o = advice("0", "2m", ", floor: 2%", 2000);
@@ -180,6 +183,29 @@ Test(outlook, refuses_nonsense)
         cr_expect(eq(int, rc, SERIN_EDOM), "case %zu", i);
         cr_expect(eq(sz, o.n_notes, 77));
         cr_expect(f.text[0] != '\0');
+    }
+    arena_free(&a);
+}
+
+Test(outlook, a_budget_ends_it_early_and_memory_may_run_out)
+{
+    struct arena a = {0};
+    struct doc_errors e = {0};
+    struct plan *p = NULL;
+    struct outlook o;
+    struct outlook_query q = {
+        .rate = 2000, .errors = {0.001}, .phi = 1, .runs = 500, .budget = 1};
+    int rc = plan_parse(&a, ramp, strlen(ramp), &p, &e);
+    cr_assert(eq(int, rc, SERIN_OK));
+    rc = outlook_make(p, &q, &o, NULL);
+    cr_assert(eq(int, rc, SERIN_OK));
+    cr_expect(eq(uint, o.runs, OUTLOOK_LEAST_RUNS));
+    cr_expect(eq(uint, o.whole.runs, OUTLOOK_LEAST_RUNS));
+    for (uint64_t k = 1; k <= 5; k++) {
+        mem_fail_at(k);
+        rc = outlook_make(p, &q, &o, NULL);
+        mem_fail_at(0);
+        cr_expect(eq(int, rc, SERIN_ENOMEM), "allocation %lu", (unsigned long)k);
     }
     arena_free(&a);
 }

@@ -60,7 +60,7 @@ Test(slow, a_healthy_release_is_promoted)
     pb_verdict *v = play_find(&p, 0, SERIN__V1__KIND__KIND_PROMOTE, "non_inferior");
     cr_assert(v != NULL);
     cr_assert(eq(str, (char *)play_state(&p), (char *)"PROMOTED"));
-    cr_assert(strstr(v->message, "time: p") != NULL, "%s", v->message);
+    cr_assert(strstr(v->message, "time at 10 %: p") != NULL, "%s", v->message);
     cr_assert(strstr(v->message, " ms vs baseline ") != NULL, "%s", v->message);
     pb_metric_verdict *m = v->metrics[0];
     cr_assert(eq(str, m->kind, (char *)"latency"));
@@ -83,7 +83,7 @@ Test(slow, a_slow_tail_is_aborted_and_named)
     pb_verdict *v = play_find(&p, 0, SERIN__V1__KIND__KIND_ABORT, "harm");
     cr_assert(v != NULL, "%s", play_state(&p));
     cr_assert(eq(str, v->metric, (char *)"time"));
-    cr_assert(strstr(v->message, "time: p99 canary") != NULL, "%s", v->message);
+    cr_assert(strstr(v->message, "time at 10 %: p99 canary") != NULL, "%s", v->message);
     cr_assert(gt(dbl, v->metrics[0]->estimate, 2));
     play_end(&p);
 }

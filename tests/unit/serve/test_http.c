@@ -15,7 +15,7 @@
 
 #define TOKEN "a-token-of-enough-bytes"
 
-static char dir[64], token_file[96], unix_address[96];
+static char dir[64], folder[80], token_file[96], unix_address[96];
 static struct directory *d;
 static struct serve *s;
 
@@ -24,7 +24,9 @@ static void setup(void)
     snprintf(dir, sizeof dir, "/tmp/serin-http-XXXXXX");
     cr_assert(ne(ptr, mkdtemp(dir), NULL));
     snprintf(token_file, sizeof token_file, "%s/token", dir);
-    snprintf(unix_address, sizeof unix_address, "unix:%s/sock", dir);
+    /* A folder that is not there: serve makes it. */
+    snprintf(folder, sizeof folder, "%s/made", dir);
+    snprintf(unix_address, sizeof unix_address, "unix:%s/sock", folder);
     int fd = open(token_file, O_CREAT | O_WRONLY, 0600);
     cr_assert(gt(int, (int)write(fd, TOKEN "\n", sizeof TOKEN), 0));
     close(fd);
@@ -38,6 +40,7 @@ static void teardown(void)
     directory_close(d);
     unlink(token_file);
     unlink(unix_address + 5);
+    rmdir(folder);
     cr_assert(eq(int, rmdir(dir), 0), "the socket file is removed");
 }
 
@@ -167,6 +170,7 @@ Test(http, a_stale_socket_is_replaced_and_a_file_is_not)
     struct serve_options o = {0};
     struct serve *none = NULL;
     struct sockaddr_un at = {.sun_family = AF_UNIX};
+    cr_assert(eq(int, mkdir(folder, 0755), 0));
     snprintf(at.sun_path, sizeof at.sun_path, "%s", unix_address + 5);
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
     cr_assert(eq(int, bind(fd, (struct sockaddr *)&at, sizeof at), 0));
@@ -183,8 +187,9 @@ Test(http, a_stale_socket_is_replaced_and_a_file_is_not)
 
 Test(http, bad_addresses)
 {
-    static const char *const bad[] = {"nonsense", "127.0.0.1:", "127.0.0.1:99999x",
-                                      "::1:80",   "unix:",      "unix:/nonexistent/s"};
+    static const char *const bad[] = {
+        "nonsense", "127.0.0.1:", "127.0.0.1:99999x",
+        "::1:80",   "unix:",      "unix:/nonexistent/way/s"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         const char *listen[] = {bad[i], NULL};
         struct serve_options o = {.listen = listen, .insecure = true};
