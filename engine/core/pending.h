@@ -27,7 +27,7 @@ struct pending {
 };
 
 enum {
-    PENDING_CELLS_PER_METRIC = 640,     /* 40 KiB a metric */
+    PENDING_CELLS_PER_METRIC = 576,     /* 36 KiB a metric */
     PENDING_BUCKETS_PER_LATENCY = 8192, /* 64 KiB a latency metric */
     PENDING_FINE = 512 /* buckets of a histogram at most; fewer when room gets scarce */
 };

@@ -96,14 +96,10 @@ bool snapshot_load_calibration(struct calibrate *c, const pb_calibration_state *
     return true;
 }
 
-static bool metric_in(struct rollout *r, size_t i, const pb_metric_state *m)
+static bool seen_in(struct evidence *e, const pb_metric_state *m)
 {
-    struct evidence *e = &r->evidence.metrics[i];
-    if (strcmp(m->name, e->metric->name) != 0 || !(m->phi >= 1) || !isfinite(m->phi))
-        return false;
     if (m->n_counts != 4 || m->n_seen_ms != 3 || m->n_since != 2 || m->n_ever != 2)
         return false;
-    e->phi = m->phi;
     e->counts = (struct count_table){
         .n = m->counts[0], .x = m->counts[1], .m = m->counts[2], .y = m->counts[3]};
     for (int c = 0; c < 2; c++) {
@@ -112,6 +108,16 @@ static bool metric_in(struct rollout *r, size_t i, const pb_metric_state *m)
         e->ever[c] = m->ever[c];
     }
     e->informative_ms = m->seen_ms[2];
+    return true;
+}
+
+static bool metric_in(struct rollout *r, size_t i, const pb_metric_state *m)
+{
+    struct evidence *e = &r->evidence.metrics[i];
+    if (strcmp(m->name, e->metric->name) != 0 || !(m->phi >= 1) || !isfinite(m->phi))
+        return false;
+    e->phi = m->phi;
+    if (!seen_in(e, m)) return false;
     return snapshot_load_profile(&e->all, m->all, e->grid->n) && begun_in(e, m->step) &&
            snapshot_load_floor(&e->floor, m->floor) &&
            snapshot_load_floor(&e->limit, m->limit) &&
