@@ -197,7 +197,9 @@ case $dir in /*) ;; *) dir=$PWD/$dir ;; esac
 case $verb in
 start)
     stop
+    trap stop EXIT # a start that fails leaves nothing running
     start
+    trap - EXIT
     bootstrap
     ;;
 stop) stop ;;
