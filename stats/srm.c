@@ -21,7 +21,7 @@ enum serin_status srm_init(struct srm *s, double eps)
 
 static bool share_ok(double rho, uint64_t c, uint64_t b)
 {
-    return rho > 0 && rho < 1 && c <= COUNT_MAX && b <= COUNT_MAX;
+    return rho > 0 && rho <= 1 && c <= COUNT_MAX && b <= COUNT_MAX;
 }
 
 enum serin_status srm_window(struct srm *s, double rho, uint64_t c, uint64_t b,
@@ -104,7 +104,7 @@ enum serin_status srm_point_init(struct srm_point *s, double k)
 enum serin_status srm_point_window(struct srm_point *s, double rho, uint64_t c,
                                    uint64_t b)
 {
-    if (!share_ok(rho, c, b)) return SERIN_EDOM;
+    if (!share_ok(rho, c, b) || rho == 1) return SERIN_EDOM;
     if (s->rho != rho) {
         if (s->rho > 0) s->closed += factor(s->k, s->rho, (double)s->c, (double)s->b);
         s->rho = rho;

@@ -24,7 +24,7 @@ SERIN_MUST_USE
 enum serin_status srm_init(struct srm *s, double eps);
 /**
  * Fold one window of requests (or users).
- * rho     share of the current step, in (0, 1), fixed before the window
+ * rho     share of the current step, in (0, 1], fixed before the window
  * c, b    canary, baseline; each <= COUNT_MAX
  * eta     tempering of this check, 0 < eta <= 1
  * Errors  SERIN_EDOM, *s unchanged.   Thread: any, one writer.   Ref: [SRM]

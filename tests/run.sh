@@ -53,8 +53,11 @@ done
 started=$SECONDS
 out=$(mktemp -d) || exit 1
 trap 'rm -rf "$out"' EXIT
-failed=0 summary=()
-[ "$long" -eq 1 ] && export SERIN_LONG=1
+failed=0 summary=() form=(-DSERIN_LONG=OFF)
+if [ "$long" -eq 1 ]; then
+    export SERIN_LONG=1
+    form=(-DSERIN_LONG=ON)
+fi
 
 step() { printf '\n== %s (%d s)\n' "$*" $((SECONDS - started)); }
 note() {
@@ -68,7 +71,7 @@ build() {
     local -a targets=()
     shift 2
     step "building $dir"
-    if ! cmake -S . -B "$dir" -G Ninja -DSERIN_TESTS=ON "$@" \
+    if ! cmake -S . -B "$dir" -G Ninja -DSERIN_TESTS=ON "${form[@]}" "$@" \
         >"$log" 2>&1; then
         tail -n 30 "$log"
         note "$dir: cmake failed (made elsewhere? remove $dir and run again)"

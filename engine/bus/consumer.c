@@ -18,13 +18,18 @@
 #include "engine/base/mem.h"
 #include "engine/bus/client.h"
 #include "engine/bus/slots.h"
+#include "engine/bus/watch.h"
 
 enum {
     MAX_CHANGES = 16,
     TOPICS_AGAIN_MS = 1000, /* between two looks for topics that do not exist yet */
     LOOKUP_MS = 1000,       /* longest wait for offsets inside one poll */
-    JOIN_MS = 10000,        /* longest wait of a close for the first assignment */
-    QUIT_MS = 2000,         /* and for giving up what is assigned */
+    SILENT_MS = 30000,      /* after so long without them people are told */
+    OWNER_MS = 60000,       /* and after so long a new handle tries, by_owner */
+    AGAIN_MS = 50,
+    REJOIN_MS = 30000, /* longest wait for partitions to go before a new join */
+    JOIN_MS = 10000,   /* longest wait of a close for the first assignment */
+    QUIT_MS = 2000,    /* and for giving up what is assigned */
     ASSIGNOR_FIXED = 0x020300ff,
 };
 
@@ -43,9 +48,12 @@ struct consumer {
     struct consumer_options o; /* callbacks only */
     struct change changes[MAX_CHANGES];
     size_t n_changes;
-    bool waiting; /* topics left to subscribe to */
-    bool joining; /* subscribed */
-    bool joined;  /* had a first assignment, be it empty */
+    bool waiting;               /* topics left to subscribe to */
+    bool joining;               /* subscribed */
+    bool joined;                /* had a first assignment, be it empty */
+    bool left;                  /* left the group in order to join it again */
+    int64_t left_ms, silent_ms; /* when; first lookup without an answer, or last told */
+    struct watch watch;
     bool overrun; /* more changes than room: the handle cannot go on */
     int64_t look_ms;
     rd_kafka_message_t **batch;
@@ -83,6 +91,8 @@ static enum serin_status setup(struct consumer *c, struct bus *b,
     c->rk = c->client->rk;
     rd_kafka_poll_set_consumer(c->rk);
     c->queue = rd_kafka_queue_get_consumer(c->rk);
+    /* The embedded broker does not tell who is in a group. */
+    if (!bus_embedded(b)) watch_open(&c->watch, c->rk, o->group, member);
     for (size_t i = 0; i < c->slots.n; i++) {
         c->handles[i] = rd_kafka_topic_new(c->rk, c->slots.topics[i].name, NULL);
         if (c->handles[i] == NULL)
@@ -214,6 +224,16 @@ static rd_kafka_resp_err_t resolve_start(struct consumer *c,
     return err;
 }
 
+static void say_silent(struct consumer *c, int n, rd_kafka_resp_err_t err)
+{
+    int64_t now = clock_mono_ms();
+    bool tell = c->silent_ms != 0 && now - c->silent_ms >= SILENT_MS;
+    if (tell || c->silent_ms == 0) c->silent_ms = now;
+    log_write(tell ? LOG_WARN_LEVEL : LOG_DEBUG_LEVEL, "bus",
+              "%s: where to read %d new partitions is not known yet: %s; asking again",
+              c->client->what, n, rd_kafka_err2str(err));
+}
+
 /* False: the brokers do not answer, try again at the next poll. */
 static bool find_offsets(struct consumer *c, rd_kafka_topic_partition_list_t *list)
 {
@@ -223,9 +243,8 @@ static bool find_offsets(struct consumer *c, rd_kafka_topic_partition_list_t *li
         err = list->elems[i].err;
     if (err == RD_KAFKA_RESP_ERR_NO_ERROR && !c->o.by_owner)
         err = resolve_start(c, list);
-    if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
-        log_debug("bus", "%s: offsets of %d new partitions: %s", c->client->what,
-                  list->cnt, rd_kafka_err2str(err));
+    if (err != RD_KAFKA_RESP_ERR_NO_ERROR) say_silent(c, list->cnt, err);
+    if (err == RD_KAFKA_RESP_ERR_NO_ERROR) c->silent_ms = 0;
     return err == RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
@@ -238,9 +257,17 @@ static void take_owner_offsets(struct consumer *c,
     for (size_t i = 0; i < n; i++)
         rd_kafka_topic_partition_list_set_offset(list, p[i].topic, p[i].partition,
                                                  p[i].offset);
-    while (resolve_start(c, list) != RD_KAFKA_RESP_ERR_NO_ERROR &&
-           rd_kafka_fatal_error(c->rk, NULL, 0) == RD_KAFKA_RESP_ERR_NO_ERROR)
+    rd_kafka_resp_err_t err;
+    int64_t until = clock_mono_ms() + OWNER_MS;
+    while ((err = resolve_start(c, list)) != RD_KAFKA_RESP_ERR_NO_ERROR &&
+           rd_kafka_fatal_error(c->rk, NULL, 0) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        say_silent(c, list->cnt, err);
         client_watch(c->client);
+        if (clock_mono_ms() > until) c->overrun = true;
+        if (c->overrun) return;
+        clock_sleep_ms(AGAIN_MS);
+    }
+    c->silent_ms = 0;
 }
 
 static bool assign(struct consumer *c, rd_kafka_topic_partition_list_t *list)
@@ -278,11 +305,58 @@ static void apply_changes(struct consumer *c)
     }
 }
 
+/* Leave the group, and join it again once the partitions are given up: the group then
+ * deals out what it had overlooked. A static member, too, leaves by this. */
+static void join_again(struct consumer *c)
+{
+    rd_kafka_resp_err_t err = rd_kafka_unsubscribe(c->rk);
+    if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        log_warn("bus", "%s: leaving: %s", c->client->what, rd_kafka_err2str(err));
+        return;
+    }
+    for (size_t i = 0; i < c->slots.n; i++)
+        c->slots.topics[i].subscribed = false;
+    c->waiting = c->left = true;
+    c->left_ms = clock_mono_ms();
+    c->look_ms = c->left_ms + TOPICS_AGAIN_MS;
+}
+
+/* After leaving: nothing is owned any more, a join may follow. */
+static bool gone(struct consumer *c, int64_t now)
+{
+    if (!c->left || (c->n_changes == 0 && slots_list(&c->slots, NULL, 0) == 0))
+        return true;
+    if (now - c->left_ms > REJOIN_MS)
+        c->overrun = true; /* the handle does not let go */
+    return false;
+}
+
+/* Partitions that nobody reads, of the group or of this member. */
+static void watch(struct consumer *c)
+{
+    struct bus_partition p;
+    if (c->n_changes > 0) c->watch.wrong = 0;
+    if (c->left || c->n_changes > 0 || !client_connected(c->client)) return;
+    if (watch_group(&c->watch, &c->slots, c->client->what)) {
+        join_again(c);
+    } else if (watch_partition(&c->watch, &c->slots, LOOKUP_MS, &p)) {
+        log_warn("bus",
+                 "%s: %s [%d] stands still at offset %lld though there are records; "
+                 "reading it anew from there",
+                 c->client->what, p.topic, (int)p.partition, (long long)p.offset);
+        rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+        rd_kafka_topic_partition_list_add(list, p.topic, p.partition)->offset =
+            p.offset;
+        place(c, list);
+        rd_kafka_topic_partition_list_destroy(list);
+    }
+}
+
 /* Subscribe to the topics that exist: a batch read of a missing one crashes 2.0.2. */
 static void look_for_topics(struct consumer *c, int timeout_ms)
 {
     int64_t now = clock_mono_ms();
-    if (!c->waiting || now < c->look_ms) return;
+    if (!c->waiting || now < c->look_ms || !gone(c, now)) return;
     struct fault f;
     const rd_kafka_metadata_t *md =
         client_metadata(c->client, timeout_ms > 100 ? timeout_ms : 100, &f);
@@ -292,8 +366,10 @@ static void look_for_topics(struct consumer *c, int timeout_ms)
     size_t before = 0;
     for (size_t i = 0; i < c->slots.n; i++) {
         struct slots_topic *t = &c->slots.topics[i];
+        const rd_kafka_metadata_topic_t *found = client_topic(md, t->name);
         before += t->subscribed;
-        if (!t->subscribed && client_topic(md, t->name) == NULL) {
+        if (found != NULL) t->count = found->partition_cnt;
+        if (!t->subscribed && found == NULL) {
             if (c->look_ms == 0)
                 log_warn("bus",
                          "%s: topic %s does not exist or may not be read; waiting "
@@ -308,6 +384,7 @@ static void look_for_topics(struct consumer *c, int timeout_ms)
     c->waiting = (size_t)list->cnt < c->slots.n;
     if ((size_t)list->cnt > before) {
         c->joining = true;
+        if (before == 0) c->joined = c->left = false;
         rd_kafka_resp_err_t err = rd_kafka_subscribe(c->rk, list);
         if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
             log_warn("bus", "%s: subscribe: %s", c->client->what,
@@ -421,6 +498,7 @@ enum serin_status consumer_poll(struct consumer *c, struct bus_record *out, size
     enum serin_status s = client_alive(c->client, f);
     if (s != SERIN_OK) return s;
     look_for_topics(c, timeout_ms);
+    watch(c);
     apply_changes(c);
     if (c->overrun) {
         fault_set(f, SERIN_EIO, "%s: lost track of its partitions; reopening it",
@@ -600,6 +678,7 @@ void consumer_close(struct consumer *c)
         rd_kafka_topic_partition_list_destroy(c->changes[i].list);
     for (size_t i = 0; c->handles != NULL && i < c->slots.n; i++)
         if (c->handles[i] != NULL) rd_kafka_topic_destroy(c->handles[i]);
+    watch_close(&c->watch);
     if (c->queue != NULL) rd_kafka_queue_destroy(c->queue);
     if (end) client_close(c->client);
     slots_free(&c->slots);

@@ -16,12 +16,14 @@ struct slot {
     int64_t start; /* where this ownership began to read */
     int64_t next;  /* next offset to hand out */
     int64_t eof; /* end of the partition as last reported; BUS_OFFSET_NONE = not yet */
+    int64_t still_at, still_ms; /* next as watch.c saw it, and since when; 0 = never */
 };
 
 struct slots_topic {
     char *name;
     const void *handle; /* the client's topic object last seen in a record of it */
     bool subscribed;
+    int count;          /* partitions it had when it was subscribed to */
     struct slot *items; /* by partition */
     int32_t n;
 };

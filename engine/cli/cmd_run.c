@@ -14,7 +14,7 @@
 #include "engine/cli/engine.h"
 #include "engine/cli/signals.h"
 
-enum { LOOK_MS = 50 };
+enum { LOOK_MS = 50, STOP_S = 15 };
 
 /* systemd's readiness protocol: one datagram to the socket it named. */
 static void notify(const char *state)
@@ -53,6 +53,20 @@ static void say_ready(struct engine *e, bool embedded)
     notify("READY=1");
 }
 
+/* Without a broker an open transaction is waited for half a minute. Whoever stops us
+ * need not wait: what was not committed is read again at the next start. */
+static void stop(struct engine *e)
+{
+    notify("STOPPING=1");
+    signals_end_within(
+        STOP_S,
+        "serin: run: not stopped after 15 s (broker away?); ended without "
+        "leaving its groups. Nothing is lost: what was not committed is read "
+        "again at the next start\n",
+        CLI_TIMEOUT);
+    engine_stop(e);
+}
+
 /* Until a signal, or until a role gives up. */
 static int watch(struct engine *e, bool embedded)
 {
@@ -61,8 +75,7 @@ static int watch(struct engine *e, bool embedded)
     bool ready = false;
     while (!signals_pause(NULL, LOOK_MS)) {
         if (engine_failed(e, &f)) {
-            notify("STOPPING=1");
-            engine_stop(e);
+            stop(e);
             return cli_fail(CLI_UNREACHABLE, "run: %s", f.text);
         }
         if (!ready && engine_ready(e, why)) {
@@ -71,8 +84,7 @@ static int watch(struct engine *e, bool embedded)
         }
     }
     log_info("run", "stopping");
-    notify("STOPPING=1");
-    engine_stop(e);
+    stop(e);
     log_info("run", "stopped");
     return CLI_OK;
 }

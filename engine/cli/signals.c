@@ -5,10 +5,14 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "engine/base/clock.h"
 
 static bool asked;
+static const char *last_words;
+static int last_code;
 
 static sigset_t both(void)
 {
@@ -42,4 +46,20 @@ bool signals_pause(void *unused, int64_t ms)
         left = until - clock_mono_ms();
     }
     return asked;
+}
+
+static void on_alarm(int number)
+{
+    (void)number;
+    if (write(STDERR_FILENO, last_words, strlen(last_words)) < 0) _exit(last_code);
+    _exit(last_code);
+}
+
+void signals_end_within(unsigned seconds, const char *text, int code)
+{
+    struct sigaction act = {.sa_handler = on_alarm};
+    last_words = text;
+    last_code = code;
+    sigaction(SIGALRM, &act, NULL);
+    alarm(seconds);
 }

@@ -12,5 +12,10 @@ void signals_hold(void);
  * one ends the process without waiting for anything. Thread: the one that held them.
  */
 bool signals_pause(void *unused, int64_t ms);
+/**
+ * If the process is still there in `seconds`, say text on stderr and end it with code.
+ * For a stop that must not hang on a broker that is away. text must be static.
+ */
+void signals_end_within(unsigned seconds, const char *text, int code);
 
 #endif

@@ -197,8 +197,9 @@ static void check_split(struct rollout *r, const struct count_table *sum)
 {
     r->srm_canary += sum->n;
     r->srm_baseline += sum->m;
-    if (!r->plan->srm_check || rollout_under(r) != ROLLOUT_OBSERVING) return;
-    if (r->weight_bp == 0 || r->weight_bp >= 10000) return;
+    enum rollout_state under = rollout_under(r);
+    if (!r->plan->srm_check || r->weight_bp == 0) return;
+    if (under != ROLLOUT_OBSERVING && under != ROLLOUT_WATCHING) return;
     bool now = both_speak(r, sum), before = r->split.calm;
     if (now && r->split.waits) count_split(r);
     r->split = (struct rollout_split){sum->n, sum->m, now && before, now};

@@ -113,7 +113,9 @@ ready() {
     local i
     for i in $(seq 1200); do
         grep -q "Kafka Server started" "$dir/broker$1.log" && return
-        alive "$1" || { tail -n 20 "$dir/broker$1.log" >&2; die "broker $1 died at start (above)"; }
+        # Not alive(): just after the fork it is not java yet.
+        kill -0 "$(cat "$dir/broker$1.pid")" 2>/dev/null ||
+            { tail -n 20 "$dir/broker$1.log" >&2; die "broker $1 died at start (above)"; }
         sleep 0.1
     done
     tail -n 20 "$dir/broker$1.log" >&2
@@ -195,7 +197,9 @@ case $dir in /*) ;; *) dir=$PWD/$dir ;; esac
 case $verb in
 start)
     stop
+    trap stop EXIT # a start that fails leaves nothing running
     start
+    trap - EXIT
     bootstrap
     ;;
 stop) stop ;;

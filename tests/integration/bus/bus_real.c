@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "engine/base/clock.h"
@@ -497,6 +498,82 @@ static void case_skip(void)
     bus_close(b);
 }
 
+/* ---- a member killed while it gives partitions away, and soon back ----
+ * It comes back to what the half-done rebalance left to it, without another rebalance:
+ * what it was giving away belongs to nobody. */
+
+static void die_on_revoke(void *ctx, const struct bus_partition *p, size_t n, bool lost)
+{
+    (void)ctx, (void)p, (void)n, (void)lost;
+    raise(SIGKILL);
+}
+
+static struct consumer *orphan_open(struct bus *b, const char *prefix, bool dies)
+{
+    char group[300];
+    const char *topics[] = {bus_topic_name(b, BUS_INBOX), NULL};
+    snprintf(group, sizeof group, "%sgroup", prefix);
+    struct consumer_options o = {
+        .group = group, .topics = topics, .on_revoke = dies ? die_on_revoke : NULL};
+    struct consumer *c = NULL;
+    OK(consumer_open(&c, b, &o, &fault));
+    return c;
+}
+
+static size_t orphan_poll(struct consumer *c)
+{
+    struct bus_record r[8];
+    size_t n;
+    OK(consumer_poll(c, r, 8, &n, 20, &fault));
+    return consumer_assignment(c, NULL, 0);
+}
+
+static void case_orphan(const char *prefix)
+{
+    struct consumer *c = orphan_open(open_bus(prefix, "one", PARTITIONS), prefix, true);
+    while (orphan_poll(c) < PARTITIONS)
+        ;
+    CHECK(write(STDOUT_FILENO, "!", 1) == 1, "nobody listens");
+    for (;;)
+        orphan_poll(c);
+}
+
+static void case_orphans(void)
+{
+    char prefix[64], mark;
+    int ends[2], status;
+    snprintf(prefix, sizeof prefix, "orphans-%d-%lld.", (int)getpid(),
+             (long long)clock_wall_ms());
+    struct bus *one = open_bus(prefix, "one", PARTITIONS);
+    struct bus *two = open_bus(prefix, "two", PARTITIONS);
+    OK(topics_create(one, NULL, OPEN_MS, &fault));
+    CHECK(pipe(ends) == 0, "no pipe");
+    pid_t child = fork();
+    if (child == 0) {
+        dup2(ends[1], STDOUT_FILENO);
+        execl("/proc/self/exe", "bus_real", "orphan", prefix, (char *)NULL);
+        _exit(127);
+    }
+    CHECK(child > 0 && read(ends[0], &mark, 1) == 1, "the first member does not start");
+    struct consumer *b = orphan_open(two, prefix, false);
+    while (waitpid(child, &status, WNOHANG) == 0)
+        orphan_poll(b);
+    CHECK(WIFSIGNALED(status), "the first member ended with %d", status);
+    struct consumer *a = orphan_open(one, prefix, false);
+    size_t of_a = 0, of_b = 0;
+    for (int64_t until = clock_mono_ms() + OPEN_MS;
+         of_a + of_b < PARTITIONS && clock_mono_ms() < until;) {
+        of_a = orphan_poll(a);
+        of_b = orphan_poll(b);
+    }
+    CHECK(of_a + of_b == PARTITIONS, "of %d partitions, one reads %zu and two %zu",
+          PARTITIONS, of_a, of_b);
+    consumer_close(a);
+    consumer_close(b);
+    bus_close(one);
+    bus_close(two);
+}
+
 /* ---- worker: copy exactly once; what every stage of serin does, at its smallest ----
  */
 
@@ -684,14 +761,17 @@ int main(int argc, char **argv)
     } cases[] = {{"topics", case_topics},   {"transaction", case_transaction},
                  {"fencing", case_fencing}, {"table", case_table},
                  {"gap", case_gap},         {"latest", case_latest},
-                 {"missing", case_missing}, {"skip", case_skip}};
+                 {"missing", case_missing}, {"skip", case_skip},
+                 {"orphans", case_orphans}};
     const char *name = argc > 1 ? argv[1] : "";
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         if (strcmp(name, cases[i].name) == 0) {
             cases[i].run();
             return 0;
         }
-    if (strcmp(name, "worker") == 0 && argc == 4)
+    if (strcmp(name, "orphan") == 0 && argc == 3)
+        case_orphan(argv[2]);
+    else if (strcmp(name, "worker") == 0 && argc == 4)
         case_worker(argv[2], argv[3]);
     else if (strcmp(name, "feed") == 0 && argc == 5)
         case_feed(argv[2], (int)strtol(argv[3], NULL, 10),

@@ -441,6 +441,22 @@ Test(holds, evidence_that_cannot_be_restored)
     play_end(&p);
 }
 
+/* "100 %" with the old version still serving is not the end of a rollout. */
+Test(holds, traffic_that_stays_behind_at_the_last_weight)
+{
+    struct play p;
+    struct play_traffic behind = play_traffic();
+    play_start(&p, PLAY_PLAN);
+    for (int i = 0; i < 600 && play_weight(&p) < 10000; i++)
+        play_second(&p, play_traffic());
+    cr_assert(eq(u32, play_weight(&p), 10000));
+    behind.weight = 0.5;
+    play_for(&p, 60, behind);
+    cr_assert(play_find(&p, 0, HOLD, "sample_ratio") != NULL);
+    cr_assert(eq(str, (char *)play_state(&p), (char *)"HELD"));
+    play_end(&p);
+}
+
 /* Bursts that grow after the calibration: held, never silently aborted. */
 Test(holds, dispersion_that_outgrows_the_calibration)
 {

@@ -71,6 +71,19 @@ Test(forecast, seconds)
     cr_assert(isinf(forecast_seconds(0.05, 0, rate, 0, 1)));
 }
 
+Test(srm, everything_is_a_share)
+{
+    struct srm all, half;
+    cr_assert(eq(int, srm_init(&all, 0.01), SERIN_OK));
+    cr_assert(eq(int, srm_init(&half, 0.01), SERIN_OK));
+    for (int i = 0; i < 20; i++) {
+        cr_assert(eq(int, srm_window(&all, 1, 700, 3, 1), SERIN_OK));
+        cr_assert(eq(int, srm_window(&half, 1, 370, 330, 1), SERIN_OK));
+    }
+    cr_assert(lt(dbl, srm_log_e(&all), 0.0));
+    cr_assert(gt(dbl, srm_log_e(&half), 1000.0));
+}
+
 Test(srm, refusal_leaves_state_untouched)
 {
     const double bad[] = {0, 1, -0.1, 1.2, NAN};
@@ -83,7 +96,9 @@ Test(srm, refusal_leaves_state_untouched)
     const struct srm before = s;
     const struct srm_point before_p = p;
     for (int i = 0; i < 5; i++) {
-        cr_assert(eq(int, srm_window(&s, bad[i], 5, 95, 1), SERIN_EDOM));
+        /* "everything" is a share with a tolerance, but not without one */
+        if (bad[i] != 1)
+            cr_assert(eq(int, srm_window(&s, bad[i], 5, 95, 1), SERIN_EDOM));
         cr_assert(eq(int, srm_point_window(&p, bad[i], 5, 95), SERIN_EDOM));
     }
     cr_assert(eq(int, srm_window(&s, 0.05, COUNT_MAX + 1, 95, 1), SERIN_EDOM));
