@@ -43,6 +43,9 @@ enum serin_status latency_init(struct latency *l, const struct plan_metric *m,
     }
     while (!l->protects[l->first])
         l->first++;
+    l->last = LEVELS - 1;
+    while (!l->protects[l->last])
+        l->last--;
     for (int q = 0; q < LEVELS; q++)
         if (m->limit_ms[q] > 0 &&
             floor_init(&l->limits[q], 1 - exceedance_levels[q]) != SERIN_OK)
@@ -215,7 +218,7 @@ enum serin_status latency_window(struct latency *l, const struct grid *g,
         rc = hist_merge(&l->step[c], &v);
         if (!l->has_fixed) continue;
         watched->m += w.both[c].total;
-        watched->y += beyond_fixed(l, l->first, &w.both[c]);
+        watched->y += beyond_fixed(l, l->last, &w.both[c]);
     }
     return rc;
 }

@@ -24,12 +24,12 @@ struct latency_stratum {
 };
 
 /* About 120 KiB. To keep it, save all but what follows from the plan: metric, allows,
- * protects, first; of `past` what exceedance.h names. */
+ * protects, first, last; of `past` what exceedance.h names. */
 struct latency {
     const struct plan_metric *metric;
     bool allows; /* a tolerance on values: `allowed` is in use */
     bool protects[EXCEEDANCE_LEVELS];
-    int first; /* lowest protected level */
+    int first, last; /* lowest and highest protected level */
     struct exceedance past;
     struct mann_whitney ranks;
     struct profile levels[EXCEEDANCE_LEVELS];  /* canary values shifted up to abort */
@@ -54,8 +54,9 @@ void latency_step(struct latency *l);
 /**
  * Fold one closed window; call it for every window.
  * eta      1/phi, of every part alike
- * watched  out: both cohorts' counts at the fixed threshold of the first protected
- *          level, in the baseline's place: what the dispersion watch follows
+ * watched  out: both cohorts' counts at the fixed threshold of the last protected
+ *          level, in the baseline's place: what the dispersion watch follows. Bursts
+ *          show in the tail; a median moves with the load, which is no burst
  * Errors   SERIN_EDOM: a defect
  */
 SERIN_MUST_USE

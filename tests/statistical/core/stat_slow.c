@@ -63,6 +63,14 @@ static struct hist_view fill(gsl_rng *g, const struct shape *s, unsigned n,
     return (struct hist_view){.scale = 5, .offset = FIRST, .n = ALL, .counts = counts};
 }
 
+/* Aborted, or promoted beyond the start; a hold may come before. */
+static bool decided(const struct play *p)
+{
+    Serin__V1__Kind kind =
+        p->run.n_verdicts > 1 ? p->run.verdicts[p->run.n_verdicts - 1]->kind : 0;
+    return kind == SERIN__V1__KIND__KIND_ABORT || kind == SERIN__V1__KIND__KIND_PROMOTE;
+}
+
 /* True when it ended with a verdict of this kind beyond the start. */
 static bool ends(const char *plan, const struct shape *canary, unsigned per_second,
                  int seconds, double drift, unsigned long seed, Serin__V1__Kind kind)
@@ -72,7 +80,7 @@ static bool ends(const char *plan, const struct shape *canary, unsigned per_seco
     uint64_t counts[2][BINS];
     play_start(&p, plan);
     gsl_rng_set(p.rng, seed);
-    for (int s = 0; s < seconds && p.run.n_verdicts < 2; s++) {
+    for (int s = 0; s < seconds && !decided(&p); s++) {
         struct shape base = shape_of(1 + drift * sin(s / 15.0), 0);
         unsigned n = gsl_ran_binomial(p.rng, play_weight(&p) / 10000.0, per_second);
         struct hist_view v[2] = {fill(p.rng, drift > 0 ? &base : canary, n, counts[0]),
@@ -85,7 +93,7 @@ static bool ends(const char *plan, const struct shape *canary, unsigned per_seco
         play_clock(&p, &clock);
         play_feed(&p);
     }
-    bool hit = p.run.n_verdicts > 1 && foldrun_last(&p.run)->kind == kind;
+    bool hit = decided(&p) && foldrun_last(&p.run)->kind == kind;
     play_show(&p);
     play_end(&p);
     return hit;
