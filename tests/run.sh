@@ -119,6 +119,11 @@ if [ "$install" -eq 1 ]; then
     deploy/install.sh deploy/packages.txt tests/packages.txt || exit 1
 fi
 
+if wants integration && ! tests/support/kafka.sh fetch; then
+    note "Kafka could not be downloaded: tests on a real broker will fail"
+    failed=1
+fi
+
 built=0
 if build tests '' -DSERIN_WERROR=ON; then
     built=1

@@ -16,6 +16,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/bus/bus.h"
+#include "engine/bus/client.h"
 #include "engine/bus/consumer.h"
 #include "engine/bus/producer.h"
 #include "engine/bus/table.h"
@@ -498,6 +499,27 @@ static void case_skip(void)
     bus_close(b);
 }
 
+/* ---- a partition that the client no longer reads, though it is ours ---- */
+
+static void case_still(void)
+{
+    struct bus *b = fresh("still");
+    struct seen seen = {.force = -1};
+    fill(b, 10);
+    struct consumer *c = open_consumer(b, BUS_START_EARLIEST, false, &seen);
+    CHECK(drain(c, 10 * PARTITIONS, OPEN_MS) == 10 * PARTITIONS, "the start");
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, bus_topic_name(b, BUS_INBOX), 0);
+    rd_kafka_error_t *e = rd_kafka_incremental_unassign(consumer_handle(c), list);
+    CHECK(e == NULL, "%s", rd_kafka_error_string(e));
+    rd_kafka_topic_partition_list_destroy(list);
+    fill(b, 1);
+    size_t got = drain(c, PARTITIONS, 2 * OPEN_MS);
+    CHECK(got == PARTITIONS, "%zu of %d records came", got, PARTITIONS);
+    consumer_close(c);
+    bus_close(b);
+}
+
 /* ---- a member killed while it gives partitions away, and soon back ----
  * It comes back to what the half-done rebalance left to it, without another rebalance:
  * what it was giving away belongs to nobody. */
@@ -762,7 +784,7 @@ int main(int argc, char **argv)
                  {"fencing", case_fencing}, {"table", case_table},
                  {"gap", case_gap},         {"latest", case_latest},
                  {"missing", case_missing}, {"skip", case_skip},
-                 {"orphans", case_orphans}};
+                 {"orphans", case_orphans}, {"still", case_still}};
     const char *name = argc > 1 ? argv[1] : "";
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         if (strcmp(name, cases[i].name) == 0) {
