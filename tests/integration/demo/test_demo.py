@@ -41,7 +41,7 @@ def check_run(out):
     check(max(slow) >= 25, f"{BAD[0]} was aborted before it could turn bad: {slow}")
     failing = [float(m[6]) for m in verdicts[BAD[1]] if m[4] == "PROMOTE" and m[6]]
     check(failing == [1], f"{BAD[1]} saw more than its first step: {failing}")
-    check(re.search(r"catalog-3.2.0/\d+ +ABORT .*latency at", out),
+    check(re.search(r"catalog-3.2.0/\d+ +harm +ABORT .*latency at", out),
           f"catalog was not aborted for its latency: {out}")
     rows = {m[1]: m for m in ROW.finditer(out)}
     check(rows[GOOD][2] == "PROMOTED" and float(rows[GOOD][3]) == 100, f"table: {out}")
