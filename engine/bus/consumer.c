@@ -92,7 +92,7 @@ static enum serin_status setup(struct consumer *c, struct bus *b,
     rd_kafka_poll_set_consumer(c->rk);
     c->queue = rd_kafka_queue_get_consumer(c->rk);
     /* The embedded broker does not tell who is in a group. */
-    if (!bus_embedded(b)) watch_open(&c->watch, c->rk, o->group, member);
+    if (!bus_embedded(b)) watch_open(&c->watch, c->rk, o->group);
     for (size_t i = 0; i < c->slots.n; i++) {
         c->handles[i] = rd_kafka_topic_new(c->rk, c->slots.topics[i].name, NULL);
         if (c->handles[i] == NULL)
