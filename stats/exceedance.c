@@ -115,8 +115,8 @@ static int32_t threshold(const struct exceedance *e, double q)
     return best;
 }
 
-/* Counts above the upper edge of bucket b, a bucket of e's scale. */
-static uint64_t above(const struct hist_view *v, int scale, int32_t b, int32_t shift)
+uint64_t exceedance_above(const struct hist_view *v, int scale, int32_t b,
+                          int32_t shift)
 {
     uint64_t sum = 0;
     for (size_t k = 0; k < v->n; k++) {
@@ -148,13 +148,13 @@ enum serin_status exceedance_window(struct exceedance *e,
         if (ready) {
             int32_t b = e->bucket[q] = threshold(e, exceedance_levels[q]);
             c = (struct count_table){.n = n,
-                                     .x = above(canary, e->scale, b, 0),
+                                     .x = exceedance_above(canary, e->scale, b, 0),
                                      .m = m,
-                                     .y = above(baseline, e->scale, b, 0)};
+                                     .y = exceedance_above(baseline, e->scale, b, 0)};
         }
         plain[q] = c;
         if (shifted == NULL) continue;
-        if (ready) c.x = above(canary, e->scale, e->bucket[q], shift);
+        if (ready) c.x = exceedance_above(canary, e->scale, e->bucket[q], shift);
         shifted[q] = c;
     }
     cover(e, baseline);

@@ -46,6 +46,14 @@ enum serin_status exceedance_window(struct exceedance *e,
                                     struct count_table plain[EXCEEDANCE_LEVELS],
                                     struct count_table shifted[EXCEEDANCE_LEVELS]);
 /**
+ * Counts above the upper edge of bucket b of this scale (EXCEEDANCE_ZERO: all but
+ * zeros), bucket i counted as i - shift. v's scale is not below `scale`. For strata:
+ * the thresholds of a window are e->bucket, at the smallest of the scales of past,
+ * canary and baseline before the call.
+ */
+uint64_t exceedance_above(const struct hist_view *v, int scale, int32_t b,
+                          int32_t shift);
+/**
  * Abort evidence of a latency metric: half from ranks, half from the mean of the
  * levels. Either alone misses much: ranks a slow 1 %, levels a small shift of
  * everything.

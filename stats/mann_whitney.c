@@ -273,17 +273,27 @@ enum serin_status mann_whitney_ranks(const struct hist_view *canary,
     return SERIN_OK;
 }
 
-enum serin_status mann_whitney_window(struct mann_whitney *w, const struct horizon *h,
-                                      const struct mann_whitney_ranks *r, double eta)
+static void add_increment(const struct mann_whitney_ranks *r, double eta,
+                          double inc[MANN_WHITNEY_POINTS])
 {
-    double inc[MANN_WHITNEY_POINTS] = {0}, total = (double)r->n + (double)r->m;
-    if (!(eta > 0 && eta <= 1)) return SERIN_EDOM;
+    double total = (double)r->n + (double)r->m;
     for (int j = 0; j < MANN_WHITNEY_POINTS && r->n > 0 && r->m > 0; j++) {
         double theta = mann_whitney_theta(j);
-        inc[j] =
+        inc[j] +=
             eta * (theta * r->t / (2 * total) - mann_whitney_omega(theta, r->n, r->m));
-        if (!isfinite(w->l[j] + inc[j])) return SERIN_EDOM;
     }
+}
+
+enum serin_status mann_whitney_strata(struct mann_whitney *w, const struct horizon *h,
+                                      const struct mann_whitney_ranks *strata, size_t n,
+                                      double eta)
+{
+    double inc[MANN_WHITNEY_POINTS] = {0};
+    if (!(eta > 0 && eta <= 1)) return SERIN_EDOM;
+    for (size_t i = 0; i < n; i++)
+        add_increment(&strata[i], eta, inc);
+    for (int j = 0; j < MANN_WHITNEY_POINTS; j++)
+        if (!isfinite(w->l[j] + inc[j])) return SERIN_EDOM;
     double gamma = horizon_gamma(h, w->t), log_gamma = elem_log(gamma);
     w->used += gamma;
     w->t++;
@@ -292,6 +302,12 @@ enum serin_status mann_whitney_window(struct mann_whitney *w, const struct horiz
         w->lw[j] = lse_add(w->lw[j], log_gamma) + inc[j];
     }
     return SERIN_OK;
+}
+
+enum serin_status mann_whitney_window(struct mann_whitney *w, const struct horizon *h,
+                                      const struct mann_whitney_ranks *r, double eta)
+{
+    return mann_whitney_strata(w, h, r, 1, eta);
 }
 
 double mann_whitney_log_plain(const struct mann_whitney *w)

@@ -3,6 +3,7 @@
 #ifndef SERIN_STATS_MANN_WHITNEY_H
 #define SERIN_STATS_MANN_WHITNEY_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "engine/base/status.h"
@@ -53,6 +54,14 @@ enum serin_status mann_whitney_ranks(const struct hist_view *canary,
 SERIN_MUST_USE
 enum serin_status mann_whitney_window(struct mann_whitney *w, const struct horizon *h,
                                       const struct mann_whitney_ranks *r, double eta);
+/**
+ * The same for n strata of one window, each ranked on its own; in a fixed order (sums
+ * of doubles). n = 0: an empty window.
+ */
+SERIN_MUST_USE
+enum serin_status mann_whitney_strata(struct mann_whitney *w, const struct horizon *h,
+                                      const struct mann_whitney_ranks *strata, size_t n,
+                                      double eta);
 /** log E, slower from the first window on. */
 double mann_whitney_log_plain(const struct mann_whitney *w);
 /** The same null, start unknown. */

@@ -1,4 +1,4 @@
-/* engine/cli/cmd_demo.c -- the engine, a broker and three services in one process
+/* engine/cli/cmd_demo.c -- the engine, a broker and four services in one process
  *
  * The generator is an actuator like any other: it learns its weights from the verdicts
  * topic, and its requests come in through an input topic. */
@@ -251,7 +251,7 @@ static int perform(struct demo *d, int limit_s, bool serve, struct fault *f)
     if (d->live) fputs("\033[?25h\n", stdout);
     if (s != SERIN_OK) return cli_fail(CLI_UNREACHABLE, "demo: %s", f->text);
     if (right == DEMO_SERVICES) {
-        printf("\nAs it should be: the good release was promoted, both bad ones were "
+        printf("\nAs it should be: the good release was promoted, the bad ones were "
                "aborted, in %.0f s.\n",
                took_s);
         return CLI_OK;
@@ -319,7 +319,7 @@ static int run(const struct cli_verb *v, char **args, int n_args)
         snprintf(d.listen, sizeof d.listen, "%s", cli_get("listen"));
     signals_hold();
     log_setup(LOG_ERROR_LEVEL, false);
-    fputs("Starting an embedded broker, the engine and three services ...\n", stderr);
+    fputs("Starting an embedded broker, the engine and four services ...\n", stderr);
     d.began_ms = clock_mono_ms();
     int code;
     if (prepare(&d, seed, &f) == SERIN_OK)

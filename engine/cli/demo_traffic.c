@@ -9,15 +9,20 @@
 #include "engine/base/hash.h"
 
 const struct demo_service demo_services[DEMO_SERVICES] = {
-    {"checkout", "checkout-2.4.0", "2.3.9", "2.4.0", "a good release", DEMO_GOOD, 24000,
-     0.010},
+    {"checkout", "checkout-2.4.0", "2.3.9", "2.4.0", "a good release", DEMO_GOOD, false,
+     24000, 0.010},
     {"search", "search-7.1.0", "7.0.4", "7.1.0", "turns bad under load", DEMO_SLOW,
-     18000, 0.012},
+     false, 18000, 0.012},
+    {"catalog", "catalog-3.2.0", "3.1.8", "3.2.0", "slow in the tail only", DEMO_TAIL,
+     true, 6000, 0.010},
     {"payments", "payments-1.9.2", "1.9.1", "1.9.2", "broken from the start",
-     DEMO_FAILING, 6000, 0.010},
+     DEMO_FAILING, false, 6000, 0.010},
 };
 
 enum { RAMP_TICKS = 20, SICK_BP = 2500 };
+/* Latencies in ms: median, spread of the logarithm; what the tail adds, and how often.
+ */
+static const double MEDIAN = 40, SPREAD = 0.4, TAIL_MS = 400, TAIL_SHARE = 0.05;
 static const double SLOW_ODDS = 3, FAILING_ODDS = 10;
 /* Both cohorts share a slow swing, as traffic does; it must not look like a difference.
  */
@@ -69,6 +74,9 @@ void demo_traffic_plan(size_t service, struct text *out)
                   "  - {weight: 100%%, watch: 3s, warmup: 1s}\n"
                   "metrics:\n"
                   "  - {name: errors, kind: ratio, abort_over: 1.2, phi: 1.2}\n");
+    if (s->timed)
+        text_add(out,
+                 "  - {name: latency, kind: latency, abort_over: 5%%, phi: 1.2}\n");
 }
 
 void demo_traffic_weight(struct demo_traffic *t, size_t service, uint32_t weight_bp)
@@ -90,6 +98,7 @@ static double odds_ratio(const struct demo_traffic *t, size_t service)
     uint64_t since = t->now[service].sick_tick;
     switch (demo_services[service].shape) {
     case DEMO_GOOD:
+    case DEMO_TAIL:
         return 1;
     case DEMO_SLOW:
         if (since == 0 || t->tick < since) return 1;
@@ -106,18 +115,40 @@ static double at_odds(double rate, double ratio)
     return odds / (1 + odds);
 }
 
+static void write_head(const struct demo_traffic *t, const struct demo_service *s,
+                       bool canary, const char *region, const char *metric,
+                       struct text *out)
+{
+    text_add(out,
+             "{\"t_ms\":%" PRId64 ",\"attributes\":{\"service.name\":\"%s\","
+             "\"service.version\":\"%s\",\"region\":\"%s\"},\"metric\":\"%s\",",
+             demo_traffic_due_ms(t), s->name, canary ? s->new_version : s->old_version,
+             region, metric);
+}
+
+static void write_latencies(const struct demo_traffic *t, const struct demo_service *s,
+                            bool canary, const char *region, unsigned n,
+                            struct text *out)
+{
+    write_head(t, s, canary, region, "latency", out);
+    for (unsigned i = 0; i < n; i++) {
+        double ms = MEDIAN * exp(gsl_ran_gaussian(t->rng, SPREAD));
+        if (canary && s->shape == DEMO_TAIL && gsl_rng_uniform(t->rng) < TAIL_SHARE)
+            ms += TAIL_MS;
+        text_add(out, "%s%.4g", i == 0 ? "\"values\":[" : ",", ms);
+    }
+    text_add(out, "]}\n");
+}
+
 static void write_line(const struct demo_traffic *t, size_t service, bool canary,
                        const char *region, unsigned n, double rate, struct text *out)
 {
     const struct demo_service *s = &demo_services[service];
     if (n == 0) return;
     unsigned bad = gsl_ran_binomial(t->rng, rate, n);
-    text_add(out,
-             "{\"t_ms\":%" PRId64 ",\"attributes\":{\"service.name\":\"%s\","
-             "\"service.version\":\"%s\",\"region\":\"%s\"},\"metric\":\"errors\","
-             "\"n\":%u,\"bad\":%u}\n",
-             demo_traffic_due_ms(t), s->name, canary ? s->new_version : s->old_version,
-             region, n, bad);
+    write_head(t, s, canary, region, "errors", out);
+    text_add(out, "\"n\":%u,\"bad\":%u}\n", n, bad);
+    if (s->timed) write_latencies(t, s, canary, region, n, out);
 }
 
 void demo_traffic_write(struct demo_traffic *t, size_t service, struct text *out)

@@ -1,26 +1,29 @@
-/* engine/cli/demo_traffic.h -- three made-up services whose traffic follows the
+/* engine/cli/demo_traffic.h -- four made-up services whose traffic follows the
  * verdicts */
 #ifndef SERIN_ENGINE_CLI_DEMO_TRAFFIC_H
 #define SERIN_ENGINE_CLI_DEMO_TRAFFIC_H
 
 #include <gsl/gsl_rng.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "engine/base/text.h"
 
-enum { DEMO_SERVICES = 3, DEMO_TICK_MS = 200 };
+enum { DEMO_SERVICES = 4, DEMO_TICK_MS = 200 };
 #define DEMO_TOPIC "demo.metrics"
 
 enum demo_shape {
     DEMO_GOOD, /* canary as good as the baseline */
     DEMO_SLOW, /* fine until a quarter of the traffic is on it, then three times worse
                 */
+    DEMO_TAIL, /* one request in twenty takes much longer; errors as before */
     DEMO_FAILING, /* ten times the errors from its first request */
 };
 
 struct demo_service {
     const char *name, *rollout, *old_version, *new_version, *story;
     enum demo_shape shape;
+    bool timed;                    /* reports latencies, too */
     double per_second, error_rate; /* requests of both cohorts; share that fails */
 };
 extern const struct demo_service demo_services[DEMO_SERVICES];
@@ -49,7 +52,8 @@ void demo_traffic_plan(size_t service, struct text *out);
 void demo_traffic_weight(struct demo_traffic *t, size_t service, uint32_t weight_bp);
 /** Event time of the next tick, ms. */
 int64_t demo_traffic_due_ms(const struct demo_traffic *t);
-/** One service's requests in the next tick: JSON lines, one a cohort and region. */
+/** One service's requests in the next tick: JSON lines, one a cohort, region and
+ * metric. */
 void demo_traffic_write(struct demo_traffic *t, size_t service, struct text *out);
 /** The tick was written for every service: go to the next. */
 void demo_traffic_advance(struct demo_traffic *t);

@@ -26,14 +26,24 @@ static void sentence_of(char *text, size_t room, const pb_verdict *v)
         snprintf(text + n, room - (size_t)n, ": %s", v->message);
 }
 
+/* The metric with the most against it; NULL when there is none. */
+static const pb_metric_verdict *foremost(pb_metric_verdict *const *items, size_t n)
+{
+    const pb_metric_verdict *most = NULL;
+    for (size_t i = 0; i < n; i++)
+        if (most == NULL || items[i]->abort_log_e > most->abort_log_e) most = items[i];
+    return most;
+}
+
 void demo_view_take(struct demo_line *l, const pb_verdict *v)
 {
     sentence_of(l->sentence, sizeof l->sentence, v);
-    if (v->n_metrics == 0 || v->windows == 0) return;
+    const pb_metric_verdict *m = foremost(v->metrics, v->n_metrics);
+    if (m == NULL || v->windows == 0) return;
     l->judged = true;
-    l->estimate = v->metrics[0]->estimate;
-    l->lower = v->metrics[0]->lower;
-    l->upper = v->metrics[0]->upper;
+    l->estimate = m->estimate;
+    l->lower = m->lower;
+    l->upper = m->upper;
 }
 
 void demo_view_verdict(FILE *out, const pb_verdict *v, double seconds)
@@ -67,6 +77,9 @@ static void rates(FILE *out, const pb_metric_verdict *m)
     if (m->canary == NULL || m->baseline == NULL || m->canary->n == 0 ||
         m->baseline->n == 0)
         fputs("no requests judged in this step yet", out);
+    else if (m->canary->n_quantiles == 3 && m->baseline->n_quantiles == 3)
+        fprintf(out, "%s: p99 canary %.3g ms, baseline %.3g ms", m->name,
+                m->canary->quantiles[2], m->baseline->quantiles[2]);
     else
         fprintf(out, "errors: canary %.2f %%, baseline %.2f %%", 100 * m->canary->rate,
                 100 * m->baseline->rate);
@@ -76,8 +89,8 @@ static void rates(FILE *out, const pb_metric_verdict *m)
 static void metric(FILE *out, const pb_status *st, const struct demo_line *l)
 {
     fputs("      ", out);
-    if (st->n_metrics > 0) {
-        const pb_metric_verdict *m = st->metrics[0];
+    const pb_metric_verdict *m = foremost(st->metrics, st->n_metrics);
+    if (m != NULL) {
         rates(out, m);
         if (isfinite(m->estimate) && isfinite(m->upper))
             fprintf(out, "; odds ratio %.2f, surely within %.2f to %.2f", m->estimate,

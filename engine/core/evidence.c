@@ -25,18 +25,25 @@ static size_t tolerances(struct evidence_set *s, const struct plan *p, double *w
     return n;
 }
 
+/* The tolerance of a latency is on its values: its levels are judged from 1 on. */
+static double odds_over(const struct plan_metric *m)
+{
+    return m->kind == PLAN_RATIO ? m->abort_over : 1;
+}
+
 static enum serin_status grid_for(struct evidence_set *s, const struct plan_metric *m,
                                   const double *w_s, size_t n_s, struct evidence *e,
                                   struct fault *why)
 {
+    double w_a = odds_over(m);
     for (size_t i = 0; i < s->n_grids; i++) {
         e->grid = &s->grids[i];
-        if (s->grids[i].w[s->grids[i].ja] == m->abort_over) return SERIN_OK;
-        if (fabs(s->grids[i].theta[s->grids[i].ja] - elem_log(m->abort_over)) < 1e-12)
+        if (s->grids[i].w[s->grids[i].ja] == w_a) return SERIN_OK;
+        if (fabs(s->grids[i].theta[s->grids[i].ja] - elem_log(w_a)) < 1e-12)
             return SERIN_OK;
     }
     struct grid *g = &s->grids[s->n_grids];
-    enum serin_status rc = grid_init(g, m->abort_over, w_s, n_s);
+    enum serin_status rc = grid_init(g, w_a, w_s, n_s);
     if (rc != SERIN_OK && m->mode != PLAN_GATE) /* it decides nothing */
         rc = grid_init(g, 1, w_s, n_s);
     if (rc != SERIN_OK)
@@ -65,11 +72,22 @@ static enum serin_status bounds(struct evidence *e, struct fault *why)
 
 static enum serin_status judged(const struct plan_metric *m, struct fault *why)
 {
-    if (m->kind == PLAN_RATIO || m->mode != PLAN_GATE) return SERIN_OK;
+    if (m->kind == PLAN_RATIO || m->kind == PLAN_LATENCY || m->mode != PLAN_GATE)
+        return SERIN_OK;
     return fault_set(why, SERIN_EDOM,
-                     "metric %s: only metrics of kind ratio can gate a rollout; "
-                     "use kind: ratio, or mode: shadow to count it only",
+                     "metric %s: only metrics of kind ratio and latency can gate a "
+                     "rollout; use one of these, or mode: shadow to count it only",
                      m->name);
+}
+
+static enum serin_status room_for_latency(struct evidence *e, struct fault *why)
+{
+    if (e->metric->kind != PLAN_LATENCY) return SERIN_OK;
+    e->latency = mem_calloc(1, sizeof *e->latency);
+    if (e->latency == NULL)
+        return fault_set(why, SERIN_ENOMEM, "out of memory for metric %s",
+                         e->metric->name);
+    return latency_init(e->latency, e->metric, why);
 }
 
 enum serin_status evidence_open(struct evidence_set *s, const struct plan *p,
@@ -91,12 +109,13 @@ enum serin_status evidence_open(struct evidence_set *s, const struct plan *p,
         rc = judged(e->metric, why);
         if (rc == SERIN_OK) rc = grid_for(s, e->metric, w_s, n_s, e, why);
         if (rc == SERIN_OK) rc = bounds(e, why);
+        s->n = i + 1; /* what evidence_close frees */
+        if (rc == SERIN_OK) rc = room_for_latency(e, why);
     }
     if (rc != SERIN_OK) {
         evidence_close(s);
         return rc;
     }
-    s->n = p->n_metrics;
     evidence_reset(s);
     evidence_horizon(s, 1000);
     return SERIN_OK;
@@ -104,6 +123,8 @@ enum serin_status evidence_open(struct evidence_set *s, const struct plan *p,
 
 void evidence_close(struct evidence_set *s)
 {
+    for (size_t i = 0; i < s->n; i++)
+        mem_free(s->metrics[i].latency);
     mem_free(s->metrics);
     mem_free(s->grids);
     s->metrics = NULL;
@@ -126,6 +147,7 @@ void evidence_reset(struct evidence_set *s)
         e->begun_informative = 0;
         forget(&e->floor);
         forget(&e->limit);
+        if (e->latency != NULL) latency_reset(e->latency);
         e->watch = (struct dispersion_watch){0};
         e->counts = (struct count_table){0};
         e->informative_ms = 0;
@@ -162,6 +184,7 @@ void evidence_step(struct evidence_set *s, int64_t now_ms)
         memcpy(e->begun, e->all.l, sizeof e->begun);
         e->begun_informative = e->all.informative;
         cut_pairs(&e->watch.seen);
+        if (e->latency != NULL) latency_step(e->latency);
         e->counts = (struct count_table){0};
     }
     evidence_wait(s, now_ms);
@@ -214,8 +237,51 @@ enum serin_status evidence_window(struct evidence_set *s, size_t metric,
     return SERIN_OK;
 }
 
+enum serin_status evidence_latency(struct evidence_set *s, size_t metric,
+                                   const struct latency_stratum *strata, size_t n,
+                                   int64_t end_ms)
+{
+    struct evidence *e = &s->metrics[metric];
+    struct count_table watched;
+    uint64_t before = latency_informative(e->latency);
+    enum serin_status rc = latency_window(e->latency, e->grid, &s->horizon, strata, n,
+                                          1 / e->phi, &watched);
+    if (rc == SERIN_OK)
+        rc = dispersion_watch_window(&e->watch, watched.y, watched.m, e->phi);
+    if (rc != SERIN_OK) return rc;
+    for (size_t i = 0; i < n; i++) {
+        e->counts.n += hist_total(&strata[i].canary);
+        e->counts.m += hist_total(&strata[i].baseline);
+    }
+    if (latency_informative(e->latency) == before) return SERIN_OK;
+    e->all.informative++;
+    e->informative_ms = end_ms;
+    return SERIN_OK;
+}
+
+const struct profile *evidence_profile(const struct evidence *e)
+{
+    if (e->latency == NULL) return &e->all;
+    return latency_profile(e->latency, latency_worst(e->latency, e->grid));
+}
+
+bool evidence_limited(const struct evidence *e)
+{
+    return e->latency != NULL ? latency_limited(e->latency) : e->limit.d > 0;
+}
+
+bool evidence_measured(const struct evidence *e, const struct calibrate *c,
+                       int64_t fixed_ms, int64_t length_ms, bool settle_for,
+                       double *phi)
+{
+    if (e->latency != NULL)
+        return latency_phi(e->latency, fixed_ms, length_ms, settle_for, phi);
+    return calibrate_phi(c, fixed_ms, length_ms, settle_for, phi);
+}
+
 static double relative(const struct evidence *e)
 {
+    if (e->latency != NULL) return latency_log_abort(e->latency, e->grid);
     double log_e = profile_log_abort(&e->all, e->grid);
     if (!(e->floor.d > 0) || isnan(log_e)) return log_e;
     double above = floor_log_abort(&e->floor);
@@ -225,18 +291,29 @@ static double relative(const struct evidence *e)
 static void abort_values(const struct evidence *e, struct evidence_values *v)
 {
     v->harm = relative(e);
-    v->limit = e->limit.d > 0 ? floor_log_abort(&e->limit) : 0;
-    v->abort = e->limit.d > 0 ? lse_add(v->harm, v->limit) - elem_log(2) : v->harm;
+    bool limited = evidence_limited(e);
+    if (limited)
+        v->limit = e->latency != NULL ? latency_log_limit(e->latency)
+                                      : floor_log_abort(&e->limit);
+    v->abort = limited ? lse_add(v->harm, v->limit) - elem_log(2) : v->harm;
 }
 
 /* The evidence of this step alone is a difference: l is a sum over windows. */
 static double restarted(const struct evidence *e, size_t s)
 {
     struct profile own;
+    size_t before = s > 0 ? s - 1 : 0;
+    if (e->latency != NULL) return latency_log_restart(e->latency, e->grid, before);
     profile_init(&own, false);
     for (size_t j = 0; j < e->grid->n; j++)
         own.l[j] = e->all.l[j] - e->begun[j];
-    return profile_log_promote(&own, e->grid, s > 0 ? s - 1 : 0);
+    return profile_log_promote(&own, e->grid, before);
+}
+
+static double carried(const struct evidence *e, size_t s)
+{
+    if (e->latency != NULL) return latency_log_promote(e->latency, e->grid, s);
+    return profile_log_promote(&e->all, e->grid, s);
 }
 
 void evidence_values(const struct evidence_set *s, size_t metric, size_t step,
@@ -249,7 +326,7 @@ void evidence_values(const struct evidence_set *s, size_t metric, size_t step,
     size_t last = (size_t)s->tolerance[step];
     v->promote = INFINITY;
     for (size_t i = 0; i <= last; i++) {
-        double log_e = profile_log_promote(&e->all, e->grid, i);
+        double log_e = carried(e, i);
         if (!(log_e >= v->promote)) v->promote = log_e; /* NaN stays */
         if (isnan(log_e)) break;
     }
@@ -259,9 +336,10 @@ void evidence_values(const struct evidence_set *s, size_t metric, size_t step,
 static bool within_limit(const struct evidence *e, const struct evidence_values *v,
                          double alpha)
 {
-    if (!(e->limit.d > 0)) return true;
+    if (!evidence_limited(e)) return true;
     double rate = e->counts.n != 0 ? (double)e->counts.x / (double)e->counts.n : 0;
-    return rate <= e->limit.d && !level_crossed(v->limit, alpha) && isfinite(v->limit);
+    bool now = e->latency != NULL ? latency_within(e->latency) : rate <= e->limit.d;
+    return now && !level_crossed(v->limit, alpha) && isfinite(v->limit);
 }
 
 bool evidence_passes(const struct evidence_set *s, size_t metric, size_t step)

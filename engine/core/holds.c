@@ -109,8 +109,8 @@ static bool uncalibrated(const struct fold *f, const struct rollout *r, struct t
                                              calibrate_lengths[0]);
         /* A name that nobody reports need not wait as long as a slow exporter may. */
         if (spent < most && windows != 0) continue;
-        if (calibrate_phi(&r->calibrate[i], r->plan->window_ms, r->window_ms, true,
-                          &phi))
+        if (evidence_measured(e, &r->calibrate[i], r->plan->window_ms, r->window_ms,
+                              true, &phi))
             continue;
         t->metric = e->metric->name;
         explain_add(

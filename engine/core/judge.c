@@ -38,6 +38,30 @@ static void note_seen(struct rollout *r, struct evidence *e, int cohort,
         e->since[1 - cohort] += cell->n;
 }
 
+static bool view_of(const struct evidence *e, const pb_cell *cell, struct hist_view *v)
+{
+    const Serin__V1__Histogram *h = cell->hist;
+    *v = (struct hist_view){.scale = HIST_SCALE};
+    if (e->latency == NULL) return true;
+    if (h == NULL) return cell->n == 0;
+    *v = (struct hist_view){h->scale, h->offset, h->n_counts, h->zero_count, h->counts};
+    return binned_sane(v, cell->n);
+}
+
+/* A cell's counts, or its histogram, join their window. */
+static enum serin_status wait(struct rollout *r, const pb_cell *cell, int at,
+                              int64_t start_ms, uint32_t stratum, int cohort)
+{
+    const struct evidence *e = &r->evidence.metrics[at];
+    struct hist_view v;
+    if (!view_of(e, cell, &v)) return SERIN_EDOM;
+    if (e->latency == NULL)
+        return pending_add(&r->pending, start_ms, (uint32_t)at, stratum, cohort,
+                           cell->n, cell->bad);
+    return pending_add_hist(&r->pending, start_ms, (uint32_t)at, stratum, cohort, &v,
+                            false);
+}
+
 enum taken { TAKEN, TAKEN_LATE, TAKEN_POISON };
 
 static enum taken take_cell(struct fold *f, struct rollout *r, const pb_cell *cell)
@@ -59,8 +83,7 @@ static enum taken take_cell(struct fold *f, struct rollout *r, const pb_cell *ce
     }
     int cohort = cell->cohort == SERIN__V1__COHORT__COHORT_CANARY ? EVIDENCE_CANARY
                                                                   : EVIDENCE_BASELINE;
-    enum serin_status rc = pending_add(&r->pending, start_ms, (uint32_t)at, stratum,
-                                       cohort, cell->n, cell->bad);
+    enum serin_status rc = wait(r, cell, at, start_ms, stratum, cohort);
     if (rc == SERIN_ENOMEM) f->nomem = true;
     if (rc != SERIN_OK) return TAKEN_POISON;
     note_seen(r, &r->evidence.metrics[at], cohort, cell);
@@ -95,6 +118,7 @@ void judge_partial(struct fold *f, struct rollout *r, const pb_partial *p)
 /* ---- windows close */
 struct slice { /* one metric's tables of one window */
     struct count_table tables[ROLLOUT_STRATA + 1];
+    struct latency_stratum hists[ROLLOUT_STRATA + 1];
     size_t n;
     struct count_table sum;
 };
@@ -121,6 +145,8 @@ static void slice_of(struct rollout *r, size_t metric, size_t cells, struct slic
     out->sum = (struct count_table){0};
     if (to - from > 1) qsort_r(c + from, to - from, sizeof *c, by_name, r);
     for (size_t i = from; i < to; i++) {
+        out->hists[out->n] = (struct latency_stratum){binned_view(c[i].hist[0]),
+                                                      binned_view(c[i].hist[1])};
         out->tables[out->n++] = c[i].c;
         out->sum.n += c[i].c.n, out->sum.x += c[i].c.x;
         out->sum.m += c[i].c.m, out->sum.y += c[i].c.y;
@@ -138,6 +164,10 @@ static void calibrate_on(struct fold *f, struct rollout *r, size_t cells)
     for (size_t i = 0; i < r->evidence.n; i++) {
         struct slice s;
         slice_of(r, i, cells, &s);
+        struct latency *l = r->evidence.metrics[i].latency;
+        if (l != NULL && latency_calibrate(l, r->plan->window_ms, r->closed_ms, s.hists,
+                                           s.n) != SERIN_OK)
+            defect(f, r);
         if (calibrate_window(&r->calibrate[i], r->plan->window_ms, r->closed_ms,
                              s.sum.y, s.sum.m) != SERIN_OK)
             defect(f, r);
@@ -175,6 +205,14 @@ static void check_split(struct rollout *r, const struct count_table *sum)
     r->split = (struct rollout_split){sum->n, sum->m, now && before, now};
 }
 
+static enum serin_status fold_slice(struct rollout *r, size_t i, const struct slice *s,
+                                    int64_t end_ms)
+{
+    if (r->evidence.metrics[i].latency != NULL)
+        return evidence_latency(&r->evidence, i, s->hists, s->n, end_ms);
+    return evidence_window(&r->evidence, i, s->tables, s->n, end_ms);
+}
+
 static void judge_on(struct fold *f, struct rollout *r, size_t cells)
 {
     int64_t end_ms = r->closed_ms + r->window_ms;
@@ -182,8 +220,7 @@ static void judge_on(struct fold *f, struct rollout *r, size_t cells)
     for (size_t i = 0; i < r->evidence.n; i++) {
         struct slice s;
         slice_of(r, i, cells, &s);
-        if (evidence_window(&r->evidence, i, s.tables, s.n, end_ms) != SERIN_OK)
-            defect(f, r);
+        if (fold_slice(r, i, &s, end_ms) != SERIN_OK) defect(f, r);
         both = both || (s.sum.n > 0 && s.sum.m > 0);
         if (!counted && evidence_gates(&r->evidence.metrics[i])) {
             check_split(r, &s.sum);
@@ -275,15 +312,15 @@ static bool calibrated(const struct fold *f, const struct rollout *r)
         const struct evidence *e = &r->evidence.metrics[i];
         double phi;
         if (evidence_gates(e) && !(e->metric->phi >= 1) &&
-            !calibrate_phi(&r->calibrate[i], r->plan->window_ms, window_length(r),
-                           spent >= CALIBRATE_MAX_MS, &phi))
+            !evidence_measured(e, &r->calibrate[i], r->plan->window_ms,
+                               window_length(r), spent >= CALIBRATE_MAX_MS, &phi))
             return false;
     }
     return true;
 }
 
 /* Freeze what was measured; from here on it is a constant of the run. */
-static void freeze_calibration(struct rollout *r)
+static void freeze_calibration(struct fold *f, struct rollout *r)
 {
     r->interval_ms = measured_interval(r);
     int64_t window_ms = window_length(r);
@@ -291,12 +328,13 @@ static void freeze_calibration(struct rollout *r)
         struct evidence *e = &r->evidence.metrics[i];
         double phi;
         if (e->metric->phi >= 1) continue;
-        if (calibrate_phi(&r->calibrate[i], r->plan->window_ms, window_ms, true, &phi))
+        if (evidence_measured(e, &r->calibrate[i], r->plan->window_ms, window_ms, true,
+                              &phi))
             e->phi = phi;
     }
     if (window_ms != r->window_ms) {
         r->window_ms = window_ms;
-        pending_rebin(&r->pending, window_ms);
+        if (pending_rebin(&r->pending, window_ms) != SERIN_OK) f->nomem = true;
         r->closed_ms = pending_floor(r->closed_ms, window_ms);
     }
     evidence_horizon(&r->evidence, window_ms);
@@ -393,7 +431,7 @@ static bool from_calibrating(struct fold *f, struct rollout *r)
     struct turn t = turn_of(r, "start");
     if (!calibrated(f, r)) return false;
     if (gate_closed(f, r, &t)) return take(f, r, EV_GATE, &t);
-    freeze_calibration(r);
+    freeze_calibration(f, r);
     enum decide_event ev = judge_next(r, &t);
     explain_start(r, &t);
     bool taken = take(f, r, ev == EV_SAFE ? EV_START : ev, &t);

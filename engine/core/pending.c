@@ -5,8 +5,18 @@
 
 #include "engine/base/mem.h"
 
+static void drop_hists(struct pending *p, struct pending_cell *c)
+{
+    for (int cohort = 0; cohort < 2; cohort++) {
+        if (c->hist[cohort] != NULL) p->buckets -= c->hist[cohort]->n;
+        mem_free(c->hist[cohort]);
+        c->hist[cohort] = NULL;
+    }
+}
+
 void pending_free(struct pending *p)
 {
+    pending_drop(p, p->n);
     mem_free(p->cells);
     p->cells = NULL;
     p->n = p->room = 0;
@@ -59,7 +69,8 @@ static enum serin_status sum(struct count_table *c, int cohort, uint64_t n,
 enum serin_status pending_add(struct pending *p, int64_t start_ms, uint32_t metric,
                               uint32_t stratum, int cohort, uint64_t n, uint64_t bad)
 {
-    struct pending_cell key = {start_ms, metric, stratum, {0, 0, 0, 0}};
+    struct pending_cell key = {
+        .start_ms = start_ms, .metric = metric, .stratum = stratum};
     size_t at = place(p, &key);
     if (at < p->n && order(&p->cells[at], &key) == 0)
         return sum(&p->cells[at].c, cohort, n, bad);
@@ -72,6 +83,39 @@ enum serin_status pending_add(struct pending *p, int64_t start_ms, uint32_t metr
     return SERIN_OK;
 }
 
+static enum serin_status add_hist(struct pending *p, struct pending_cell *c, int cohort,
+                                  const struct hist_view *v, bool kept)
+{
+    struct binned **to = &c->hist[cohort];
+    size_t before = *to != NULL ? (*to)->n : 0,
+           left = p->max_buckets > p->buckets ? p->max_buckets - p->buckets : 0;
+    uint32_t most = PENDING_FINE;
+    if (left < p->max_buckets / 2) most = PENDING_FINE / 8;
+    if (left < p->max_buckets / 4) most = PENDING_FINE / 32;
+    if (kept)
+        most = HIST_ROOM;
+    else if (left + before < most)
+        return SERIN_ELIMIT;
+    enum serin_status rc = binned_add(to, v, most);
+    if (rc == SERIN_OK) p->buckets += (*to)->n - before;
+    return rc;
+}
+
+enum serin_status pending_add_hist(struct pending *p, int64_t start_ms, uint32_t metric,
+                                   uint32_t stratum, int cohort,
+                                   const struct hist_view *v, bool kept)
+{
+    struct pending_cell key = {
+        .start_ms = start_ms, .metric = metric, .stratum = stratum};
+    uint64_t n = hist_total(v);
+    enum serin_status rc = pending_add(p, start_ms, metric, stratum, cohort, n, 0);
+    if (rc != SERIN_OK) return rc;
+    struct pending_cell *c = &p->cells[place(p, &key)];
+    rc = add_hist(p, c, cohort, v, kept);
+    if (rc != SERIN_OK) *(cohort == 0 ? &c->c.n : &c->c.m) -= n;
+    return rc;
+}
+
 size_t pending_front(const struct pending *p, int64_t start_ms)
 {
     size_t n = 0;
@@ -82,6 +126,8 @@ size_t pending_front(const struct pending *p, int64_t start_ms)
 
 void pending_drop(struct pending *p, size_t n)
 {
+    for (size_t i = 0; i < n; i++)
+        drop_hists(p, &p->cells[i]);
     p->n -= n;
     if (p->n != 0) memmove(p->cells, p->cells + n, p->n * sizeof *p->cells);
 }
@@ -92,21 +138,41 @@ int64_t pending_floor(int64_t t, int64_t window_ms)
     return t - (rest < 0 ? rest + window_ms : rest);
 }
 
-void pending_rebin(struct pending *p, int64_t window_ms)
+static enum serin_status join(struct pending *p, struct pending_cell *to,
+                              struct pending_cell *from)
+{
+    enum serin_status rc = SERIN_OK;
+    to->c.n += from->c.n, to->c.x += from->c.x;
+    to->c.m += from->c.m, to->c.y += from->c.y;
+    for (int cohort = 0; cohort < 2 && rc != SERIN_ENOMEM; cohort++) {
+        struct hist_view v = binned_view(from->hist[cohort]);
+        size_t before = to->hist[cohort] != NULL ? to->hist[cohort]->n : 0;
+        if (from->hist[cohort] == NULL) continue;
+        rc = binned_add(&to->hist[cohort], &v, PENDING_FINE);
+        if (rc == SERIN_OK) p->buckets += to->hist[cohort]->n - before;
+    }
+    drop_hists(p, from);
+    return rc == SERIN_ENOMEM ? rc : SERIN_OK;
+}
+
+enum serin_status pending_rebin(struct pending *p, int64_t window_ms)
 {
     size_t n = p->n;
+    enum serin_status rc = SERIN_OK;
     p->n = 0;
     for (size_t i = 0; i < n; i++) { /* in place: a merged cell never moves right */
         struct pending_cell c = p->cells[i];
         c.start_ms = pending_floor(c.start_ms, window_ms);
         size_t at = place(p, &c);
-        if (at < p->n && order(&p->cells[at], &c) == 0) {
-            struct count_table *to = &p->cells[at].c;
-            to->n += c.c.n, to->x += c.c.x, to->m += c.c.m, to->y += c.c.y;
+        if (rc != SERIN_OK) {
+            drop_hists(p, &c);
+        } else if (at < p->n && order(&p->cells[at], &c) == 0) {
+            rc = join(p, &p->cells[at], &c);
         } else {
             memmove(p->cells + at + 1, p->cells + at, (p->n - at) * sizeof c);
             p->cells[at] = c;
             p->n++;
         }
     }
+    return rc;
 }

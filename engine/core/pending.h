@@ -3,10 +3,12 @@
 #ifndef SERIN_ENGINE_CORE_PENDING_H
 #define SERIN_ENGINE_CORE_PENDING_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "engine/base/status.h"
+#include "engine/core/binned.h"
 #include "stats/profile.h"
 
 /* One window, metric and stratum; both cohorts. */
@@ -14,15 +16,21 @@ struct pending_cell {
     int64_t start_ms;
     uint32_t metric, stratum;
     struct count_table c;
+    struct binned *hist[2]; /* canary, baseline; of a latency metric */
 };
 
 /* Sorted by window, metric, stratum. Zero-initialise; pending_free when done. */
 struct pending {
     struct pending_cell *cells;
-    size_t n, room, max; /* max: cells kept at most, fixed at birth */
+    size_t n, room, max;         /* max: cells kept at most, fixed at birth */
+    size_t buckets, max_buckets; /* of all histograms; max: fixed at birth */
 };
 
-enum { PENDING_CELLS_PER_METRIC = 640 }; /* 30 KiB a metric */
+enum {
+    PENDING_CELLS_PER_METRIC = 576,     /* 36 KiB a metric */
+    PENDING_BUCKETS_PER_LATENCY = 8192, /* 64 KiB a latency metric */
+    PENDING_FINE = 512 /* buckets of a histogram at most; fewer when room gets scarce */
+};
 
 void pending_free(struct pending *p);
 /**
@@ -33,13 +41,27 @@ void pending_free(struct pending *p);
 SERIN_MUST_USE
 enum serin_status pending_add(struct pending *p, int64_t start_ms, uint32_t metric,
                               uint32_t stratum, int cohort, uint64_t n, uint64_t bad);
+/**
+ * The same with the histogram of a latency: n = its total, none bad. It is kept at
+ * scale 5 or coarser, the coarser the less room is left. kept: comes from here (a
+ * snapshot), is taken as it is. Errors: as above; SERIN_ELIMIT also when the room is
+ * used up.
+ */
+SERIN_MUST_USE
+enum serin_status pending_add_hist(struct pending *p, int64_t start_ms, uint32_t metric,
+                                   uint32_t stratum, int cohort,
+                                   const struct hist_view *v, bool kept);
 /** Cells of the window that starts at start_ms, all at the front; 0 when it is empty.
  */
 size_t pending_front(const struct pending *p, int64_t start_ms);
 /** Forget the first n cells. */
 void pending_drop(struct pending *p, size_t n);
-/** Go over to windows of window_ms, a multiple of the present ones. Counts are kept. */
-void pending_rebin(struct pending *p, int64_t window_ms);
+/**
+ * Go over to windows of window_ms, a multiple of the present ones. Counts are kept.
+ * Errors: SERIN_ENOMEM; *p can only be freed then.
+ */
+SERIN_MUST_USE
+enum serin_status pending_rebin(struct pending *p, int64_t window_ms);
 /** Start of the window of length window_ms that holds t, for negative t too. */
 int64_t pending_floor(int64_t t, int64_t window_ms);
 

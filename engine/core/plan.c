@@ -61,10 +61,13 @@ static bool listed(const char *const *list, size_t n, const char *name)
     return false;
 }
 
-static void fill_metrics(struct plan *p)
+static void fill_metrics(struct plan *p, const struct doc_node *root)
 {
+    const struct doc_node *list = doc_get(root, "metrics");
     for (size_t i = 0; i < p->n_metrics; i++) {
         struct plan_metric *m = &p->metrics[i];
+        if (m->kind == PLAN_LATENCY && doc_get(list->items[i], "abort_over") == NULL)
+            m->abort_over = 1;
         if (m->name == NULL) m->name = "";
         if (m->from == NULL) m->from = m->name;
         if (m->bad == NULL) m->bad = "";
@@ -102,7 +105,7 @@ enum serin_status plan_parse(struct arena *a, const char *text, size_t n,
     if (rc != SERIN_OK) return rc;
     fill_steps(p, root);
     fill_texts(p);
-    fill_metrics(p);
+    fill_metrics(p, root);
     if (!p->srm_check) p->srm_tolerance = -1;
     if (p->actuate != NULL) p->require_ack = true;
     p->lateness_ms = 2000;
@@ -111,6 +114,21 @@ enum serin_status plan_parse(struct arena *a, const char *text, size_t n,
     if (errors->total != before) return SERIN_EPARSE;
     *out = p;
     return SERIN_OK;
+}
+
+bool plan_unit(const char *unit, double *scale)
+{
+    static const struct {
+        const char *name;
+        double ms;
+    } units[] = {{"", 1},      {"ms", 1},    {"s", 1e3},  {"us", 1e-3},
+                 {"ns", 1e-6}, {"min", 6e4}, {"h", 3.6e6}};
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+        if (strcmp(units[i].name, unit) == 0) {
+            *scale = units[i].ms;
+            return true;
+        }
+    return false;
 }
 
 /* ---- the route */
@@ -152,6 +170,8 @@ static pb_route_metric *route_metric_new(struct arena *a, const struct plan_metr
     r->from = shared(m->from);
     r->bad = shared(m->bad);
     r->unit_key = shared(m->unit_key);
+    double scale;
+    if (m->kind == PLAN_LATENCY && plan_unit(m->unit, &scale)) r->scale = scale;
     return r;
 }
 

@@ -58,7 +58,7 @@ struct plan_metric {
     enum plan_mode mode;
     enum plan_direction direction;
     bool protected;    /* promotion needs it: mode gate, and in criteria.all_of */
-    double abort_over; /* odds ratio w_a, >= 1 */
+    double abort_over; /* odds ratio w_a; of a latency the ratio of values; >= 1 */
     double floor;      /* rate d below which a large ratio is ignored; 0 = none */
     double limit;      /* absolute rate; 0 = none */
     double share;      /* weight in the abort average, > 0 */
@@ -132,6 +132,8 @@ struct plan {
 SERIN_MUST_USE
 enum serin_status plan_parse(struct arena *a, const char *text, size_t n,
                              struct plan **out, struct doc_errors *errors);
+/** Factor from a unit of time to ms; "" is ms. False for an unknown one. */
+bool plan_unit(const char *unit, double *scale);
 /** The route that ingest needs, in the arena. */
 SERIN_MUST_USE
 enum serin_status plan_route(struct arena *a, const struct plan *p, pb_route **out);

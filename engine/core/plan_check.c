@@ -18,10 +18,11 @@ struct check {
 /* ---- what this version judges: the one place to lift when it learns more */
 enum {
     BIT_RATIO = 1 << PLAN_RATIO,
+    BIT_LATENCY = 1 << PLAN_LATENCY,
     BIT_CANARY = 1 << PLAN_CANARY,
     BIT_UP = 1 << PLAN_UP
 };
-static const unsigned supported_kinds = BIT_RATIO;
+static const unsigned supported_kinds = BIT_RATIO | BIT_LATENCY;
 static const unsigned supported_strategies = BIT_CANARY;
 static const unsigned supported_directions = BIT_UP;
 
@@ -238,6 +239,18 @@ static void check_hang(struct check *c, const struct plan_metric *m,
         m->abort_over, m->name, last);
 }
 
+static void check_phi(struct check *c, const struct plan_metric *m,
+                      const struct doc_node *node)
+{
+    if (c->p->calibrate_ms == 0 && good(c, c->root, "calibrate") != NULL &&
+        doc_get(node, "phi") == NULL)
+        doc_error_add(
+            c->errors, node,
+            "metric %s needs phi, because calibrate is skip; write e.g. phi: 1.3 "
+            "or let it be calibrated",
+            m->name);
+}
+
 static void check_ratio(struct check *c, const struct plan_metric *m,
                         const struct doc_node *node)
 {
@@ -255,14 +268,28 @@ static void check_ratio(struct check *c, const struct plan_metric *m,
                       "floor: %g is not below the limit %g; nothing could be judged "
                       "between them",
                       m->floor, m->limit);
-    if (c->p->calibrate_ms == 0 && good(c, c->root, "calibrate") != NULL &&
-        doc_get(node, "phi") == NULL)
-        doc_error_add(
-            c->errors, node,
-            "metric %s needs phi, because calibrate is skip; write e.g. phi: 1.3 "
-            "or let it be calibrated",
-            m->name);
+    check_phi(c, m, node);
     check_hang(c, m, node);
+}
+
+static void check_latency(struct check *c, const struct plan_metric *m,
+                          const struct doc_node *node)
+{
+    const struct doc_node *limit = good(c, node, "limit");
+    double scale;
+    if (doc_get(node, "floor") != NULL)
+        doc_error_add(c->errors, doc_get(node, "floor"),
+                      "floor: belongs to a ratio, not to kind latency");
+    if (doc_get(node, "too_good") != NULL)
+        doc_error_add(c->errors, doc_get(node, "too_good"),
+                      "too_good: is not judged by this version; leave it out");
+    if (limit != NULL && limit->type != DOC_MAP)
+        doc_error_add(c->errors, limit,
+                      "limit: of a latency is a map of quantiles, e.g. {p99: 800ms}");
+    if (!plan_unit(m->unit, &scale))
+        doc_error_add(c->errors, place(doc_get(node, "from"), "unit"),
+                      "unit: \"%.16s\" is none of ns, us, ms, s, min, h", m->unit);
+    check_phi(c, m, node);
 }
 
 static void check_bad(struct check *c, const struct doc_node *metric)
@@ -289,6 +316,7 @@ static void check_metric(struct check *c, size_t i)
     unsupported(c, node, "direction", plan_keys_directions, m->direction,
                 supported_directions);
     if (m->kind == PLAN_RATIO) check_ratio(c, m, node);
+    if (m->kind == PLAN_LATENCY) check_latency(c, m, node);
     check_bad(c, node);
     const struct doc_node *protect = good(c, node, "protect");
     for (size_t q = 0; protect != NULL && q < m->n_protect; q++) {

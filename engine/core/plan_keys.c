@@ -114,7 +114,8 @@ static const struct keys_key metric_keys[] = {
     KEYS_KEY("direction", KEYS_ENUM, AT(direction), "up", 0, 0, NULL,
              "which way is worse", .choices = plan_keys_directions),
     KEYS_KEY("abort_over", KEYS_ODDS, AT(abort_over), "1.2", 1, 20, "odds ratio",
-             "abort once the canary is shown to be worse than this"),
+             "abort once the canary is shown to be worse than this; of a latency how much "
+             "longer it may take, by default not at all"),
     KEYS_KEY("floor", KEYS_SHARE, AT(floor), NULL, 1e-9, 0.999999, "rate",
              "a canary whose own rate is below this is never aborted for its ratio"),
     KEYS_KEY("limit", KEYS_SHARE, AT(limit), NULL, 1e-9, 0.999999, "rate",

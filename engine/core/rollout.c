@@ -120,7 +120,11 @@ enum serin_status rollout_plan(struct rollout *r, const char *text, struct fault
     if (srm_init(&r->srm, eps) != SERIN_OK)
         return fault_set(why, SERIN_EPARSE,
                          "sample_ratio.tolerance %g is outside [0, 1)", eps);
+    r->pending.max_buckets = 0;
     r->pending.max = PENDING_CELLS_PER_METRIC * r->plan->n_metrics;
+    for (size_t i = 0; i < r->evidence.n; i++)
+        if (r->evidence.metrics[i].latency != NULL)
+            r->pending.max_buckets += PENDING_BUCKETS_PER_LATENCY;
     r->window_ms = r->plan->window_ms != 0 ? r->plan->window_ms : calibrate_lengths[0];
     r->state = ROLLOUT_PENDING;
     r->hold = HOLD_NONE;

@@ -4,14 +4,13 @@
 
 #include <string.h>
 
+#include "engine/core/snapshot_latency.h"
 #include "proto/encode.h"
 
 typedef Serin__V1__PendingCell pb_pending_cell;
 typedef Serin__V1__GateState pb_gate_state;
-typedef Serin__V1__ProfileState pb_profile_state;
 typedef Serin__V1__DispersionState pb_dispersion_state;
 typedef Serin__V1__MetricState pb_metric_state;
-typedef Serin__V1__CalibrationState pb_calibration_state;
 
 /* Allocates one message; the caller's `bad` collects failures, so that a long list of
  * allocations reads as one. */
@@ -29,8 +28,8 @@ static double *doubles(struct arena *a, const double *from, size_t n, bool *bad)
     return p;
 }
 
-static pb_profile_state *profile_out(struct arena *a, const struct profile *p, size_t n,
-                                     bool *bad)
+pb_profile_state *snapshot_profile(struct arena *a, const struct profile *p, size_t n,
+                                   bool *bad)
 {
     pb_profile_state *m = get(a, 1, sizeof *m, bad);
     if (m == NULL) return NULL;
@@ -55,7 +54,7 @@ static pb_profile_state *begun_out(struct arena *a, const struct evidence *e, bo
     return m;
 }
 
-static pb_profile_state *floor_out(struct arena *a, const struct floor *f, bool *bad)
+pb_profile_state *snapshot_floor(struct arena *a, const struct floor *f, bool *bad)
 {
     if (!(f->d > 0)) return NULL;
     pb_profile_state *m = get(a, 1, sizeof *m, bad);
@@ -101,8 +100,8 @@ static pb_dispersion_state *dispersion_out(struct arena *a, const struct dispers
     return m;
 }
 
-static pb_calibration_state *calibration_out(struct arena *a, const struct calibrate *c,
-                                             bool *bad)
+pb_calibration_state *snapshot_calibration(struct arena *a, const struct calibrate *c,
+                                           bool *bad)
 {
     pb_calibration_state *m = get(a, 1, sizeof *m, bad);
     pb_dispersion_state **at = get(a, CALIBRATE_LENGTHS, sizeof *at, bad);
@@ -138,10 +137,10 @@ static pb_metric_state *metric_out(struct arena *a, const struct rollout *r, siz
     serin__v1__metric_state__init(m);
     m->name = (char *)e->metric->name;
     m->phi = e->phi;
-    m->all = profile_out(a, &e->all, e->grid->n, bad);
+    m->all = snapshot_profile(a, &e->all, e->grid->n, bad);
     m->step = begun_out(a, e, bad);
-    m->floor = floor_out(a, &e->floor, bad);
-    m->limit = floor_out(a, &e->limit, bad);
+    m->floor = snapshot_floor(a, &e->floor, bad);
+    m->limit = snapshot_floor(a, &e->limit, bad);
     m->watch = dispersion_out(a, &e->watch.seen, &e->watch, bad);
     counts[0] = e->counts.n, counts[1] = e->counts.x;
     counts[2] = e->counts.m, counts[3] = e->counts.y;
@@ -156,7 +155,8 @@ static pb_metric_state *metric_out(struct arena *a, const struct rollout *r, siz
     m->since = since, m->n_since = 2;
     m->ever = ever, m->n_ever = 2;
     if (r->calibrate != NULL)
-        m->calibration = calibration_out(a, &r->calibrate[i], bad);
+        m->calibration = snapshot_calibration(a, &r->calibrate[i], bad);
+    m->latency = snapshot_latency(a, e, r->calibrate != NULL, bad);
     return m;
 }
 
@@ -180,6 +180,12 @@ static void metrics_out(struct arena *a, const struct rollout *r, pb_fold_state 
     m->srm_baseline = r->srm_baseline;
 }
 
+static pb_histogram *waiting_out(struct arena *a, const struct binned *b, bool *bad)
+{
+    struct hist_view v = binned_view(b);
+    return b != NULL ? snapshot_histogram(a, &v, bad) : NULL;
+}
+
 static void pending_out(struct arena *a, const struct rollout *r, pb_fold_state *m,
                         bool *bad)
 {
@@ -194,6 +200,8 @@ static void pending_out(struct arena *a, const struct rollout *r, pb_fold_state 
         cells[i].stratum = c->stratum;
         cells[i].n = c->c.n, cells[i].x = c->c.x;
         cells[i].m = c->c.m, cells[i].y = c->c.y;
+        cells[i].canary = waiting_out(a, c->hist[0], bad);
+        cells[i].baseline = waiting_out(a, c->hist[1], bad);
         m->pending[m->n_pending++] = &cells[i];
     }
     m->strata = (char **)(uintptr_t)r->strata;

@@ -7,11 +7,10 @@
 #include <string.h>
 
 #include "engine/base/mem.h"
+#include "engine/core/snapshot_latency.h"
 
-typedef Serin__V1__ProfileState pb_profile_state;
 typedef Serin__V1__DispersionState pb_dispersion_state;
 typedef Serin__V1__MetricState pb_metric_state;
-typedef Serin__V1__CalibrationState pb_calibration_state;
 
 static bool finite_all(const double *x, size_t n)
 {
@@ -20,7 +19,7 @@ static bool finite_all(const double *x, size_t n)
     return true;
 }
 
-static bool profile_in(struct profile *p, const pb_profile_state *m, size_t n)
+bool snapshot_load_profile(struct profile *p, const pb_profile_state *m, size_t n)
 {
     if (m == NULL || m->n_l != n || m->n_lw != n || !finite_all(m->l, n)) return false;
     profile_init(p, true);
@@ -42,7 +41,7 @@ static bool begun_in(struct evidence *e, const pb_profile_state *m)
     return true;
 }
 
-static bool floor_in(struct floor *f, const pb_profile_state *m)
+bool snapshot_load_floor(struct floor *f, const pb_profile_state *m)
 {
     if (!(f->d > 0)) return m == NULL;
     if (m == NULL || m->n_l != FLOOR_POINTS || m->n_lw != FLOOR_POINTS) return false;
@@ -82,7 +81,7 @@ static bool dispersion_in(struct dispersion *d, struct dispersion_watch *w,
     return finite_all(m->sums, m->n_sums);
 }
 
-static bool calibration_in(struct calibrate *c, const pb_calibration_state *m)
+bool snapshot_load_calibration(struct calibrate *c, const pb_calibration_state *m)
 {
     if (m->n_at != CALIBRATE_LENGTHS || m->n_open != 2 * (size_t)CALIBRATE_LENGTHS ||
         m->n_gaps != CALIBRATE_GAPS)
@@ -97,14 +96,10 @@ static bool calibration_in(struct calibrate *c, const pb_calibration_state *m)
     return true;
 }
 
-static bool metric_in(struct rollout *r, size_t i, const pb_metric_state *m)
+static bool seen_in(struct evidence *e, const pb_metric_state *m)
 {
-    struct evidence *e = &r->evidence.metrics[i];
-    if (strcmp(m->name, e->metric->name) != 0 || !(m->phi >= 1) || !isfinite(m->phi))
-        return false;
     if (m->n_counts != 4 || m->n_seen_ms != 3 || m->n_since != 2 || m->n_ever != 2)
         return false;
-    e->phi = m->phi;
     e->counts = (struct count_table){
         .n = m->counts[0], .x = m->counts[1], .m = m->counts[2], .y = m->counts[3]};
     for (int c = 0; c < 2; c++) {
@@ -113,10 +108,23 @@ static bool metric_in(struct rollout *r, size_t i, const pb_metric_state *m)
         e->ever[c] = m->ever[c];
     }
     e->informative_ms = m->seen_ms[2];
-    return profile_in(&e->all, m->all, e->grid->n) && begun_in(e, m->step) &&
-           floor_in(&e->floor, m->floor) && floor_in(&e->limit, m->limit) &&
+    return true;
+}
+
+static bool metric_in(struct rollout *r, size_t i, const pb_metric_state *m)
+{
+    struct evidence *e = &r->evidence.metrics[i];
+    if (strcmp(m->name, e->metric->name) != 0 || !(m->phi >= 1) || !isfinite(m->phi))
+        return false;
+    e->phi = m->phi;
+    if (!seen_in(e, m)) return false;
+    return snapshot_load_profile(&e->all, m->all, e->grid->n) && begun_in(e, m->step) &&
+           snapshot_load_floor(&e->floor, m->floor) &&
+           snapshot_load_floor(&e->limit, m->limit) &&
            dispersion_in(&e->watch.seen, &e->watch, m->watch) &&
-           (m->calibration == NULL || calibration_in(&r->calibrate[i], m->calibration));
+           snapshot_latency_load(e, m->latency) &&
+           (m->calibration == NULL ||
+            snapshot_load_calibration(&r->calibrate[i], m->calibration));
 }
 
 static bool metrics_in(struct rollout *r, const pb_fold_state *m)
@@ -143,6 +151,28 @@ static bool metrics_in(struct rollout *r, const pb_fold_state *m)
     return true;
 }
 
+static enum serin_status cell_in(struct rollout *r, const Serin__V1__PendingCell *c)
+{
+    const pb_histogram *hists[2] = {c->canary, c->baseline};
+    uint64_t n[2] = {c->n, c->m}, bad[2] = {c->x, c->y};
+    enum serin_status rc = SERIN_OK;
+    for (int i = 0; i < 2 && rc == SERIN_OK; i++) {
+        const pb_histogram *h = hists[i];
+        if (h == NULL) {
+            rc = pending_add(&r->pending, c->start_ms, c->metric, c->stratum, i, n[i],
+                             bad[i]);
+            continue;
+        }
+        struct hist_view v = {h->scale, h->offset, h->n_counts, h->zero_count,
+                              h->counts};
+        if (r->evidence.metrics[c->metric].latency == NULL || !binned_sane(&v, n[i]))
+            return SERIN_EPARSE;
+        rc = pending_add_hist(&r->pending, c->start_ms, c->metric, c->stratum, i, &v,
+                              true);
+    }
+    return rc;
+}
+
 static enum serin_status pending_in(struct rollout *r, const pb_fold_state *m)
 {
     if (m->n_strata > ROLLOUT_STRATA) return SERIN_EPARSE;
@@ -156,12 +186,8 @@ static enum serin_status pending_in(struct rollout *r, const pb_fold_state *m)
         if (c->metric >= r->evidence.n || c->stratum > ROLLOUT_STRATA || c->x > c->n ||
             c->y > c->m)
             return SERIN_EPARSE;
-        for (int cohort = 0; cohort < 2; cohort++) {
-            enum serin_status rc =
-                pending_add(&r->pending, c->start_ms, c->metric, c->stratum, cohort,
-                            cohort == 0 ? c->n : c->m, cohort == 0 ? c->x : c->y);
-            if (rc != SERIN_OK) return rc == SERIN_ENOMEM ? rc : SERIN_EPARSE;
-        }
+        enum serin_status rc = cell_in(r, c);
+        if (rc != SERIN_OK) return rc == SERIN_ENOMEM ? rc : SERIN_EPARSE;
     }
     return SERIN_OK;
 }

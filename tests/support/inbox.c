@@ -69,7 +69,8 @@ void inbox_tick(struct inbox *b, int64_t wall_ms, int64_t watermark_ms)
     tick(b, &t);
 }
 
-void inbox_second(struct inbox *b, struct inbox_second s)
+static void second(struct inbox *b, struct inbox_second s,
+                   Serin__V1__Histogram *hist[2])
 {
     pb_inbox in = SERIN__V1__INBOX__INIT;
     pb_partial p = SERIN__V1__PARTIAL__INIT;
@@ -86,6 +87,7 @@ void inbox_second(struct inbox *b, struct inbox_second s)
         cell->window_ms = s.at_ms;
         cell->n = c == 0 ? s.n : s.m;
         cell->bad = c == 0 ? s.x : s.y;
+        cell->hist = hist[c];
     }
     p.rollout = (char *)s.rollout;
     p.worker = "ingest-1";
@@ -96,6 +98,36 @@ void inbox_second(struct inbox *b, struct inbox_second s)
     in.body_case = SERIN__V1__INBOX__BODY_PARTIAL;
     in.partial = &p;
     inbox_add(b, &in);
+}
+
+void inbox_second(struct inbox *b, struct inbox_second s)
+{
+    Serin__V1__Histogram *none[2] = {NULL, NULL};
+    second(b, s, none);
+}
+
+void inbox_latency(struct inbox *b, struct inbox_second s,
+                   const struct hist_view *canary, const struct hist_view *baseline)
+{
+    const struct hist_view *views[2] = {canary, baseline};
+    Serin__V1__Histogram hists[2], *items[2] = {NULL, NULL};
+    uint64_t n[2] = {0, 0};
+    for (size_t c = 0; c < 2; c++) {
+        const struct hist_view *v = views[c];
+        if (v == NULL) continue;
+        items[c] = &hists[c];
+        serin__v1__histogram__init(items[c]);
+        items[c]->scale = v->scale;
+        items[c]->offset = v->offset;
+        items[c]->zero_count = n[c] = v->zero;
+        items[c]->n_counts = v->n;
+        items[c]->counts = (uint64_t *)(uintptr_t)v->counts;
+        for (size_t k = 0; k < v->n; k++)
+            n[c] += v->counts[k];
+    }
+    s.n = n[0], s.m = n[1];
+    s.x = s.y = 0;
+    second(b, s, items);
 }
 
 const char *inbox_command(struct inbox *b, const pb_command *c)

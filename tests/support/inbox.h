@@ -8,6 +8,7 @@
 
 #include "engine/base/arena.h"
 #include "proto/messages.h"
+#include "stats/hist.h"
 
 /* One encoded record. */
 struct inbox_record {
@@ -40,6 +41,9 @@ struct inbox_second {
     uint64_t poison;
 };
 void inbox_second(struct inbox *b, struct inbox_second s);
+/** As above for a latency: n and m come from the histograms; NULL is left out. */
+void inbox_latency(struct inbox *b, struct inbox_second s,
+                   const struct hist_view *canary, const struct hist_view *baseline);
 /** A command; id "" makes one. Returns its id (in the arena). */
 const char *inbox_command(struct inbox *b, const pb_command *c);
 void inbox_apply(struct inbox *b, const char *rollout, const char *plan);

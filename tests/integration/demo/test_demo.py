@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """`serin demo`: ends by itself, and shows what happened.
 
-test_demo.py SERIN: without a terminal the good release is promoted, both bad ones are aborted,
+test_demo.py SERIN: without a terminal the good release is promoted, the bad ones are aborted,
 the verdicts come as lines, the last table agrees with them. On a terminal, with another seed,
 the same is drawn live.
 """
@@ -17,7 +17,7 @@ import time
 LIMIT_S = 90  # the promise of `serin demo`: it ends by itself within this
 VERDICT = re.compile(r"^ *[\d.]+ s  ([\w.-]+)/(\d+) +(\w+) +(\w+)(?: ([\d.]+) % -> ([\d.]+) %)?")
 ROW = re.compile(r"^([\w.-]+-\d[\w.]*) +.*?  +([A-Z]+) +([\d.]+) % +(\d+)", re.MULTILINE)
-GOOD, BAD = "checkout-2.4.0", ("search-7.1.0", "payments-1.9.2")
+GOOD, BAD = "checkout-2.4.0", ("search-7.1.0", "payments-1.9.2", "catalog-3.2.0")
 
 
 def check(condition, message):
@@ -41,6 +41,8 @@ def check_run(out):
     check(max(slow) >= 25, f"{BAD[0]} was aborted before it could turn bad: {slow}")
     failing = [float(m[6]) for m in verdicts[BAD[1]] if m[4] == "PROMOTE" and m[6]]
     check(failing == [1], f"{BAD[1]} saw more than its first step: {failing}")
+    check(re.search(r"catalog-3.2.0/\d+ +harm +ABORT .*latency at", out),
+          f"catalog was not aborted for its latency: {out}")
     rows = {m[1]: m for m in ROW.finditer(out)}
     check(rows[GOOD][2] == "PROMOTED" and float(rows[GOOD][3]) == 100, f"table: {out}")
     for rollout in BAD:

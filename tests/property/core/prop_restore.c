@@ -21,7 +21,8 @@ static const char plan_a[] =
     "  g: {approvers: [ann, bob], quorum: 2}\n"
     "metrics:\n"
     "  - {name: errors, kind: ratio, floor: 0.01%, limit: 30%}\n"
-    "  - {name: timeouts, kind: ratio, share: 2}\n";
+    "  - {name: timeouts, kind: ratio, share: 2}\n"
+    "  - {name: time, kind: latency, abort_over: 5%, limit: {p99: 9s}}\n";
 static const char plan_b[] = "apiVersion: serin/v1\n"
                              "kind: Rollout\n"
                              "id: b\n"
@@ -50,6 +51,27 @@ static void cohort_second(struct inbox *b, gsl_rng *g, const char *id,
                                           .x = gsl_ran_binomial(g, rate_c, n),
                                           .m = m,
                                           .y = gsl_ran_binomial(g, 0.02, m)});
+}
+
+/* Latencies about 50 ms; the scale of one cohort falls for a while. */
+static void latency_second(struct inbox *b, gsl_rng *g, const char *stratum, int64_t s,
+                           double share, double factor)
+{
+    static struct hist h[2];
+    unsigned n = gsl_ran_binomial(g, share, 300);
+    for (int c = 0; c < 2; c++)
+        cr_assert(eq(int, hist_init(&h[c], c == 1 && s % 90 > 80 ? 4 : 6), SERIN_OK));
+    for (unsigned i = 0; i < 300; i++) {
+        double v = i % 97 == 0 ? 0 : 50 * exp(gsl_ran_gaussian(g, 0.5));
+        cr_assert(eq(int, hist_add(&h[i >= n], i < n ? v * factor : v, 1), SERIN_OK));
+    }
+    struct hist_view v[2] = {hist_view(&h[0]), hist_view(&h[1])};
+    inbox_latency(b,
+                  (struct inbox_second){.rollout = "a",
+                                        .metric = "time",
+                                        .stratum = stratum,
+                                        .at_ms = (T0 + s) * 1000},
+                  n != 0 ? &v[0] : NULL, &v[1]);
 }
 
 /* A second partition that lags, falls idle, and once loses records. */
@@ -134,6 +156,8 @@ static void script(struct inbox *b)
         if (s % 10 < 8 || s > 90) { /* silences */
             cohort_second(b, g, "a", "errors", "eu", s, share, 0.02);
             cohort_second(b, g, "a", "errors", "us", s, share, 0.02);
+            latency_second(b, g, "eu", s, share, s < 300 ? 1 : 1.3);
+            latency_second(b, g, "us", s, share, 1);
             cohort_second(b, g, "a", "timeouts", "eu", s, share, s < 330 ? 0.02 : 0.2);
         }
         if (s < 60 || s > 75)

@@ -41,6 +41,30 @@ Test(memory, every_allocation_may_fail)
     play_end(&p);
 }
 
+Test(memory, every_allocation_of_a_latency_may_fail)
+{
+    struct play p;
+    uint64_t counts[] = {5, 5}, k = 1;
+    struct hist_view v = {.scale = 5, .offset = 100, .n = 2, .counts = counts};
+    play_start(&p, PLAY_HEAD "window: 1s\ncalibrate: skip\n" PLAY_STEPS
+                             "metrics: [{name: time, kind: latency, phi: 1}]\n");
+    for (int s = 0; s < 12; s++) {
+        struct play_traffic clock = play_traffic();
+        inbox_latency(&p.inbox,
+                      (struct inbox_second){
+                          .rollout = PLAY_ID, .metric = "time", .at_ms = p.now * 1000},
+                      s > 4 ? &v : NULL, &v);
+        p.now++;
+        play_clock(&p, &clock);
+        play_feed(&p);
+    }
+    while (k < 100000 && !survives(&p.inbox, k))
+        k++;
+    cr_assert(gt(u64, k, 20), "the seam is not in use");
+    cr_assert(lt(u64, k, 100000));
+    play_end(&p);
+}
+
 Test(memory, restore_may_fail_too)
 {
     struct play p;

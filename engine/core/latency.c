@@ -1,0 +1,365 @@
+/* engine/core/latency.c */
+#include "engine/core/latency.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "engine/core/plan_keys.h"
+#include "engine/core/rollout.h"
+#include "stats/combine.h"
+
+enum { LEVELS = EXCEEDANCE_LEVELS };
+
+_Static_assert((int)PLAN_NQUANTILE == (int)LEVELS, "a plan's quantiles are the levels");
+
+const char *latency_level_name(int level)
+{
+    return plan_keys_quantiles[level];
+}
+
+static int level_of(const char *name)
+{
+    for (int q = 0; q < LEVELS; q++)
+        if (strcmp(plan_keys_quantiles[q], name) == 0) return q;
+    return -1;
+}
+
+enum serin_status latency_init(struct latency *l, const struct plan_metric *m,
+                               struct fault *why)
+{
+    memset(l, 0, sizeof *l);
+    l->metric = m;
+    l->allows = m->abort_over > 1;
+    l->protects[PLAN_P50] = l->protects[PLAN_P90] = l->protects[PLAN_P99] =
+        m->n_protect == 0;
+    for (size_t i = 0; i < m->n_protect; i++) {
+        int q = level_of(m->protect[i]);
+        if (q < 0)
+            return fault_set(why, SERIN_EDOM,
+                             "metric %s: protect: \"%s\" is none of p50, p75, p90, "
+                             "p95, p99, p999",
+                             m->name, m->protect[i]);
+        l->protects[q] = true;
+    }
+    while (!l->protects[l->first])
+        l->first++;
+    l->last = LEVELS - 1;
+    while (!l->protects[l->last])
+        l->last--;
+    for (int q = 0; q < LEVELS; q++)
+        if (m->limit_ms[q] > 0 &&
+            floor_init(&l->limits[q], 1 - exceedance_levels[q]) != SERIN_OK)
+            return fault_set(why, SERIN_EDOM, "metric %s: its limits cannot be judged",
+                             m->name);
+    exceedance_init(&l->past);
+    latency_reset(l);
+    return SERIN_OK;
+}
+
+static void clear_step(struct latency *l)
+{
+    for (int c = 0; c < 2; c++)
+        if (hist_init(&l->step[c], HIST_SCALE) != SERIN_OK) l->step[c].n = 0;
+}
+
+void latency_reset(struct latency *l)
+{
+    mann_whitney_init(&l->ranks);
+    for (int q = 0; q < LEVELS; q++) {
+        double d = l->limits[q].d;
+        profile_init(&l->levels[q], true);
+        profile_init(&l->allowed[q], false);
+        if (d > 0 && floor_init(&l->limits[q], d) != SERIN_OK) l->limits[q].d = 0;
+    }
+    memset(l->begun, 0, sizeof l->begun);
+    clear_step(l);
+}
+
+const struct profile *latency_profile(const struct latency *l, int level)
+{
+    return l->allows ? &l->allowed[level] : &l->levels[level];
+}
+
+void latency_step(struct latency *l)
+{
+    for (int q = 0; q < LEVELS; q++)
+        memcpy(l->begun[q], latency_profile(l, q)->l, sizeof l->begun[q]);
+    clear_step(l);
+}
+
+/* ---- a window */
+struct window {
+    const struct latency_stratum *strata;
+    size_t n;
+    int scale;           /* the one at which all of it is compared */
+    int32_t down, up;    /* the tolerance on values in buckets of it */
+    struct hist both[2]; /* all strata together */
+};
+
+/* Everything is brought to one scale, the past included. */
+static enum serin_status merge(struct latency *l, struct window *w)
+{
+    w->scale = l->past.scale;
+    if (hist_init(&w->both[0], HIST_SCALE) != SERIN_OK ||
+        hist_init(&w->both[1], HIST_SCALE) != SERIN_OK)
+        return SERIN_EDOM;
+    for (size_t i = 0; i < w->n; i++)
+        if (hist_merge(&w->both[0], &w->strata[i].canary) != SERIN_OK ||
+            hist_merge(&w->both[1], &w->strata[i].baseline) != SERIN_OK)
+            return SERIN_EDOM;
+    for (int c = 0; c < 2; c++)
+        if (w->both[c].scale < w->scale) w->scale = w->both[c].scale;
+    return hist_shift(w->scale, l->metric->abort_over - 1, &w->down, &w->up);
+}
+
+/* Thresholds of this window, then its baseline joins the past. SERIN_AGAIN: none yet.
+ */
+static enum serin_status thresholds(struct latency *l, const struct window *w)
+{
+    struct count_table unused[LEVELS];
+    struct hist_view c = hist_view(&w->both[0]), b = hist_view(&w->both[1]);
+    enum serin_status rc = exceedance_window(&l->past, &c, &b, 0, unused, NULL);
+    if (rc != SERIN_OK || l->has_fixed) return rc;
+    memcpy(l->fixed, l->past.bucket, sizeof l->fixed);
+    l->fixed_scale = w->scale;
+    l->has_fixed = true;
+    return rc;
+}
+
+static void tables(const struct window *w, int32_t bucket, int32_t shift,
+                   struct count_table *out)
+{
+    for (size_t i = 0; i < w->n; i++) {
+        const struct latency_stratum *s = &w->strata[i];
+        out[i] = (struct count_table){
+            .n = hist_total(&s->canary),
+            .x = exceedance_above(&s->canary, w->scale, bucket, shift),
+            .m = hist_total(&s->baseline),
+            .y = exceedance_above(&s->baseline, w->scale, bucket, 0)};
+    }
+}
+
+static enum serin_status fold_levels(struct latency *l, const struct grid *g,
+                                     const struct horizon *h, const struct window *w,
+                                     bool ready, double eta)
+{
+    struct count_table t[ROLLOUT_STRATA + 1];
+    size_t n = ready ? w->n : 0;
+    enum serin_status rc = SERIN_OK;
+    for (int q = 0; q < LEVELS && rc == SERIN_OK; q++) {
+        if (ready) tables(w, l->past.bucket[q], w->up, t);
+        rc = profile_window(&l->levels[q], g, h, t, n, eta);
+        if (rc != SERIN_OK || !l->allows) continue;
+        if (ready) tables(w, l->past.bucket[q], w->down, t);
+        rc = profile_window(&l->allowed[q], g, h, t, n, eta);
+    }
+    return rc;
+}
+
+static enum serin_status fold_ranks(struct latency *l, const struct horizon *h,
+                                    const struct window *w, double eta)
+{
+    struct mann_whitney_ranks ranks[ROLLOUT_STRATA + 1];
+    for (size_t i = 0; i < w->n; i++) {
+        const struct latency_stratum *s = &w->strata[i];
+        int scale =
+            s->canary.scale < s->baseline.scale ? s->canary.scale : s->baseline.scale;
+        int32_t down = 0, up = 0; /* the ranks are taken at this scale */
+        enum serin_status rc = hist_shift(scale, l->metric->abort_over - 1, &down, &up);
+        if (rc == SERIN_OK)
+            rc = mann_whitney_ranks(&s->canary, &s->baseline, up, &ranks[i]);
+        if (rc != SERIN_OK) return rc;
+    }
+    return mann_whitney_strata(&l->ranks, h, ranks, w->n, eta);
+}
+
+static enum serin_status fold_limits(struct latency *l, const struct horizon *h,
+                                     const struct window *w, double eta)
+{
+    struct count_table t[ROLLOUT_STRATA + 1] = {0};
+    enum serin_status rc = SERIN_OK;
+    for (int q = 0; q < LEVELS && rc == SERIN_OK; q++) {
+        if (!(l->limits[q].d > 0)) continue;
+        for (size_t i = 0; i < w->n; i++) {
+            t[i].n = hist_total(&w->strata[i].canary);
+            t[i].x = hist_above(&w->strata[i].canary, (double)l->metric->limit_ms[q]);
+        }
+        rc = floor_window(&l->limits[q], h, t, w->n, eta);
+    }
+    return rc;
+}
+
+/* Values above a fixed threshold, which a coarser scale moves to its next edge. */
+static uint64_t beyond_fixed(const struct latency *l, int q, const struct hist *h)
+{
+    struct hist_view v = hist_view(h);
+    int scale = v.scale < l->fixed_scale ? v.scale : l->fixed_scale;
+    int32_t b = l->fixed[q];
+    if (b != EXCEEDANCE_ZERO) b >>= l->fixed_scale - scale;
+    return exceedance_above(&v, scale, b, 0);
+}
+
+enum serin_status latency_window(struct latency *l, const struct grid *g,
+                                 const struct horizon *h,
+                                 const struct latency_stratum *strata, size_t n,
+                                 double eta, struct count_table *watched)
+{
+    struct window w = {.strata = strata, .n = n};
+    *watched = (struct count_table){0};
+    enum serin_status rc = merge(l, &w);
+    if (rc == SERIN_OK) rc = thresholds(l, &w);
+    bool ready = rc == SERIN_OK;
+    if (rc == SERIN_AGAIN) rc = SERIN_OK;
+    if (rc == SERIN_OK) rc = fold_levels(l, g, h, &w, ready, eta);
+    if (rc == SERIN_OK) rc = fold_ranks(l, h, &w, eta);
+    if (rc == SERIN_OK) rc = fold_limits(l, h, &w, eta);
+    for (int c = 0; c < 2 && rc == SERIN_OK; c++) {
+        struct hist_view v = hist_view(&w.both[c]);
+        rc = hist_merge(&l->step[c], &v);
+        if (!l->has_fixed) continue;
+        watched->m += w.both[c].total;
+        watched->y += beyond_fixed(l, l->last, &w.both[c]);
+    }
+    return rc;
+}
+
+/* ---- what it says */
+uint64_t latency_informative(const struct latency *l)
+{
+    uint64_t most = 0;
+    for (int q = 0; q < LEVELS; q++)
+        if (l->levels[q].informative > most) most = l->levels[q].informative;
+    return most;
+}
+
+double latency_log_abort(const struct latency *l, const struct grid *g)
+{
+    double log_e[LEVELS];
+    for (int q = 0; q < LEVELS; q++)
+        log_e[q] = profile_log_abort(&l->levels[q], g);
+    return exceedance_combo(mann_whitney_log_abort(&l->ranks), log_e);
+}
+
+bool latency_limited(const struct latency *l)
+{
+    return latency_beyond(l) >= 0;
+}
+
+int latency_beyond(const struct latency *l)
+{
+    int at = -1;
+    double most = 0;
+    for (int q = 0; q < LEVELS; q++) {
+        if (!(l->limits[q].d > 0)) continue;
+        double log_e = floor_log_abort(&l->limits[q]);
+        if (at >= 0 && !(log_e > most)) continue;
+        most = log_e;
+        at = q;
+    }
+    return at;
+}
+
+double latency_log_limit(const struct latency *l)
+{
+    double log_e[LEVELS];
+    size_t n = 0;
+    for (int q = 0; q < LEVELS; q++)
+        if (l->limits[q].d > 0) log_e[n++] = floor_log_abort(&l->limits[q]);
+    return n != 0 ? combine_average(log_e, NULL, n) : 0;
+}
+
+bool latency_within(const struct latency *l)
+{
+    struct hist_view v = hist_view(&l->step[0]);
+    for (int q = 0; q < LEVELS; q++) {
+        if (!(l->limits[q].d > 0)) continue;
+        uint64_t above = hist_above(&v, (double)l->metric->limit_ms[q]);
+        if ((double)above > l->limits[q].d * (double)l->step[0].total) return false;
+    }
+    return true;
+}
+
+static double least(const struct latency *l, const struct grid *g, size_t s, bool own)
+{
+    double min = INFINITY;
+    for (int q = 0; q < LEVELS; q++) {
+        if (!l->protects[q]) continue;
+        struct profile p = *latency_profile(l, q);
+        for (size_t j = 0; own && j < g->n; j++)
+            p.l[j] -= l->begun[q][j];
+        double log_e = profile_log_promote(&p, g, s);
+        if (isnan(log_e)) return log_e;
+        if (log_e < min) min = log_e;
+    }
+    return min;
+}
+
+double latency_log_promote(const struct latency *l, const struct grid *g, size_t s)
+{
+    return least(l, g, s, false);
+}
+
+double latency_log_restart(const struct latency *l, const struct grid *g, size_t s)
+{
+    return least(l, g, s, true);
+}
+
+int latency_worst(const struct latency *l, const struct grid *g)
+{
+    int worst = l->first;
+    double most = -INFINITY;
+    for (int q = 0; q < LEVELS; q++) {
+        if (!l->protects[q]) continue;
+        double theta = profile_estimate(latency_profile(l, q), g);
+        if (!(theta > most)) continue;
+        most = theta;
+        worst = q;
+    }
+    return worst;
+}
+
+double latency_quantile(const struct latency *l, int cohort, double q)
+{
+    struct hist_view v = hist_view(&l->step[cohort]);
+    return l->step[cohort].total != 0 ? hist_quantile(&v, q) : 0;
+}
+
+double latency_over(const struct latency *l)
+{
+    int32_t down = 0, up = 0;
+    int scale = l->past.scale < HIST_SCALE ? l->past.scale : HIST_SCALE;
+    if (hist_shift(scale, l->metric->abort_over - 1, &down, &up) != SERIN_OK)
+        return l->metric->abort_over;
+    return 1 + hist_shift_effect(scale, up);
+}
+
+/* ---- before the first weight */
+enum serin_status latency_calibrate(struct latency *l, int64_t fixed_ms,
+                                    int64_t start_ms,
+                                    const struct latency_stratum *strata, size_t n)
+{
+    struct window w = {.strata = strata, .n = n};
+    bool known = l->has_fixed;
+    enum serin_status rc = merge(l, &w);
+    if (rc == SERIN_OK) rc = thresholds(l, &w);
+    if (rc == SERIN_AGAIN) rc = SERIN_OK;
+    for (int q = 0; known && q < LEVELS && rc == SERIN_OK; q++)
+        if (l->protects[q])
+            rc = calibrate_window(&l->calibrate[q], fixed_ms, start_ms,
+                                  beyond_fixed(l, q, &w.both[1]), w.both[1].total);
+    return rc;
+}
+
+bool latency_phi(const struct latency *l, int64_t fixed_ms, int64_t length_ms,
+                 bool settle_for, double *phi)
+{
+    double most = 1, one;
+    for (int q = 0; q < LEVELS; q++) {
+        if (!l->protects[q]) continue;
+        if (!calibrate_phi(&l->calibrate[q], fixed_ms, length_ms, settle_for, &one))
+            return false;
+        if (one > most) most = one;
+    }
+    *phi = most;
+    return true;
+}

@@ -1,0 +1,168 @@
+/* tests/statistical/core/stat_slow.c -- latency metrics through the real fold: how
+ * often a healthy release is aborted, a slow one found, a too slow one passed
+ *
+ * Limits: a correct program fails with probability at most 1e-6. SERIN_LONG=1 runs four
+ * times as many. */
+#include <gsl/gsl_cdf.h>
+
+#include "tests/support/play.h"
+
+enum { BINS = 220, FIRST = 80 }; /* of scale 5: 5.8 ms to 660 ms */
+
+#define STUDY_HEAD PLAY_HEAD "window: 1s\ncalibrate: skip\n"
+/* Shares of a cohort's requests by bucket. */
+struct shape {
+    double p[BINS];
+};
+
+static double below(double ms)
+{
+    return gsl_cdf_gaussian_P(log(ms / 50) / 0.5, 1);
+}
+
+/* Lognormal about 50 ms, every value times factor; `tail` of them 500 ms slower. */
+static struct shape shape_of(double factor, double tail)
+{
+    struct shape s = {{0}};
+    size_t n = sizeof s.p / sizeof *s.p;
+    for (size_t k = 0; k < n; k++) {
+        int32_t at = FIRST + (int32_t)k;
+        double lower = hist_edge(5, at - 1), upper = hist_edge(5, at);
+        s.p[k] = below(upper / factor) - (k > 0 ? below(lower / factor) : 0);
+    }
+    for (size_t k = 0; k < n; k++)
+        s.p[k] *= 1 - tail;
+    int32_t slow;
+    cr_assert(eq(int, hist_index(550, 5, &slow), SERIN_OK));
+    s.p[slow - FIRST] += tail;
+    return s;
+}
+
+/* Everything slower than nine in ten comes `times` as often. */
+static struct shape heavier(struct shape s, double times)
+{
+    double seen = 0, high = 0;
+    size_t n = sizeof s.p / sizeof *s.p, from = 0;
+    while (from < n && seen < 0.9)
+        seen += s.p[from++];
+    for (size_t k = from; k < n; k++)
+        high += s.p[k];
+    for (size_t k = 0; k < n; k++)
+        s.p[k] *= k >= from ? times : (1 - high * times) / (1 - high);
+    return s;
+}
+
+static struct hist_view fill(gsl_rng *g, const struct shape *s, unsigned n,
+                             uint64_t *counts)
+{
+    enum { ALL = sizeof s->p / sizeof *s->p };
+    unsigned drawn[ALL];
+    gsl_ran_multinomial(g, ALL, n, s->p, drawn);
+    for (size_t k = 0; k < ALL; k++)
+        counts[k] = drawn[k];
+    return (struct hist_view){.scale = 5, .offset = FIRST, .n = ALL, .counts = counts};
+}
+
+/* Aborted, or promoted beyond the start; a hold may come before. */
+static bool decided(const struct play *p)
+{
+    Serin__V1__Kind kind =
+        p->run.n_verdicts > 1 ? p->run.verdicts[p->run.n_verdicts - 1]->kind : 0;
+    return kind == SERIN__V1__KIND__KIND_ABORT || kind == SERIN__V1__KIND__KIND_PROMOTE;
+}
+
+/* True when it ended with a verdict of this kind beyond the start. */
+static bool ends(const char *plan, const struct shape *canary, unsigned per_second,
+                 int seconds, double drift, unsigned long seed, Serin__V1__Kind kind)
+{
+    struct play p;
+    struct play_traffic clock = play_traffic();
+    uint64_t counts[2][BINS];
+    play_start(&p, plan);
+    gsl_rng_set(p.rng, seed);
+    for (int s = 0; s < seconds && !decided(&p); s++) {
+        struct shape base = shape_of(1 + drift * sin(s / 15.0), 0);
+        unsigned n = gsl_ran_binomial(p.rng, play_weight(&p) / 10000.0, per_second);
+        struct hist_view v[2] = {fill(p.rng, drift > 0 ? &base : canary, n, counts[0]),
+                                 fill(p.rng, &base, per_second - n, counts[1])};
+        inbox_latency(&p.inbox,
+                      (struct inbox_second){
+                          .rollout = PLAY_ID, .metric = "time", .at_ms = p.now * 1000},
+                      n != 0 ? &v[0] : NULL, &v[1]);
+        p.now++;
+        play_clock(&p, &clock);
+        play_feed(&p);
+    }
+    bool hit = decided(&p) && foldrun_last(&p.run)->kind == kind;
+    play_show(&p);
+    play_end(&p);
+    return hit;
+}
+
+static int times(void)
+{
+    return getenv("SERIN_LONG") != NULL ? 4 : 1;
+}
+
+static const char watched[] =
+    STUDY_HEAD "risk: {false_abort: 0.05, false_promote: 0.05}\n"
+               "steps:\n"
+               "  - {weight: 10%, worse_than: 2, bake: 1h, warmup: 1s, timeout: 2h}\n"
+               "  - {weight: 100%, watch: 0s, warmup: 1s}\n"
+               "metrics: [{name: time, kind: latency, phi: 1}]\n";
+
+Test(slow_stat, the_same_release_is_not_aborted, .timeout = 600)
+{
+    struct shape same = shape_of(1, 0);
+    int hits = 0, n = 400 * times();
+    for (int i = 0; i < n; i++)
+        hits += ends(watched, &same, 1000, 120, i % 2 == 0 ? 0 : 0.3,
+                     1000 + (unsigned long)i, SERIN__V1__KIND__KIND_ABORT);
+    fprintf(stderr, "same release: %d of %d aborted\n", hits, n);
+    cr_assert(le(int, hits, times() == 1 ? 44 : 125)); /* level .05 */
+}
+
+Test(slow_stat, a_slow_tail_alone_is_found, .timeout = 600)
+{
+    struct shape tail = shape_of(1, 0.01);
+    int hits = 0, n = 100 * times();
+    for (int i = 0; i < n; i++)
+        hits += ends(watched, &tail, 10000, 60, 0, 2000 + (unsigned long)i,
+                     SERIN__V1__KIND__KIND_ABORT);
+    fprintf(stderr, "one percent 500 ms slower: %d of %d found\n", hits, n);
+    cr_assert(ge(int, hits, times() == 1 ? 82 : 356));
+}
+
+Test(slow_stat, three_percent_slower_is_found, .timeout = 600)
+{
+    struct shape slow = shape_of(1.03, 0);
+    int hits = 0, n = 100 * times();
+    for (int i = 0; i < n; i++)
+        hits += ends(watched, &slow, 20000, 60, 0, 3000 + (unsigned long)i,
+                     SERIN__V1__KIND__KIND_ABORT);
+    fprintf(stderr, "three percent slower: %d of %d found\n", hits, n);
+    cr_assert(ge(int, hits, times() == 1 ? 82 : 356));
+}
+
+/* Odds above 2 at the 99th percentile; aborts out of the way. */
+Test(slow_stat, beyond_the_tolerance_does_not_pass, .timeout = 600)
+{
+    static const char plan[] = STUDY_HEAD
+        "risk: {false_abort: 1e-9, false_promote: 0.05}\n"
+        "steps:\n"
+        "  - {weight: 10%, worse_than: 2, bake: 10s, warmup: 1s, timeout: 2h}\n"
+        "  - {weight: 100%, watch: 0s, warmup: 1s}\n"
+        "metrics: [{name: time, kind: latency, phi: 1}]\n";
+    struct shape worse = heavier(shape_of(1, 0), 2.1), same = shape_of(1, 0);
+    int hits = 0, n = 400 * times(), passed = 0;
+    for (int i = 0; i < n; i++)
+        hits += ends(plan, &worse, 1000, 120, 0, 4000 + (unsigned long)i,
+                     SERIN__V1__KIND__KIND_PROMOTE);
+    for (int i = 0; i < 20; i++)
+        passed += ends(plan, &same, 1000, 240, 0, 5000 + (unsigned long)i,
+                       SERIN__V1__KIND__KIND_PROMOTE);
+    fprintf(stderr, "too slow: %d of %d passed; same release: %d of 20\n", hits, n,
+            passed);
+    cr_assert(le(int, hits, times() == 1 ? 44 : 125)); /* level .05 */
+    cr_assert(ge(int, passed, 15));
+}

@@ -1,0 +1,208 @@
+/* tests/unit/core/test_slow.c -- latency metrics through the whole fold */
+#include "engine/core/evidence.h"
+#include "engine/core/pending.h"
+#include "tests/support/play.h"
+
+#define SLOW_METRIC "metrics:\n  - {name: time, kind: latency, phi: 1"
+#define SLOW_PLAN PLAY_HEAD "window: 1s\ncalibrate: skip\n" PLAY_STEPS SLOW_METRIC
+
+/* A release's latencies: lognormal about 50 ms, and what the canary adds to them. */
+struct slow {
+    double factor;      /* of every value of the canary */
+    double tail, extra; /* share of its requests that take so many ms more */
+    int hist_scale;     /* 0: 5 */
+};
+
+static double draw(gsl_rng *g)
+{
+    return 50 * exp(gsl_ran_gaussian(g, 0.5));
+}
+
+static void slow_second(struct play *p, const char *stratum, struct slow t)
+{
+    static struct hist h[2];
+    double w = play_weight(p) / 10000.0;
+    unsigned n = gsl_ran_binomial(p->rng, w, PLAY_RATE);
+    for (int c = 0; c < 2; c++)
+        cr_assert(eq(int, hist_init(&h[c], t.hist_scale != 0 ? t.hist_scale : 5), 0));
+    for (unsigned i = 0; i < PLAY_RATE; i++) {
+        double v = draw(p->rng);
+        if (i < n) v *= t.factor;
+        if (i < n && gsl_rng_uniform(p->rng) < t.tail) v += t.extra;
+        cr_assert(eq(int, hist_add(&h[i >= n], v, 1), SERIN_OK));
+    }
+    struct hist_view v[2] = {hist_view(&h[0]), hist_view(&h[1])};
+    inbox_latency(&p->inbox,
+                  (struct inbox_second){.rollout = PLAY_ID,
+                                        .metric = "time",
+                                        .stratum = stratum,
+                                        .at_ms = p->now * 1000},
+                  n != 0 ? &v[0] : NULL, &v[1]);
+}
+
+static void slow_for(struct play *p, int seconds, struct slow t)
+{
+    struct play_traffic clock = play_traffic();
+    for (int i = 0; i < seconds; i++) {
+        slow_second(p, "", t);
+        p->now++;
+        play_clock(p, &clock);
+        play_feed(p);
+    }
+}
+
+Test(slow, a_healthy_release_is_promoted)
+{
+    struct play p;
+    play_start(&p, SLOW_PLAN "}\n");
+    slow_for(&p, 200, (struct slow){.factor = 1});
+    play_show(&p);
+    pb_verdict *v = play_find(&p, 0, SERIN__V1__KIND__KIND_PROMOTE, "non_inferior");
+    cr_assert(v != NULL);
+    cr_assert(eq(str, (char *)play_state(&p), (char *)"PROMOTED"));
+    cr_assert(strstr(v->message, "time at 10 %: p") != NULL, "%s", v->message);
+    cr_assert(strstr(v->message, " ms vs baseline ") != NULL, "%s", v->message);
+    pb_metric_verdict *m = v->metrics[0];
+    cr_assert(eq(str, m->kind, (char *)"latency"));
+    cr_assert(eq(sz, m->canary->n_quantiles, (size_t)3));
+    cr_assert(gt(dbl, m->canary->quantiles[0], 45));
+    cr_assert(lt(dbl, m->canary->quantiles[0], 56));
+    cr_assert(gt(dbl, m->baseline->quantiles[2], 140));
+    cr_assert(lt(dbl, m->baseline->quantiles[2], 180));
+    cr_assert(gt(dbl, m->promote_log_e, m->promote_threshold));
+    cr_assert(m->upper < 3.01, "%g", m->upper);
+    play_end(&p);
+}
+
+Test(slow, a_slow_tail_is_aborted_and_named)
+{
+    struct play p;
+    play_start(&p, SLOW_PLAN "}\n");
+    slow_for(&p, 200, (struct slow){.factor = 1, .tail = 0.04, .extra = 500});
+    play_show(&p);
+    pb_verdict *v = play_find(&p, 0, SERIN__V1__KIND__KIND_ABORT, "harm");
+    cr_assert(v != NULL, "%s", play_state(&p));
+    cr_assert(eq(str, v->metric, (char *)"time"));
+    cr_assert(strstr(v->message, "time at 10 %: p99 canary") != NULL, "%s", v->message);
+    cr_assert(gt(dbl, v->metrics[0]->estimate, 2));
+    play_end(&p);
+}
+
+Test(slow, a_tolerance_on_values_is_granted)
+{
+    struct play p;
+    play_start(&p, SLOW_PLAN ", abort_over: 10%}\n");
+    slow_for(&p, 240, (struct slow){.factor = 1.04});
+    play_show(&p);
+    cr_assert(eq(str, (char *)play_state(&p), (char *)"PROMOTED"));
+    pb_metric_verdict *m = p.run.verdicts[1]->metrics[0];
+    cr_assert(epsilon_eq(dbl, m->abort_over, pow(2, 5 / 32.0), 1e-12)); /* >= 1.1 */
+    play_end(&p);
+    play_start(&p, SLOW_PLAN "}\n");
+    slow_for(&p, 300, (struct slow){.factor = 1.15});
+    play_show(&p);
+    cr_assert(play_find(&p, 0, SERIN__V1__KIND__KIND_ABORT, "harm") != NULL);
+    play_end(&p);
+}
+
+Test(slow, beyond_an_absolute_limit_aborts_and_never_passes)
+{
+    struct play p;
+    play_start(&p, SLOW_PLAN ", abort_over: 20, limit: {p99: 140ms}}\n");
+    slow_for(&p, 200, (struct slow){.factor = 1.1}); /* baseline p99: 160 ms */
+    play_show(&p);
+    cr_assert(play_find(&p, 0, SERIN__V1__KIND__KIND_PROMOTE, "non_inferior") == NULL);
+    pb_verdict *v = play_find(&p, 0, SERIN__V1__KIND__KIND_ABORT, "limit");
+    cr_assert(v != NULL, "%s", play_state(&p));
+    cr_assert(strstr(v->message, "above its limit 140 ms") != NULL, "%s", v->message);
+    play_end(&p);
+    play_start(&p, SLOW_PLAN ", limit: {p99: 400ms}}\n");
+    slow_for(&p, 240, (struct slow){.factor = 1});
+    play_show(&p);
+    cr_assert(eq(str, (char *)play_state(&p), (char *)"PROMOTED"));
+    play_end(&p);
+}
+
+/* Strata of other speed and other shares: each is compared with itself. */
+Test(slow, strata_are_compared_each_with_itself)
+{
+    struct play p;
+    struct play_traffic clock = play_traffic();
+    play_start(&p,
+               PLAY_HEAD "window: 1s\ncalibrate: skip\nstrata: [region]\n"
+                         "sample_ratio: {check: false}\n" PLAY_STEPS SLOW_METRIC "}\n");
+    for (int s = 0; s < 120; s++) {
+        for (int far = 0; far < 2; far++) {
+            static struct hist h[2];
+            for (int c = 0; c < 2; c++)
+                cr_assert(eq(int, hist_init(&h[c], 5), 0));
+            unsigned n = play_weight(&p) == 0 ? 0 : far ? 450 : 50; /* of 500 */
+            for (unsigned i = 0; i < 500; i++)
+                cr_assert(
+                    eq(int, hist_add(&h[i >= n], draw(p.rng) * (far ? 4 : 1), 1), 0));
+            struct hist_view v[2] = {hist_view(&h[0]), hist_view(&h[1])};
+            inbox_latency(&p.inbox,
+                          (struct inbox_second){.rollout = PLAY_ID,
+                                                .metric = "time",
+                                                .stratum = far ? "us" : "eu",
+                                                .at_ms = p.now * 1000},
+                          n != 0 ? &v[0] : NULL, &v[1]);
+        }
+        p.now++;
+        play_clock(&p, &clock);
+        play_feed(&p);
+    }
+    play_show(&p);
+    cr_assert(play_find(&p, 0, SERIN__V1__KIND__KIND_ABORT, "harm") == NULL);
+    cr_assert(play_find(&p, 0, SERIN__V1__KIND__KIND_PROMOTE, "non_inferior") != NULL);
+    play_end(&p);
+}
+
+Test(slow, other_scales_and_broken_histograms)
+{
+    struct play p;
+    uint64_t counts[] = {3, 4};
+    struct hist_view bad[] = {
+        {.scale = 40, .n = 2, .counts = counts},
+        {.scale = 5, .offset = INT32_MAX, .n = 2, .counts = counts}};
+    play_start(&p, SLOW_PLAN "}\n");
+    for (size_t i = 0; i < 2; i++)
+        inbox_latency(&p.inbox,
+                      (struct inbox_second){
+                          .rollout = PLAY_ID, .metric = "time", .at_ms = p.now * 1000},
+                      NULL, &bad[i]);
+    /* counts without a histogram are no latencies */
+    inbox_second(&p.inbox, (struct inbox_second){.rollout = PLAY_ID,
+                                                 .metric = "time",
+                                                 .at_ms = p.now * 1000,
+                                                 .m = 5});
+    slow_for(&p, 100, (struct slow){.factor = 1, .hist_scale = 3});
+    slow_for(&p, 100, (struct slow){.factor = 1, .hist_scale = 7});
+    play_show(&p);
+    cr_assert(eq(u64, foldrun_row(&p.run, PLAY_ID)->status->poison, 7 + 7 + 5));
+    cr_assert(eq(str, (char *)play_state(&p), (char *)"PROMOTED"));
+    play_end(&p);
+}
+
+Test(slow, dispersion_is_measured_before_the_start)
+{
+    struct play p;
+    play_start(&p, PLAY_HEAD "window: 1s\ncalibrate: 80s\n" PLAY_STEPS
+                             "metrics:\n  - {name: time, kind: latency}\n");
+    slow_for(&p, 300, (struct slow){.factor = 1});
+    play_show(&p);
+    cr_assert(eq(str, (char *)play_state(&p), (char *)"PROMOTED"));
+    double phi = p.run.verdicts[1]->metrics[0]->dispersion;
+    cr_assert(gt(dbl, phi, 1));
+    cr_assert(lt(dbl, phi, 3));
+    play_end(&p);
+}
+
+Test(slow, a_latency_metric_stays_within_256_kib)
+{
+    size_t n = sizeof(struct evidence) + sizeof(struct latency) + sizeof(struct grid) +
+               sizeof(struct calibrate) +
+               PENDING_CELLS_PER_METRIC * sizeof(struct pending_cell) +
+               PENDING_BUCKETS_PER_LATENCY * sizeof(uint64_t);
+    cr_assert(le(sz, n, (size_t)256 << 10), "%zu", n);
+}
