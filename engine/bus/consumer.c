@@ -598,8 +598,8 @@ rd_kafka_t *consumer_handle(const struct consumer *c)
     return c->rk;
 }
 
-/* A static member sends no leave: its partitions wait for its return until the session
- * times out. So the end is ours to run: the last commit, then the handle. */
+/* The handle's own close may hang, so the end is ours to run: the last commit, the
+ * partitions, then the handle. */
 static void leave(struct consumer *c)
 {
     size_t n = slots_list(&c->slots, NULL, 0);
