@@ -15,7 +15,8 @@
 #include "engine/base/mem.h"
 
 enum {
-    ASK_MS = 5000,
+    ASK_MS = 5000,     /* first question, and the one that makes sure */
+    CALM_MS = 10000,   /* every broker is asked for its groups: not more often */
     ANSWER_MS = 1000,  /* longest wait for an answer */
     SILENT_MS = 30000, /* next question after none came */
     BACKOFF_MS = 30000,
@@ -136,7 +137,7 @@ static bool look(struct watch *w, const struct slots *s, const char *what)
     if (silent)
         log_debug("bus", "%s: who has what in it: %s", what, rd_kafka_err2str(err));
     if (list != NULL) rd_kafka_group_list_destroy(list);
-    w->ask_ms = clock_mono_ms() + (silent ? SILENT_MS : ASK_MS);
+    w->ask_ms = clock_mono_ms() + (silent ? SILENT_MS : wrong ? ASK_MS : CALM_MS);
     return wrong;
 }
 
