@@ -57,7 +57,7 @@ refused "--rate 0" $good --rate 0 --errors 1%
 refused "--rate nan" $good --rate nan --errors 1%
 refused "share of bad requests of errors is missing" $good --rate 5/s
 refused "--errors 120%" $good --rate 5/s --errors 120%
-refused "no metric \"latency\"" $good --rate 5/s --errors latency=1%
+refused "no metric \"latencies\"" $good --rate 5/s --errors latencies=1%
 refused "no metric \"x\"" $good --rate 5/s --errors 1% --metric x
 refused "--worse 1:" $good --rate 5/s --errors 1% --worse 1
 refused "--runs 0" $good --rate 5/s --errors 1% --runs 0
