@@ -26,7 +26,7 @@ enum bus_start { BUS_START_EARLIEST, BUS_START_LATEST };
 struct consumer_options {
     const char *group;
     const char *const *topics; /* NULL-terminated */
-    enum bus_start start;      /* where no offset is committed, or it is out of range */
+    enum bus_start start;      /* no offset committed; out of range: the earliest */
     bool by_owner; /* start at on_assign's offsets instead of committed ones */
     /* Called from consumer_poll, on its thread. offset holds the start; on_assign may
      * change it (by_owner). on_revoke runs before the partitions go; lost: too late to
