@@ -309,7 +309,8 @@ static void ending_free(struct ending *e)
 static void *ending_run(void *opaque)
 {
     struct ending *e = opaque;
-    /* No consumer close: the group was left by unsubscribing, and the close may hang. */
+    /* No consumer close: the group was left by unsubscribing, and the close may hang.
+     */
     rd_kafka_destroy_flags(e->client->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
     pthread_mutex_lock(&e->lock);
     e->over = true;
