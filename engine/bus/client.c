@@ -480,3 +480,16 @@ enum serin_status client_probe(const struct bus *b, struct fault *f)
     if (s == SERIN_OK) s = probe_whole(b, CLIENT_PRODUCER, f);
     return s;
 }
+
+struct bus_record client_record(const rd_kafka_message_t *m, const char *topic)
+{
+    rd_kafka_timestamp_type_t type;
+    return (struct bus_record){.topic = topic,
+                               .partition = m->partition,
+                               .offset = m->offset,
+                               .timestamp_ms = rd_kafka_message_timestamp(m, &type),
+                               .key = m->key,
+                               .value = m->payload,
+                               .key_len = m->key_len,
+                               .value_len = m->len};
+}

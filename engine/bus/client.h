@@ -82,6 +82,9 @@ bool bus_said_away(struct bus *b, bool away);
 /** Create a topic on the embedded broker; one that exists is fine. */
 rd_kafka_resp_err_t bus_embedded_topic(struct bus *b, const char *name, int partitions);
 
+/** A message as callers see it; points into *m, named by topic. */
+struct bus_record client_record(const rd_kafka_message_t *m, const char *topic);
+
 /* consumer.c for producer.c */
 rd_kafka_t *consumer_handle(const struct consumer *c);
 

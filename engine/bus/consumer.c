@@ -456,15 +456,7 @@ static bool take_record(struct consumer *c, const rd_kafka_message_t *m,
     struct slot *s = &t->items[m->partition];
     if (!s->owned || m->offset < s->next) return false; /* not ours now, or seen */
     s->next = m->offset + 1;
-    rd_kafka_timestamp_type_t type;
-    *out = (struct bus_record){.topic = t->name,
-                               .partition = m->partition,
-                               .offset = m->offset,
-                               .timestamp_ms = rd_kafka_message_timestamp(m, &type),
-                               .key = m->key,
-                               .value = m->payload,
-                               .key_len = m->key_len,
-                               .value_len = m->len};
+    *out = client_record(m, t->name);
     return true;
 }
 

@@ -172,15 +172,7 @@ static void take(struct table *t, const rd_kafka_message_t *m)
         return;
     }
     if (p == NULL || m->offset < p->next) return;
-    rd_kafka_timestamp_type_t type;
-    struct bus_record r = {.topic = t->topic,
-                           .partition = m->partition,
-                           .offset = m->offset,
-                           .timestamp_ms = rd_kafka_message_timestamp(m, &type),
-                           .key = m->key,
-                           .value = m->payload,
-                           .key_len = m->key_len,
-                           .value_len = m->len};
+    struct bus_record r = client_record(m, t->topic);
     t->on_record(t->ctx, &r);
     advance(t, p, m->offset + 1);
 }
