@@ -10,16 +10,17 @@
 
 enum {
     TABLE_FIRST = 4096,
-    SERIES_ENOUGH = 65536,        /* cached headers before the cache starts afresh */
-    SERIES_BYTES = 32 << 20,      /* likewise */
-    SERIES_BYTES_MAX = 128 << 20, /* within one message */
+    SERIES_ENOUGH = 65536,   /* cached headers before the cache starts afresh */
+    SERIES_BYTES = 32 << 20, /* likewise */
+    SERIES_BYTES_TIMES = 4,  /* of it within one message */
     TARGETS_MAX = 256
 };
 
 struct aggregate {
     struct route_table *routes;
-    size_t max_series;
+    size_t max_series, max_rollout, header_bytes;
     int64_t future_ms;
+    int64_t late_ms; /* windows that begin up to here were closed before */
     /* series cache: open addressing, size a power of two, at most half full */
     struct aggregate_series **series;
     size_t n_series, series_room;
@@ -44,7 +45,10 @@ enum serin_status aggregate_open(struct aggregate **out, struct route_table *rou
     a->max_series = o->max_series != 0 ? o->max_series : 1000000;
     a->future_ms = o->future_ms != 0 ? o->future_ms : 600000;
     a->arena.max = o->max_bytes != 0 ? o->max_bytes : (size_t)512 << 20;
-    a->series_arena.max = SERIES_BYTES_MAX;
+    a->max_rollout = o->max_rollout != 0 ? o->max_rollout : a->max_series;
+    a->header_bytes = o->header_bytes != 0 ? o->header_bytes : SERIES_BYTES;
+    a->series_arena.max = SERIES_BYTES_TIMES * a->header_bytes;
+    aggregate_closed(a, INT64_MIN);
     a->flush = 1;
     a->series = mem_calloc(TABLE_FIRST, sizeof *a->series);
     a->cells = mem_calloc(TABLE_FIRST, sizeof *a->cells);
@@ -78,9 +82,20 @@ void aggregate_message(struct aggregate *a, int64_t now_ms)
 {
     a->horizon_ms = now_ms + a->future_ms;
     a->latest_ms = INT64_MIN;
-    if (a->n_series >= SERIES_ENOUGH || a->series_arena.used >= SERIES_BYTES) {
+    if (a->n_series >= SERIES_ENOUGH || a->series_arena.used >= a->header_bytes) {
         aggregate_routes_changed(a);
     }
+}
+
+void aggregate_closed(struct aggregate *a, int64_t watermark_ms)
+{
+    bool known = watermark_ms >= INT64_MIN + AGGREGATE_WINDOW_MS;
+    a->late_ms = known ? watermark_ms - AGGREGATE_WINDOW_MS : INT64_MIN;
+}
+
+void aggregate_duplicate(struct aggregate *a, uint64_t n)
+{
+    a->counts.duplicate += n;
 }
 
 int64_t aggregate_latest(const struct aggregate *a)
@@ -101,6 +116,20 @@ size_t aggregate_cells(const struct aggregate *a)
 size_t aggregate_bytes(const struct aggregate *a)
 {
     return a->arena.used;
+}
+
+size_t aggregate_memory(const struct aggregate *a)
+{
+    return a->arena.used + a->series_arena.used +
+           (a->series_room + a->cells_room) * sizeof(void *) + sizeof *a;
+}
+
+void aggregate_series_each(const struct aggregate *a,
+                           void (*use)(void *ctx, const struct aggregate_series *s),
+                           void *ctx)
+{
+    for (size_t i = 0; i < a->series_room; i++)
+        if (a->series[i] != NULL) use(ctx, a->series[i]);
 }
 
 const struct aggregate_tally *aggregate_tallies(const struct aggregate *a)
@@ -293,20 +322,31 @@ static struct aggregate_cell *cell_add(struct aggregate *a, struct route *r,
     return c;
 }
 
-/* Near the limit new strata fall into "other"; at it there is no cell. */
+/* Of the limits, in all and of this rollout, an eighth is kept for "other". */
+static bool is_near(const struct aggregate *a, const struct aggregate_tally *t)
+{
+    size_t of_rollout = t != NULL ? t->n_cells : 0;
+    return a->n_cells >= a->max_series - a->max_series / 8 ||
+           of_rollout >= a->max_rollout - a->max_rollout / 8;
+}
+
+/* Near a limit new strata fall into "other"; at it there is no cell. */
 static struct aggregate_cell *cell_find(struct aggregate *a, struct aggregate_target *t,
                                         int64_t window_ms)
 {
     uint32_t series = t->series;
     struct aggregate_cell *c = *cell_slot(a, t->route, series, window_ms);
-    if (c == NULL && a->n_cells >= a->max_series - a->max_series / 8) {
+    const struct aggregate_tally *tally = c == NULL ? tally_of(a, t->route) : NULL;
+    if (c == NULL && is_near(a, tally)) {
         series = (series & ~UINT32_C(0xff00)) | (uint32_t)(ROUTE_MAX_STRATA - 1) << 8;
         c = *cell_slot(a, t->route, series, window_ms);
     }
-    if (c == NULL && a->n_cells < a->max_series) {
+    if (c == NULL && a->n_cells < a->max_series && tally != NULL &&
+        tally->n_cells < a->max_rollout) {
         c = cell_add(a, t->route, series, window_ms);
     }
     t->cell = c;
+    t->folded = c != NULL && series != t->series;
     t->window_ms = window_ms;
     t->flush = a->flush;
     return c;
@@ -372,11 +412,12 @@ static bool give_counts(struct aggregate_run *r, struct aggregate_target *t)
 void aggregate_run_turn(struct aggregate_run *r, int64_t t_ms)
 {
     struct aggregate_tally *last = NULL;
-    bool lost = false;
+    bool lost = false, folded = false;
     for (size_t i = 0; r->samples != 0 && i < r->s->n; i++) {
         struct aggregate_target *t = &r->s->targets[i];
         if (!accepts(t, r->kind)) continue;
         bool kept = give_counts(r, t);
+        folded |= t->folded;
         struct aggregate_tally *tally = tally_of(r->a, t->route);
         lost |= !kept || tally == NULL;
         if (tally == NULL || tally == last) continue;
@@ -387,6 +428,8 @@ void aggregate_run_turn(struct aggregate_run *r, int64_t t_ms)
         last = tally;
     }
     if (lost) r->dropped += r->samples;
+    if (folded) r->a->counts.other += r->samples;
+    if (r->window_ms <= r->a->late_ms) r->a->counts.late += r->samples;
     r->total += r->samples;
     r->n = r->bad = r->samples = 0;
     r->window_ms = t_ms - t_ms % AGGREGATE_WINDOW_MS;
@@ -412,6 +455,8 @@ void aggregate_run_end(struct aggregate_run *r)
     c->poison += r->poison;
     c->dropped += r->dropped;
     *(wanted ? &c->routed : &c->unrouted) += r->total - r->dropped;
+    r->s->samples += r->total + r->poison;
+    r->s->kinds |= 1U << r->kind;
     if (r->latest_ms > r->a->latest_ms) r->a->latest_ms = r->latest_ms;
 }
 

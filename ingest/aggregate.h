@@ -68,6 +68,7 @@ struct aggregate_target {
     bool bad;                    /* the metric's condition holds for this header */
     struct strview unit;         /* value of the unit_key attribute */
     struct aggregate_cell *cell; /* latest, of window_ms in `flush` */
+    bool folded;                 /* into "other": the cell is not the series' own */
     int64_t window_ms;
     uint64_t flush;
 };
@@ -77,18 +78,24 @@ struct aggregate_series {
     const uint8_t *key;
     size_t key_len, n;
     struct aggregate_target *targets; /* those of one rollout stand together */
+    uint64_t samples;                 /* since it was resolved, poison included */
+    unsigned kinds;                   /* bit of each aggregate_kind it had */
 };
 
-/* Samples since the last aggregate_clear. read = routed + unrouted + poison + dropped.
- */
+/* Samples since the last aggregate_clear. samples = routed + unrouted + poison +
+ * dropped; the others look at the same samples from another side: `other` fell into
+ * the stratum "other" at a limit, `late` are of windows that were closed before
+ * (aggregate_closed), `duplicate` was dropped by the decoder and is not in samples. */
 struct aggregate_counts {
-    uint64_t samples, routed, unrouted, poison, dropped;
+    uint64_t samples, routed, unrouted, poison, dropped, other, late, duplicate;
 };
 
 struct aggregate_options {
-    size_t max_series; /* cells in one flush; 0 = 1 000 000 */
-    size_t max_bytes;  /* of cells and histograms in one flush; 0 = 512 MiB */
-    int64_t future_ms; /* 0 = 600 000 */
+    size_t max_series;   /* cells in one flush; 0 = 1 000 000 */
+    size_t max_bytes;    /* of cells and histograms in one flush; 0 = 512 MiB */
+    int64_t future_ms;   /* 0 = 600 000 */
+    size_t max_rollout;  /* cells of one rollout in one flush; 0 = max_series */
+    size_t header_bytes; /* of the cache of series; 0 = 32 MiB */
 };
 
 struct aggregate; /* opaque; thread: one */
@@ -101,6 +108,10 @@ void aggregate_close(struct aggregate *a);
 void aggregate_routes_changed(struct aggregate *a);
 /** Start a message at this wall time: samples beyond it plus future_ms are poison. */
 void aggregate_message(struct aggregate *a, int64_t now_ms);
+/** Windows that end at or before this time count as late; INT64_MIN: none does. */
+void aggregate_closed(struct aggregate *a, int64_t watermark_ms);
+/** The decoder dropped n samples that it has seen before. */
+void aggregate_duplicate(struct aggregate *a, uint64_t n);
 /** Largest time of a good sample since aggregate_message; INT64_MIN: none. */
 int64_t aggregate_latest(const struct aggregate *a);
 
@@ -117,6 +128,12 @@ struct aggregate_counts aggregate_counts(const struct aggregate *a);
 /** Cells of this flush, and bytes they take. */
 size_t aggregate_cells(const struct aggregate *a);
 size_t aggregate_bytes(const struct aggregate *a);
+/** All the memory it holds: cells, tables, the cache of series. */
+size_t aggregate_memory(const struct aggregate *a);
+/** Every series in the cache, in no order; for those who look at a topic. */
+void aggregate_series_each(const struct aggregate *a,
+                           void (*use)(void *ctx, const struct aggregate_series *s),
+                           void *ctx);
 /** Rollouts of this flush, linked. */
 const struct aggregate_tally *aggregate_tallies(const struct aggregate *a);
 /** Forget cells, tallies and counts; routes and the series cache stay. */
