@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/base/mem.h"
+#include "engine/core/kind.h"
 #include "stats/combine.h"
 #include "stats/elem.h"
 #include "stats/level.h"
@@ -58,36 +59,14 @@ static enum serin_status grid_for(struct evidence_set *s, const struct plan_metr
     return SERIN_OK;
 }
 
-static enum serin_status bounds(struct evidence *e, struct fault *why)
+static enum serin_status open_metric(struct evidence *e, struct fault *why)
 {
-    const struct plan_metric *m = e->metric;
-    if (m->floor > 0 && floor_init(&e->floor, m->floor) != SERIN_OK)
-        return fault_set(why, SERIN_EDOM, "metric %s: floor %g is outside (0, 1)",
-                         m->name, m->floor);
-    if (m->limit > 0 && floor_init(&e->limit, m->limit) != SERIN_OK)
-        return fault_set(why, SERIN_EDOM, "metric %s: limit %g is outside (0, 1)",
-                         m->name, m->limit);
-    return SERIN_OK;
-}
-
-static enum serin_status judged(const struct plan_metric *m, struct fault *why)
-{
-    if (m->kind == PLAN_RATIO || m->kind == PLAN_LATENCY || m->mode != PLAN_GATE)
-        return SERIN_OK;
-    return fault_set(why, SERIN_EDOM,
-                     "metric %s: only metrics of kind ratio and latency can gate a "
-                     "rollout; use one of these, or mode: shadow to count it only",
-                     m->name);
-}
-
-static enum serin_status room_for_latency(struct evidence *e, struct fault *why)
-{
-    if (e->metric->kind != PLAN_LATENCY) return SERIN_OK;
-    e->latency = mem_calloc(1, sizeof *e->latency);
-    if (e->latency == NULL)
+    e->kind = kind_of(e->metric);
+    e->phi = e->metric->phi >= 1 ? e->metric->phi : 1;
+    if (e->kind->size != 0 && (e->own = mem_calloc(1, e->kind->size)) == NULL)
         return fault_set(why, SERIN_ENOMEM, "out of memory for metric %s",
                          e->metric->name);
-    return latency_init(e->latency, e->metric, why);
+    return e->kind->open(e, why);
 }
 
 enum serin_status evidence_open(struct evidence_set *s, const struct plan *p,
@@ -105,12 +84,9 @@ enum serin_status evidence_open(struct evidence_set *s, const struct plan *p,
     for (size_t i = 0; i < p->n_metrics && rc == SERIN_OK; i++) {
         struct evidence *e = &s->metrics[i];
         e->metric = &p->metrics[i];
-        e->phi = e->metric->phi >= 1 ? e->metric->phi : 1;
-        rc = judged(e->metric, why);
-        if (rc == SERIN_OK) rc = grid_for(s, e->metric, w_s, n_s, e, why);
-        if (rc == SERIN_OK) rc = bounds(e, why);
         s->n = i + 1; /* what evidence_close frees */
-        if (rc == SERIN_OK) rc = room_for_latency(e, why);
+        rc = grid_for(s, e->metric, w_s, n_s, e, why);
+        if (rc == SERIN_OK) rc = open_metric(e, why);
     }
     if (rc != SERIN_OK) {
         evidence_close(s);
@@ -124,18 +100,12 @@ enum serin_status evidence_open(struct evidence_set *s, const struct plan *p,
 void evidence_close(struct evidence_set *s)
 {
     for (size_t i = 0; i < s->n; i++)
-        mem_free(s->metrics[i].latency);
+        mem_free(s->metrics[i].own);
     mem_free(s->metrics);
     mem_free(s->grids);
     s->metrics = NULL;
     s->grids = NULL;
     s->n = s->n_grids = 0;
-}
-
-static void forget(struct floor *f)
-{
-    double d = f->d;
-    if (d > 0 && floor_init(f, d) != SERIN_OK) f->d = 0; /* it was accepted before */
 }
 
 void evidence_reset(struct evidence_set *s)
@@ -145,9 +115,7 @@ void evidence_reset(struct evidence_set *s)
         profile_init(&e->all, true);
         memset(e->begun, 0, sizeof e->begun);
         e->begun_informative = 0;
-        forget(&e->floor);
-        forget(&e->limit);
-        if (e->latency != NULL) latency_reset(e->latency);
+        e->kind->reset(e);
         e->watch = (struct dispersion_watch){0};
         e->counts = (struct count_table){0};
         e->informative_ms = 0;
@@ -181,10 +149,9 @@ void evidence_step(struct evidence_set *s, int64_t now_ms)
 {
     for (size_t i = 0; i < s->n; i++) {
         struct evidence *e = &s->metrics[i];
-        memcpy(e->begun, e->all.l, sizeof e->begun);
         e->begun_informative = e->all.informative;
         cut_pairs(&e->watch.seen);
-        if (e->latency != NULL) latency_step(e->latency);
+        e->kind->step(e);
         e->counts = (struct count_table){0};
     }
     evidence_wait(s, now_ms);
@@ -211,109 +178,28 @@ bool evidence_protected(const struct evidence *e)
 }
 
 enum serin_status evidence_window(struct evidence_set *s, size_t metric,
-                                  const struct count_table *strata, size_t n,
-                                  int64_t end_ms)
+                                  const struct kind_window *w)
 {
     struct evidence *e = &s->metrics[metric];
-    struct count_table sum = {0};
-    double eta = 1 / e->phi;
-    uint64_t before = e->all.informative;
-    for (size_t i = 0; i < n; i++) {
-        sum.n += strata[i].n, sum.x += strata[i].x;
-        sum.m += strata[i].m, sum.y += strata[i].y;
-    }
-    enum serin_status rc =
-        profile_window(&e->all, e->grid, &s->horizon, strata, n, eta);
-    if (rc == SERIN_OK && e->floor.d > 0)
-        rc = floor_window(&e->floor, &s->horizon, strata, n, eta);
-    if (rc == SERIN_OK && e->limit.d > 0)
-        rc = floor_window(&e->limit, &s->horizon, strata, n, eta);
+    struct count_table watched = w->sum;
+    bool informed = false;
+    enum serin_status rc = e->kind->window(e, &s->horizon, w, &watched, &informed);
     if (rc == SERIN_OK)
-        rc = dispersion_watch_window(&e->watch, sum.x + sum.y, sum.n + sum.m, e->phi);
+        rc = dispersion_watch_window(&e->watch, watched.x + watched.y,
+                                     watched.n + watched.m, e->phi);
     if (rc != SERIN_OK) return rc;
-    e->counts.n += sum.n, e->counts.x += sum.x;
-    e->counts.m += sum.m, e->counts.y += sum.y;
-    if (e->all.informative != before) e->informative_ms = end_ms;
+    e->counts.n += w->sum.n, e->counts.x += w->sum.x;
+    e->counts.m += w->sum.m, e->counts.y += w->sum.y;
+    if (informed) e->informative_ms = w->end_ms;
     return SERIN_OK;
-}
-
-enum serin_status evidence_latency(struct evidence_set *s, size_t metric,
-                                   const struct latency_stratum *strata, size_t n,
-                                   int64_t end_ms)
-{
-    struct evidence *e = &s->metrics[metric];
-    struct count_table watched;
-    uint64_t before = latency_informative(e->latency);
-    enum serin_status rc = latency_window(e->latency, e->grid, &s->horizon, strata, n,
-                                          1 / e->phi, &watched);
-    if (rc == SERIN_OK)
-        rc = dispersion_watch_window(&e->watch, watched.y, watched.m, e->phi);
-    if (rc != SERIN_OK) return rc;
-    for (size_t i = 0; i < n; i++) {
-        e->counts.n += hist_total(&strata[i].canary);
-        e->counts.m += hist_total(&strata[i].baseline);
-    }
-    if (latency_informative(e->latency) == before) return SERIN_OK;
-    e->all.informative++;
-    e->informative_ms = end_ms;
-    return SERIN_OK;
-}
-
-const struct profile *evidence_profile(const struct evidence *e)
-{
-    if (e->latency == NULL) return &e->all;
-    return latency_profile(e->latency, latency_worst(e->latency, e->grid));
-}
-
-bool evidence_limited(const struct evidence *e)
-{
-    return e->latency != NULL ? latency_limited(e->latency) : e->limit.d > 0;
-}
-
-bool evidence_measured(const struct evidence *e, const struct calibrate *c,
-                       int64_t fixed_ms, int64_t length_ms, bool settle_for,
-                       double *phi)
-{
-    if (e->latency != NULL)
-        return latency_phi(e->latency, fixed_ms, length_ms, settle_for, phi);
-    return calibrate_phi(c, fixed_ms, length_ms, settle_for, phi);
-}
-
-static double relative(const struct evidence *e)
-{
-    if (e->latency != NULL) return latency_log_abort(e->latency, e->grid);
-    double log_e = profile_log_abort(&e->all, e->grid);
-    if (!(e->floor.d > 0) || isnan(log_e)) return log_e;
-    double above = floor_log_abort(&e->floor);
-    return above < log_e || isnan(above) ? above : log_e;
 }
 
 static void abort_values(const struct evidence *e, struct evidence_values *v)
 {
-    v->harm = relative(e);
-    bool limited = evidence_limited(e);
-    if (limited)
-        v->limit = e->latency != NULL ? latency_log_limit(e->latency)
-                                      : floor_log_abort(&e->limit);
+    bool limited = e->kind->limited(e);
+    v->harm = e->kind->harm(e);
+    if (limited) v->limit = e->kind->limit(e);
     v->abort = limited ? lse_add(v->harm, v->limit) - elem_log(2) : v->harm;
-}
-
-/* The evidence of this step alone is a difference: l is a sum over windows. */
-static double restarted(const struct evidence *e, size_t s)
-{
-    struct profile own;
-    size_t before = s > 0 ? s - 1 : 0;
-    if (e->latency != NULL) return latency_log_restart(e->latency, e->grid, before);
-    profile_init(&own, false);
-    for (size_t j = 0; j < e->grid->n; j++)
-        own.l[j] = e->all.l[j] - e->begun[j];
-    return profile_log_promote(&own, e->grid, before);
-}
-
-static double carried(const struct evidence *e, size_t s)
-{
-    if (e->latency != NULL) return latency_log_promote(e->latency, e->grid, s);
-    return profile_log_promote(&e->all, e->grid, s);
 }
 
 void evidence_values(const struct evidence_set *s, size_t metric, size_t step,
@@ -326,20 +212,18 @@ void evidence_values(const struct evidence_set *s, size_t metric, size_t step,
     size_t last = (size_t)s->tolerance[step];
     v->promote = INFINITY;
     for (size_t i = 0; i <= last; i++) {
-        double log_e = carried(e, i);
+        double log_e = e->kind->promote(e, i);
         if (!(log_e >= v->promote)) v->promote = log_e; /* NaN stays */
         if (isnan(log_e)) break;
     }
-    v->restart = restarted(e, last);
+    v->restart = e->kind->restart(e, last > 0 ? last - 1 : 0);
 }
 
 static bool within_limit(const struct evidence *e, const struct evidence_values *v,
                          double alpha)
 {
-    if (!evidence_limited(e)) return true;
-    double rate = e->counts.n != 0 ? (double)e->counts.x / (double)e->counts.n : 0;
-    bool now = e->latency != NULL ? latency_within(e->latency) : rate <= e->limit.d;
-    return now && !level_crossed(v->limit, alpha) && isfinite(v->limit);
+    return !e->kind->limited(e) || (e->kind->within(e) && isfinite(v->limit) &&
+                                    !level_crossed(v->limit, alpha));
 }
 
 bool evidence_passes(const struct evidence_set *s, size_t metric, size_t step)

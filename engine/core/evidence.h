@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "engine/base/status.h"
-#include "engine/core/latency.h"
+#include "engine/core/calibrate.h"
 #include "engine/core/plan.h"
 #include "stats/dispersion.h"
 #include "stats/floor.h"
@@ -18,17 +18,21 @@
 enum { EVIDENCE_CANARY, EVIDENCE_BASELINE };
 enum { EVIDENCE_INFORMATIVE = 6 }; /* windows with evidence that a step needs */
 
+struct kind;
+struct kind_window;
+
 /* One metric. */
 struct evidence {
     const struct plan_metric *metric;
+    const struct kind *kind; /* who writes `all` to `own` */
     const struct grid *grid;
     double phi;         /* frozen before the first weight; 1 until then */
-    struct profile all; /* the whole rollout; of a latency only `informative` */
+    struct profile all; /* the whole rollout; `informative` of every kind */
     double
         begun[GRID_MAX]; /* all.l when this step began: the rest is its own evidence */
     uint64_t begun_informative;
     struct floor floor, limit; /* d = 0: none */
-    struct latency *latency;   /* of kind latency; NULL otherwise */
+    void *own;                 /* what else the kind keeps; on the heap, or NULL */
     struct dispersion_watch watch;
     struct count_table counts; /* of this step */
     int64_t seen_ms[2];        /* event time of each cohort's latest data */
@@ -89,13 +93,7 @@ bool evidence_protected(const struct evidence *e);
  */
 SERIN_MUST_USE
 enum serin_status evidence_window(struct evidence_set *s, size_t metric,
-                                  const struct count_table *strata, size_t n,
-                                  int64_t end_ms);
-/** As evidence_window for a metric of kind latency. */
-SERIN_MUST_USE
-enum serin_status evidence_latency(struct evidence_set *s, size_t metric,
-                                   const struct latency_stratum *strata, size_t n,
-                                   int64_t end_ms);
+                                  const struct kind_window *w);
 /** Values at the step (0-based). NaN anywhere is a defect. */
 void evidence_values(const struct evidence_set *s, size_t metric, size_t step,
                      struct evidence_values *v);
@@ -112,14 +110,6 @@ double evidence_abort(const struct evidence_set *s);
 int evidence_blame(const struct evidence_set *s, double alpha);
 /** Windows with evidence in this step. */
 uint64_t evidence_informative(const struct evidence *e);
-/** What estimate and limits are about: of a latency, its worst protected level. */
-const struct profile *evidence_profile(const struct evidence *e);
-/** The metric has an absolute limit. */
-bool evidence_limited(const struct evidence *e);
-/** Dispersion that was measured; arguments and result as calibrate_phi. */
-bool evidence_measured(const struct evidence *e, const struct calibrate *c,
-                       int64_t fixed_ms, int64_t length_ms, bool settle_for,
-                       double *phi);
 /** Largest phi. */
 double evidence_phi(const struct evidence_set *s);
 

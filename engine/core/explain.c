@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "stats/elem.h"
+#include "engine/core/kind.h"
 #include "stats/level.h"
 
 void explain_add(struct turn *t, const char *fmt, ...)
@@ -43,46 +43,12 @@ static void weight(uint32_t bp, char out[24])
     snprintf(out, 24, "%g %%", bp / 100.0);
 }
 
-/* "latency at 25 %: p99 canary 812 ms vs baseline 640 ms" */
-static void quantiles(const struct rollout *r, const struct evidence *e, int level,
-                      struct turn *t)
+/* "errors at 25 %: " */
+static void where(const struct rollout *r, const struct evidence *e, struct turn *t)
 {
     char at[24];
-    double q = exceedance_levels[level];
     weight(r->weight_bp, at);
-    explain_add(t, "%s at %s: %s canary %.3g ms", e->metric->name, at,
-                latency_level_name(level),
-                latency_quantile(e->latency, EVIDENCE_CANARY, q));
-    if (e->counts.m != 0)
-        explain_add(t, " vs baseline %.3g ms",
-                    latency_quantile(e->latency, EVIDENCE_BASELINE, q));
-    else
-        explain_add(t, ", no baseline");
-}
-
-/* "errors at 25 %: canary 1.02 % vs baseline 0.10 %": the rates of this step */
-static void rates(const struct rollout *r, const struct evidence *e, struct turn *t)
-{
-    char c[24], b[24], at[24];
-    const struct count_table *n = &e->counts;
-    if (e->latency != NULL) {
-        quantiles(r, e, latency_worst(e->latency, e->grid), t);
-        return;
-    }
-    explain_percent(n->n != 0 ? (double)n->x / (double)n->n : 0, c);
-    explain_percent(n->m != 0 ? (double)n->y / (double)n->m : 0, b);
-    weight(r->weight_bp, at);
-    explain_add(t, "%s at %s: canary %s", e->metric->name, at, c);
-    if (n->m != 0) explain_add(t, " vs baseline %s", b);
-}
-
-static void limits(const struct rollout *r, const struct evidence *e, double *lower,
-                   double *upper)
-{
-    profile_limits(evidence_profile(e), e->grid, r->plan->alpha, r->plan->beta, lower,
-                   upper);
-    *lower = elem_exp(*lower);
-    *upper = elem_exp(*upper);
+    explain_add(t, "%s at %s: ", e->metric->name, at);
 }
 
 static size_t strongest(const struct rollout *r)
@@ -100,30 +66,6 @@ static size_t strongest(const struct rollout *r)
     return best;
 }
 
-static void beyond(const struct rollout *r, const struct evidence *e, struct turn *t)
-{
-    char limit[24];
-    int level = e->latency != NULL ? latency_beyond(e->latency) : -1;
-    if (level < 0) {
-        rates(r, e, t);
-        explain_percent(e->metric->limit, limit);
-        explain_add(t, ", above its limit %s", limit);
-        return;
-    }
-    quantiles(r, e, level, t);
-    explain_add(t, ", above its limit %lld ms", (long long)e->metric->limit_ms[level]);
-}
-
-static void harmed(const struct evidence *e, struct turn *t)
-{
-    if (e->latency == NULL)
-        explain_add(t, ", more than %g times the odds", e->metric->abort_over);
-    else if (e->latency->allows)
-        explain_add(t, ", more than %.4g times as long", latency_over(e->latency));
-    else
-        explain_add(t, ", slower");
-}
-
 void explain_harm(const struct rollout *r, struct turn *t)
 {
     int blamed = evidence_blame(&r->evidence, r->plan->alpha);
@@ -132,23 +74,24 @@ void explain_harm(const struct rollout *r, struct turn *t)
     struct evidence_values v;
     double lower, upper;
     evidence_values(&r->evidence, i, 0, &v);
-    bool over = evidence_limited(e) && v.limit >= v.harm;
+    bool over = e->kind->limited(e) && v.limit >= v.harm;
     t->reason = over ? "limit" : "harm";
     t->metric = blamed >= 0 ? e->metric->name : "";
-    limits(r, e, &lower, &upper);
+    e->kind->limits(e, r->plan->alpha, r->plan->beta, &lower, &upper);
+    where(r, e, t);
     if (over) {
-        beyond(r, e, t);
+        e->kind->beyond(e, t);
     } else {
-        rates(r, e, t);
-        harmed(e, t);
+        e->kind->cohorts(e, t);
+        e->kind->worse(e, t);
     }
     explain_add(t, "; evidence e^%.1f exceeds e^%.1f (alpha %g)",
                 evidence_abort(&r->evidence), level_threshold(r->plan->alpha),
                 r->plan->alpha);
     /* The harm may have begun late: the whole run says less than the evidence. */
     if (!over)
-        explain_add(t, "; odds ratio of the whole run %.3g, at least %.3g",
-                    elem_exp(profile_estimate(evidence_profile(e), e->grid)), lower);
+        explain_add(t, "; %s of the whole run %.3g, at least %.3g", e->kind->effect,
+                    e->kind->estimate(e), lower);
     if (blamed < 0) explain_add(t, "; no metric alone accounts for it");
 }
 
@@ -175,10 +118,11 @@ void explain_safe(const struct rollout *r, struct turn *t)
     const struct evidence *e = &r->evidence.metrics[weakest(r, &v)];
     t->reason = "non_inferior";
     t->metric = e->metric->name;
-    rates(r, e, t);
-    limits(r, e, &lower, &upper);
-    explain_add(t, "; odds ratio of the whole run %.3g, at most %.3g",
-                elem_exp(profile_estimate(evidence_profile(e), e->grid)), upper);
+    where(r, e, t);
+    e->kind->cohorts(e, t);
+    e->kind->limits(e, r->plan->alpha, r->plan->beta, &lower, &upper);
+    explain_add(t, "; %s of the whole run %.3g, at most %.3g", e->kind->effect,
+                e->kind->estimate(e), upper);
     explain_add(t,
                 "; worse than %g is ruled out: evidence e^%.1f exceeds e^%.1f "
                 "(beta %g)",

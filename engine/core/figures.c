@@ -3,13 +3,12 @@
 
 #include <math.h>
 
-#include "stats/elem.h"
+#include "engine/core/kind.h"
+#include "engine/core/plan_keys.h"
 #include "stats/forecast.h"
 #include "stats/level.h"
 
 enum { LIMITS_AGE_MS = 30000 };
-
-static const char *const kinds[] = {"ratio", "latency", "gauge", "events"};
 
 static double rate(uint64_t bad, uint64_t n)
 {
@@ -30,34 +29,9 @@ static pb_cohort_summary *cohort(struct arena *a, uint64_t n, uint64_t bad)
 static void refresh_limits(const struct plan *p, struct evidence *e, bool fresh,
                            int64_t now_ms)
 {
-    double lower, upper;
     if (!fresh && e->limits_ms != 0 && now_ms - e->limits_ms < LIMITS_AGE_MS) return;
-    profile_limits(evidence_profile(e), e->grid, p->alpha, p->beta, &lower, &upper);
-    e->lower = elem_exp(lower);
-    e->upper = elem_exp(upper);
+    e->kind->limits(e, p->alpha, p->beta, &e->lower, &e->upper);
     e->limits_ms = now_ms;
-}
-
-static bool quantiles(struct arena *a, const struct latency *l, int which,
-                      pb_cohort_summary *c)
-{
-    static const double shown[] = {0.5, 0.9, 0.99};
-    c->n_quantiles = sizeof shown / sizeof *shown;
-    c->quantiles = arena_alloc(a, sizeof shown);
-    for (size_t i = 0; c->quantiles != NULL && i < c->n_quantiles; i++)
-        c->quantiles[i] = latency_quantile(l, which, shown[i]);
-    return c->quantiles != NULL;
-}
-
-/* The limit of a latency is a share: so many may be beyond it. */
-static bool latency_figures(struct arena *a, const struct latency *l,
-                            pb_metric_verdict *m)
-{
-    int limited = latency_beyond(l);
-    m->abort_over = latency_over(l);
-    m->limit = limited >= 0 ? l->limits[limited].d : 0;
-    return quantiles(a, l, EVIDENCE_CANARY, m->canary) &&
-           quantiles(a, l, EVIDENCE_BASELINE, m->baseline);
 }
 
 static pb_metric_verdict *metric(struct rollout *r, struct arena *a, size_t i)
@@ -73,8 +47,8 @@ static pb_metric_verdict *metric(struct rollout *r, struct arena *a, size_t i)
     if (m->canary == NULL || m->baseline == NULL) return NULL;
     evidence_values(&r->evidence, i, step, &v);
     m->name = (char *)e->metric->name;
-    m->kind = (char *)kinds[e->metric->kind];
-    m->estimate = elem_exp(profile_estimate(evidence_profile(e), e->grid));
+    m->kind = (char *)plan_keys_kinds[e->metric->kind];
+    m->estimate = e->kind->estimate(e);
     m->lower = e->lower;
     m->upper = e->upper;
     m->abort_log_e = v.abort;
@@ -88,8 +62,7 @@ static pb_metric_verdict *metric(struct rollout *r, struct arena *a, size_t i)
     m->limit = e->metric->limit;
     m->limit_log_e = v.limit;
     m->protected_ = evidence_protected(e);
-    if (e->latency != NULL && !latency_figures(a, e->latency, m)) return NULL;
-    return m;
+    return e->kind->figures == NULL || e->kind->figures(e, a, m) ? m : NULL;
 }
 
 enum serin_status figures_metrics(struct rollout *r, struct arena *a, bool fresh,

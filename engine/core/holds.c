@@ -6,6 +6,7 @@
 #include "engine/core/calibrate.h"
 #include "engine/core/explain.h"
 #include "engine/core/figures.h"
+#include "engine/core/kind.h"
 
 /* A cohort that sends nothing is silent only if it should have sent something: with
  * this many units expected, none at all has a probability of e^-7, and e^-20. */
@@ -109,8 +110,8 @@ static bool uncalibrated(const struct fold *f, const struct rollout *r, struct t
                                              calibrate_lengths[0]);
         /* A name that nobody reports need not wait as long as a slow exporter may. */
         if (spent < most && windows != 0) continue;
-        if (evidence_measured(e, &r->calibrate[i], r->plan->window_ms, r->window_ms,
-                              true, &phi))
+        if (e->kind->phi(e, &r->calibrate[i], r->plan->window_ms, r->window_ms, true,
+                         &phi))
             continue;
         t->metric = e->metric->name;
         explain_add(

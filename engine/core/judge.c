@@ -11,6 +11,7 @@
 #include "engine/core/figures.h"
 #include "engine/core/gate.h"
 #include "engine/core/holds.h"
+#include "engine/core/kind.h"
 #include "stats/level.h"
 
 enum { FUTURE_MS = 600000 }; /* cells further ahead come from a broken clock */
@@ -38,11 +39,10 @@ static void note_seen(struct rollout *r, struct evidence *e, int cohort,
         e->since[1 - cohort] += cell->n;
 }
 
-static bool view_of(const struct evidence *e, const pb_cell *cell, struct hist_view *v)
+static bool view_of(const pb_cell *cell, struct hist_view *v)
 {
     const Serin__V1__Histogram *h = cell->hist;
     *v = (struct hist_view){.scale = HIST_SCALE};
-    if (e->latency == NULL) return true;
     if (h == NULL) return cell->n == 0;
     *v = (struct hist_view){h->scale, h->offset, h->n_counts, h->zero_count, h->counts};
     return binned_sane(v, cell->n);
@@ -52,12 +52,11 @@ static bool view_of(const struct evidence *e, const pb_cell *cell, struct hist_v
 static enum serin_status wait(struct rollout *r, const pb_cell *cell, int at,
                               int64_t start_ms, uint32_t stratum, int cohort)
 {
-    const struct evidence *e = &r->evidence.metrics[at];
     struct hist_view v;
-    if (!view_of(e, cell, &v)) return SERIN_EDOM;
-    if (e->latency == NULL)
+    if (r->evidence.metrics[at].kind->content == KIND_COUNTS)
         return pending_add(&r->pending, start_ms, (uint32_t)at, stratum, cohort,
                            cell->n, cell->bad);
+    if (!view_of(cell, &v)) return SERIN_EDOM;
     return pending_add_hist(&r->pending, start_ms, (uint32_t)at, stratum, cohort, &v,
                             false);
 }
@@ -119,8 +118,7 @@ void judge_partial(struct fold *f, struct rollout *r, const pb_partial *p)
 struct slice { /* one metric's tables of one window */
     struct count_table tables[ROLLOUT_STRATA + 1];
     struct latency_stratum hists[ROLLOUT_STRATA + 1];
-    size_t n;
-    struct count_table sum;
+    struct kind_window w;
 };
 
 static int by_name(const void *a, const void *b, void *rollout)
@@ -141,15 +139,18 @@ static void slice_of(struct rollout *r, size_t metric, size_t cells, struct slic
         from++;
     for (to = from; to < cells && c[to].metric == metric;)
         to++;
-    out->n = 0;
-    out->sum = (struct count_table){0};
+    struct kind_window *w = &out->w;
+    *w = (struct kind_window){.tables = out->tables,
+                              .hists = out->hists,
+                              .start_ms = r->closed_ms,
+                              .end_ms = r->closed_ms + r->window_ms};
     if (to - from > 1) qsort_r(c + from, to - from, sizeof *c, by_name, r);
     for (size_t i = from; i < to; i++) {
-        out->hists[out->n] = (struct latency_stratum){binned_view(c[i].hist[0]),
-                                                      binned_view(c[i].hist[1])};
-        out->tables[out->n++] = c[i].c;
-        out->sum.n += c[i].c.n, out->sum.x += c[i].c.x;
-        out->sum.m += c[i].c.m, out->sum.y += c[i].c.y;
+        out->hists[w->n] = (struct latency_stratum){binned_view(c[i].hist[0]),
+                                                    binned_view(c[i].hist[1])};
+        out->tables[w->n++] = c[i].c;
+        w->sum.n += c[i].c.n, w->sum.x += c[i].c.x;
+        w->sum.m += c[i].c.m, w->sum.y += c[i].c.y;
     }
 }
 
@@ -164,12 +165,12 @@ static void calibrate_on(struct fold *f, struct rollout *r, size_t cells)
     for (size_t i = 0; i < r->evidence.n; i++) {
         struct slice s;
         slice_of(r, i, cells, &s);
-        struct latency *l = r->evidence.metrics[i].latency;
-        if (l != NULL && latency_calibrate(l, r->plan->window_ms, r->closed_ms, s.hists,
-                                           s.n) != SERIN_OK)
+        struct evidence *e = &r->evidence.metrics[i];
+        if (e->kind->calibrate != NULL &&
+            e->kind->calibrate(e, r->plan->window_ms, &s.w) != SERIN_OK)
             defect(f, r);
         if (calibrate_window(&r->calibrate[i], r->plan->window_ms, r->closed_ms,
-                             s.sum.y, s.sum.m) != SERIN_OK)
+                             s.w.sum.y, s.w.sum.m) != SERIN_OK)
             defect(f, r);
     }
 }
@@ -205,14 +206,6 @@ static void check_split(struct rollout *r, const struct count_table *sum)
     r->split = (struct rollout_split){sum->n, sum->m, now && before, now};
 }
 
-static enum serin_status fold_slice(struct rollout *r, size_t i, const struct slice *s,
-                                    int64_t end_ms)
-{
-    if (r->evidence.metrics[i].latency != NULL)
-        return evidence_latency(&r->evidence, i, s->hists, s->n, end_ms);
-    return evidence_window(&r->evidence, i, s->tables, s->n, end_ms);
-}
-
 static void judge_on(struct fold *f, struct rollout *r, size_t cells)
 {
     int64_t end_ms = r->closed_ms + r->window_ms;
@@ -220,10 +213,10 @@ static void judge_on(struct fold *f, struct rollout *r, size_t cells)
     for (size_t i = 0; i < r->evidence.n; i++) {
         struct slice s;
         slice_of(r, i, cells, &s);
-        if (fold_slice(r, i, &s, end_ms) != SERIN_OK) defect(f, r);
-        both = both || (s.sum.n > 0 && s.sum.m > 0);
+        if (evidence_window(&r->evidence, i, &s.w) != SERIN_OK) defect(f, r);
+        both = both || (s.w.sum.n > 0 && s.w.sum.m > 0);
         if (!counted && evidence_gates(&r->evidence.metrics[i])) {
-            check_split(r, &s.sum);
+            check_split(r, &s.w.sum);
             counted = true;
         }
     }
@@ -312,8 +305,8 @@ static bool calibrated(const struct fold *f, const struct rollout *r)
         const struct evidence *e = &r->evidence.metrics[i];
         double phi;
         if (evidence_gates(e) && !(e->metric->phi >= 1) &&
-            !evidence_measured(e, &r->calibrate[i], r->plan->window_ms,
-                               window_length(r), spent >= CALIBRATE_MAX_MS, &phi))
+            !e->kind->phi(e, &r->calibrate[i], r->plan->window_ms, window_length(r),
+                          spent >= CALIBRATE_MAX_MS, &phi))
             return false;
     }
     return true;
@@ -328,8 +321,8 @@ static void freeze_calibration(struct fold *f, struct rollout *r)
         struct evidence *e = &r->evidence.metrics[i];
         double phi;
         if (e->metric->phi >= 1) continue;
-        if (evidence_measured(e, &r->calibrate[i], r->plan->window_ms, window_ms, true,
-                              &phi))
+        if (e->kind->phi(e, &r->calibrate[i], r->plan->window_ms, window_ms, true,
+                         &phi))
             e->phi = phi;
     }
     if (window_ms != r->window_ms) {

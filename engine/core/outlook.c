@@ -9,6 +9,7 @@
 #include "engine/core/calibrate.h"
 #include "engine/core/draw.h"
 #include "engine/core/evidence.h"
+#include "engine/core/kind.h"
 #include "engine/core/outlook_notes.h"
 #include "stats/forecast.h"
 #include "stats/level.h"
@@ -72,7 +73,8 @@ static enum serin_status window(struct sim *s, size_t step, struct walk *w)
         double odds = i == s->hit ? w->odds : 1;
         struct count_table c = {n, draw_lumps(&s->draw, n, worse(p, odds), phi), m,
                                 draw_lumps(&s->draw, m, p, phi)};
-        rc = evidence_window(&s->evidence, i, &c, 1, w->ms);
+        struct kind_window one = {.tables = &c, .n = 1, .sum = c, .end_ms = w->ms};
+        rc = evidence_window(&s->evidence, i, &one);
     }
     return rc;
 }

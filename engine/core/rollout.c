@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/base/mem.h"
+#include "engine/core/kind.h"
 
 static const struct {
     const char *text;
@@ -123,7 +124,7 @@ enum serin_status rollout_plan(struct rollout *r, const char *text, struct fault
     r->pending.max_buckets = 0;
     r->pending.max = PENDING_CELLS_PER_METRIC * r->plan->n_metrics;
     for (size_t i = 0; i < r->evidence.n; i++)
-        if (r->evidence.metrics[i].latency != NULL)
+        if (r->evidence.metrics[i].kind->content == KIND_HISTOGRAM)
             r->pending.max_buckets += PENDING_BUCKETS_PER_LATENCY;
     r->window_ms = r->plan->window_ms != 0 ? r->plan->window_ms : calibrate_lengths[0];
     r->state = ROLLOUT_PENDING;

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "engine/core/kind.h"
 #include "engine/core/snapshot_latency.h"
 #include "proto/encode.h"
 
@@ -156,7 +157,7 @@ static pb_metric_state *metric_out(struct arena *a, const struct rollout *r, siz
     m->ever = ever, m->n_ever = 2;
     if (r->calibrate != NULL)
         m->calibration = snapshot_calibration(a, &r->calibrate[i], bad);
-    m->latency = snapshot_latency(a, e, r->calibrate != NULL, bad);
+    if (e->kind->save != NULL) e->kind->save(e, a, r->calibrate != NULL, m, bad);
     return m;
 }
 

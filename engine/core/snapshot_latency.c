@@ -45,7 +45,7 @@ static pb_profile_state *numbers_out(struct arena *a, const double *l, size_t n,
 static void levels_out(struct arena *a, const struct evidence *e, pb_latency_state *m,
                        bool *bad)
 {
-    const struct latency *l = e->latency;
+    const struct latency *l = e->own;
     size_t n = e->grid->n;
     m->levels = get(a, LEVELS, sizeof *m->levels, bad);
     m->allowed = get(a, LEVELS, sizeof *m->allowed, bad);
@@ -100,8 +100,7 @@ static void past_out(struct arena *a, const struct latency *l, pb_latency_state 
 pb_latency_state *snapshot_latency(struct arena *a, const struct evidence *e,
                                    bool calibrating, bool *bad)
 {
-    const struct latency *l = e->latency;
-    if (l == NULL) return NULL;
+    const struct latency *l = e->own;
     pb_latency_state *m = get(a, 1, sizeof *m, bad);
     if (m == NULL) return NULL;
     serin__v1__latency_state__init(m);
@@ -136,7 +135,7 @@ static bool numbers_in(double *l, const pb_profile_state *m, size_t n)
 
 static bool levels_in(struct evidence *e, const pb_latency_state *m)
 {
-    struct latency *l = e->latency;
+    struct latency *l = e->own;
     size_t n = e->grid->n, limited = 0;
     if (m->n_levels != LEVELS || m->n_begun != LEVELS ||
         m->n_allowed != (l->allows ? (size_t)LEVELS : 0))
@@ -227,9 +226,8 @@ static bool calibration_in(struct latency *l, const pb_latency_state *m)
 
 bool snapshot_latency_load(struct evidence *e, const pb_latency_state *m)
 {
-    struct latency *l = e->latency;
-    if (l == NULL || m == NULL) return l == NULL && m == NULL;
-    return levels_in(e, m) && ranks_in(&l->ranks, m->ranks) && past_in(l, m) &&
-           hist_in(&l->step[0], m->canary) && hist_in(&l->step[1], m->baseline) &&
-           calibration_in(l, m);
+    struct latency *l = e->own;
+    return m != NULL && levels_in(e, m) && ranks_in(&l->ranks, m->ranks) &&
+           past_in(l, m) && hist_in(&l->step[0], m->canary) &&
+           hist_in(&l->step[1], m->baseline) && calibration_in(l, m);
 }

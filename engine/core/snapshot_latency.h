@@ -3,6 +3,7 @@
 #ifndef SERIN_ENGINE_CORE_SNAPSHOT_LATENCY_H
 #define SERIN_ENGINE_CORE_SNAPSHOT_LATENCY_H
 
+#include "engine/core/latency.h"
 #include "engine/core/snapshot.h"
 
 typedef Serin__V1__Histogram pb_histogram;
@@ -12,7 +13,7 @@ typedef Serin__V1__LatencyState pb_latency_state;
 
 /** View in a message; counts are shared. NULL and *bad when the arena is full. */
 pb_histogram *snapshot_histogram(struct arena *a, const struct hist_view *v, bool *bad);
-/** NULL for a metric of another kind. calibrating: before the first weight. */
+/** Of a metric of kind latency. calibrating: before the first weight. */
 pb_latency_state *snapshot_latency(struct arena *a, const struct evidence *e,
                                    bool calibrating, bool *bad);
 /** False when it does not fit the plan or cannot be. */

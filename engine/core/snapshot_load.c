@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "engine/base/mem.h"
+#include "engine/core/kind.h"
 #include "engine/core/snapshot_latency.h"
 
 typedef Serin__V1__DispersionState pb_dispersion_state;
@@ -122,7 +123,7 @@ static bool metric_in(struct rollout *r, size_t i, const pb_metric_state *m)
            snapshot_load_floor(&e->floor, m->floor) &&
            snapshot_load_floor(&e->limit, m->limit) &&
            dispersion_in(&e->watch.seen, &e->watch, m->watch) &&
-           snapshot_latency_load(e, m->latency) &&
+           (e->kind->load == NULL || e->kind->load(e, m)) &&
            (m->calibration == NULL ||
             snapshot_load_calibration(&r->calibrate[i], m->calibration));
 }
@@ -165,7 +166,8 @@ static enum serin_status cell_in(struct rollout *r, const Serin__V1__PendingCell
         }
         struct hist_view v = {h->scale, h->offset, h->n_counts, h->zero_count,
                               h->counts};
-        if (r->evidence.metrics[c->metric].latency == NULL || !binned_sane(&v, n[i]))
+        if (r->evidence.metrics[c->metric].kind->content != KIND_HISTOGRAM ||
+            !binned_sane(&v, n[i]))
             return SERIN_EPARSE;
         rc = pending_add_hist(&r->pending, c->start_ms, c->metric, c->stratum, i, &v,
                               true);

@@ -1,4 +1,5 @@
 /* tests/unit/core/test_slow.c -- latency metrics through the whole fold */
+#include "engine/core/latency.h"
 #include "engine/core/evidence.h"
 #include "engine/core/pending.h"
 #include "tests/support/play.h"

@@ -1,0 +1,82 @@
+/* engine/core/kind.h -- what a kind of metric has to be able to do; one file a kind
+ *
+ * Everything that differs between kinds is behind this table, so that evidence, judge,
+ * figures, explain and snapshot treat all metrics alike. */
+#ifndef SERIN_ENGINE_CORE_KIND_H
+#define SERIN_ENGINE_CORE_KIND_H
+
+#include "engine/core/latency.h"
+#include "engine/core/turn.h"
+
+/* What a cell of the metric carries beside its counts. */
+enum kind_content { KIND_COUNTS, KIND_HISTOGRAM };
+
+/* One metric in one closed window, strata by name; the buckets are someone else's. */
+struct kind_window {
+    const struct count_table *tables;    /* n */
+    const struct latency_stratum *hists; /* n; of KIND_HISTOGRAM only */
+    size_t n;
+    struct count_table sum; /* of the tables */
+    int64_t start_ms, end_ms;
+};
+
+struct kind {
+    enum kind_content content;
+    size_t size;        /* of evidence->own, zeroed before open */
+    const char *effect; /* what estimate and limits are about: "odds ratio" */
+
+    /** Errors: SERIN_EDOM (why names the metric and what to do). */
+    enum serin_status (*open)(struct evidence *e, struct fault *why);
+    /** Forget all evidence; keep what the past baseline was like. */
+    void (*reset)(struct evidence *e);
+    /** A new step begins. */
+    void (*step)(struct evidence *e);
+    /**
+     * Fold one closed window, also an empty one.
+     * watched  in: w->sum; out: the counts that the dispersion watch follows
+     * informed out: there was evidence in it
+     * Errors   SERIN_EDOM: a defect
+     */
+    enum serin_status (*window)(struct evidence *e, const struct horizon *h,
+                                const struct kind_window *w,
+                                struct count_table *watched, bool *informed);
+
+    /* Natural logarithms of e-values. */
+    double (*harm)(const struct evidence *e); /* relative to the baseline */
+    bool (*limited)(const struct evidence *e);
+    double (*limit)(const struct evidence *e); /* against an absolute limit, if any */
+    bool (*within)(const struct evidence *e);  /* this step's canary is within it */
+    double (*promote)(const struct evidence *e, size_t s); /* at tolerance s of grid */
+    double (*restart)(const struct evidence *e, size_t s); /* from this step alone */
+    double (*estimate)(const struct evidence *e); /* of the effect, over the run */
+    void (*limits)(const struct evidence *e, double alpha, double beta, double *lower,
+                   double *upper);
+
+    /** Learn from a baseline window before the first weight, beyond its sum; or NULL.
+     * Errors: SERIN_EDOM. */
+    enum serin_status (*calibrate)(struct evidence *e, int64_t fixed_ms,
+                                   const struct kind_window *w);
+    /** As calibrate_phi; c has the sums. */
+    bool (*phi)(const struct evidence *e, const struct calibrate *c, int64_t fixed_ms,
+                int64_t length_ms, bool settle_for, double *phi);
+
+    /** Add to a metric's figures; false when memory is out. NULL: nothing to add. */
+    bool (*figures)(const struct evidence *e, struct arena *a, pb_metric_verdict *m);
+    /* Pieces of a sentence after "errors at 25 %: ". */
+    void (*cohorts)(const struct evidence *e, struct turn *t); /* both, in this step */
+    void (*beyond)(const struct evidence *e, struct turn *t);  /* its limit */
+    void (*worse)(const struct evidence *e, struct turn *t);   /* in what way */
+
+    /** What is in `own`, as a message; or NULL. */
+    void (*save)(const struct evidence *e, struct arena *a, bool calibrating,
+                 Serin__V1__MetricState *m, bool *bad);
+    /** False when it does not fit the plan or cannot be. */
+    bool (*load)(struct evidence *e, const Serin__V1__MetricState *m);
+};
+
+extern const struct kind kind_ratio, kind_latency;
+
+/** The metric's kind; never NULL. */
+const struct kind *kind_of(const struct plan_metric *m);
+
+#endif

@@ -1,0 +1,187 @@
+/* engine/core/kind_latency.c -- latency.c in the words of kind.h */
+#include "engine/core/evidence.h"
+#include "engine/core/explain.h"
+#include "engine/core/kind.h"
+#include "engine/core/snapshot_latency.h"
+#include "stats/elem.h"
+
+static enum serin_status open(struct evidence *e, struct fault *why)
+{
+    return latency_init(e->own, e->metric, why);
+}
+
+static void reset(struct evidence *e)
+{
+    latency_reset(e->own);
+}
+
+static void step(struct evidence *e)
+{
+    latency_step(e->own);
+}
+
+static enum serin_status window(struct evidence *e, const struct horizon *h,
+                                const struct kind_window *w,
+                                struct count_table *watched, bool *informed)
+{
+    uint64_t before = latency_informative(e->own);
+    enum serin_status rc =
+        latency_window(e->own, e->grid, h, w->hists, w->n, 1 / e->phi, watched);
+    *informed = latency_informative(e->own) != before;
+    e->all.informative += *informed;
+    return rc;
+}
+
+static double harm(const struct evidence *e)
+{
+    return latency_log_abort(e->own, e->grid);
+}
+
+static bool limited(const struct evidence *e)
+{
+    return latency_limited(e->own);
+}
+
+static double limit(const struct evidence *e)
+{
+    return latency_log_limit(e->own);
+}
+
+static bool within(const struct evidence *e)
+{
+    return latency_within(e->own);
+}
+
+static double promote(const struct evidence *e, size_t s)
+{
+    return latency_log_promote(e->own, e->grid, s);
+}
+
+static double restart(const struct evidence *e, size_t s)
+{
+    return latency_log_restart(e->own, e->grid, s);
+}
+
+static const struct profile *worst(const struct evidence *e)
+{
+    return latency_profile(e->own, latency_worst(e->own, e->grid));
+}
+
+static double estimate(const struct evidence *e)
+{
+    return elem_exp(profile_estimate(worst(e), e->grid));
+}
+
+static void limits(const struct evidence *e, double alpha, double beta, double *lower,
+                   double *upper)
+{
+    profile_limits(worst(e), e->grid, alpha, beta, lower, upper);
+    *lower = elem_exp(*lower);
+    *upper = elem_exp(*upper);
+}
+
+static enum serin_status calibrate(struct evidence *e, int64_t fixed_ms,
+                                   const struct kind_window *w)
+{
+    return latency_calibrate(e->own, fixed_ms, w->start_ms, w->hists, w->n);
+}
+
+static bool phi(const struct evidence *e, const struct calibrate *c, int64_t fixed_ms,
+                int64_t length_ms, bool settle_for, double *out)
+{
+    (void)c;
+    return latency_phi(e->own, fixed_ms, length_ms, settle_for, out);
+}
+
+static bool quantiles(struct arena *a, const struct latency *l, int which,
+                      pb_cohort_summary *c)
+{
+    static const double shown[] = {0.5, 0.9, 0.99};
+    c->n_quantiles = sizeof shown / sizeof *shown;
+    c->quantiles = arena_alloc(a, sizeof shown);
+    for (size_t i = 0; c->quantiles != NULL && i < c->n_quantiles; i++)
+        c->quantiles[i] = latency_quantile(l, which, shown[i]);
+    return c->quantiles != NULL;
+}
+
+/* The limit of a latency is a share: so many may be beyond it. */
+static bool figures(const struct evidence *e, struct arena *a, pb_metric_verdict *m)
+{
+    const struct latency *l = e->own;
+    int at = latency_beyond(l);
+    m->abort_over = latency_over(l);
+    m->limit = at >= 0 ? l->limits[at].d : 0;
+    return quantiles(a, l, EVIDENCE_CANARY, m->canary) &&
+           quantiles(a, l, EVIDENCE_BASELINE, m->baseline);
+}
+
+/* "p99 canary 812 ms vs baseline 640 ms" */
+static void at_level(const struct evidence *e, int level, struct turn *t)
+{
+    double q = exceedance_levels[level];
+    explain_add(t, "%s canary %.3g ms", latency_level_name(level),
+                latency_quantile(e->own, EVIDENCE_CANARY, q));
+    if (e->counts.m != 0)
+        explain_add(t, " vs baseline %.3g ms",
+                    latency_quantile(e->own, EVIDENCE_BASELINE, q));
+    else
+        explain_add(t, ", no baseline");
+}
+
+static void cohorts(const struct evidence *e, struct turn *t)
+{
+    at_level(e, latency_worst(e->own, e->grid), t);
+}
+
+static void beyond(const struct evidence *e, struct turn *t)
+{
+    int level = latency_beyond(e->own);
+    at_level(e, level, t);
+    explain_add(t, ", above its limit %lld ms", (long long)e->metric->limit_ms[level]);
+}
+
+static void worse(const struct evidence *e, struct turn *t)
+{
+    const struct latency *l = e->own;
+    if (l->allows)
+        explain_add(t, ", more than %.4g times as long", latency_over(l));
+    else
+        explain_add(t, ", slower");
+}
+
+static void save(const struct evidence *e, struct arena *a, bool calibrating,
+                 Serin__V1__MetricState *m, bool *bad)
+{
+    m->latency = snapshot_latency(a, e, calibrating, bad);
+}
+
+static bool load(struct evidence *e, const Serin__V1__MetricState *m)
+{
+    return snapshot_latency_load(e, m->latency);
+}
+
+const struct kind kind_latency = {
+    .content = KIND_HISTOGRAM,
+    .size = sizeof(struct latency),
+    .effect = "odds ratio",
+    .open = open,
+    .reset = reset,
+    .step = step,
+    .window = window,
+    .harm = harm,
+    .limited = limited,
+    .limit = limit,
+    .within = within,
+    .promote = promote,
+    .restart = restart,
+    .estimate = estimate,
+    .limits = limits,
+    .calibrate = calibrate,
+    .phi = phi,
+    .figures = figures,
+    .cohorts = cohorts,
+    .beyond = beyond,
+    .worse = worse,
+    .save = save,
+    .load = load,
+};
