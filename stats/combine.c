@@ -50,16 +50,25 @@ enum serin_status combine_closed(const double *log_e, size_t n, double *adjusted
     return SERIN_OK;
 }
 
+size_t combine_ebh_count(const double *descending, size_t n, double alpha)
+{
+    size_t top = 0;
+    for (size_t k = 1; k <= n; k++)
+        if (level_crossed(descending[k - 1], alpha * (double)k / (double)n)) top = k;
+    return top;
+}
+
 enum serin_status combine_ebh(const double *log_e, size_t n, double alpha,
                               bool *rejected, size_t *count)
 {
-    size_t at[COMBINE_MAX], top = 0;
+    size_t at[COMBINE_MAX];
+    double descending[COMBINE_MAX] = {0};
     if (!(alpha > 0 && alpha < 1) || !order(log_e, n, at)) return SERIN_EDOM;
-    for (size_t k = 1; k <= n; k++)
-        if (level_crossed(log_e[at[n - k]], alpha * (double)k / (double)n)) top = k;
-    for (size_t k = 1; k <= n; k++)
-        rejected[at[n - k]] = k <= top;
-    *count = top;
+    for (size_t k = 0; k < n; k++)
+        descending[k] = log_e[at[n - 1 - k]];
+    *count = combine_ebh_count(descending, n, alpha);
+    for (size_t k = 0; k < n; k++)
+        rejected[at[n - 1 - k]] = k < *count;
     return SERIN_OK;
 }
 

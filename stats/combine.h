@@ -31,6 +31,11 @@ enum serin_status combine_closed(const double *log_e, size_t n, double *adjusted
 SERIN_MUST_USE
 enum serin_status combine_ebh(const double *log_e, size_t n, double alpha,
                               bool *rejected, size_t *count);
+/**
+ * e-BH of any number of values: how many of the first are rejected.
+ * descending  n logs, none NaN, largest first.   0 < alpha < 1.   Ref: [EBH]
+ */
+size_t combine_ebh_count(const double *descending, size_t n, double alpha);
 /** e-LOND weight of rollout j >= 1; sums to .976. Ref: [ELOND] */
 double combine_elond_gamma(uint64_t j);
 /**

@@ -50,6 +50,7 @@ bool cli_colour(void);
     X(apply) \
     X(cancel) \
     X(list) \
+    X(fleet) \
     X(status) \
     X(get) \
     X(wait) \

@@ -6,10 +6,36 @@
 #include "engine/cli/remote.h"
 #include "engine/cli/show.h"
 
+/* "12: bad", "12: flagged", "12: e^3.1 of e^6.9": index among all, and evidence. */
+static void fleet_cell(struct output_table *t, const json_t *e)
+{
+    long long index = (long long)output_int(e, "index");
+    if (!json_is_object(e))
+        output_cell(t, "-");
+    else if (json_is_true(json_object_get(e, "discovery")))
+        output_cell(t, "%lld: bad", index);
+    else if (json_is_true(json_object_get(e, "flagged")))
+        output_cell(t, "%lld: flagged", index);
+    else
+        output_cell(t, "%lld: e^%.1f of e^%.1f", index, output_real(e, "peak_log_e"),
+                    output_real(e, "threshold"));
+}
+
+static bool has_fleet(const json_t *list)
+{
+    size_t i;
+    json_t *r;
+    json_array_foreach(list, i, r)
+    {
+        if (json_is_object(json_object_get(r, "fleet"))) return true;
+    }
+    return false;
+}
+
 static void print(const json_t *j)
 {
-    static const char *const heads[] = {"ROLLOUT", "STATE", "STEP",
-                                        "WEIGHT",  "FOR",   "WHY"};
+    static const char *const heads[] = {"ROLLOUT", "STATE", "STEP", "WEIGHT",
+                                        "FOR",     "WHY",   "FLEET"};
     size_t i;
     json_t *r;
     const json_t *list = json_object_get(j, "rollouts");
@@ -17,7 +43,9 @@ static void print(const json_t *j)
         fputs("No rollouts; 'serin apply plan.yaml' starts one.\n", stderr);
         return;
     }
-    struct output_table *t = output_table_open(sizeof heads / sizeof *heads, heads);
+    bool fleet = has_fleet(list);
+    struct output_table *t =
+        output_table_open(sizeof heads / sizeof *heads - !fleet, heads);
     json_array_foreach(list, i, r)
     {
         char weight[32], ago[32];
@@ -31,6 +59,7 @@ static void print(const json_t *j)
         output_cell(t, "%s",
                     output_duration(ago, since > 0 ? clock_wall_ms() - since : -1));
         output_cell(t, "%s", *why != '\0' ? why : output_text(r, "reason"));
+        if (fleet) fleet_cell(t, json_object_get(r, "fleet"));
     }
     output_table_close(t);
 }

@@ -28,6 +28,7 @@ struct written {
     bool insecure;
     int64_t flush, snapshot, status, lateness, idle, max_lag;
     uint64_t max_series, max_message;
+    double fleet_level;
     int log_level, log_format;
 };
 
@@ -84,6 +85,13 @@ static const struct keys_key limits_keys[] = {
 };
 static const struct keys_table limits_table = KEYS_OF(limits_keys, struct written);
 
+static const struct keys_key fleet_keys[] = {
+    KEYS_KEY("level", KEYS_SHARE, AT(fleet_level), NULL, 1e-9, 0.5, "probability",
+             "share of false ones among the rollouts that are called bad, in expectation; "
+             "an alerting level, no rollout's own risk changes", .required = true),
+};
+static const struct keys_table fleet_table = KEYS_OF(fleet_keys, struct written);
+
 static const struct keys_key log_keys[] = {
     KEYS_KEY("level", KEYS_ENUM, AT(log_level), "info", 0, 0, NULL, "least level written",
              .choices = levels),
@@ -122,6 +130,9 @@ static const struct keys_key top_keys[] = {
              "input older than this: rollouts are held as blind"),
     KEYS_KEY("limits", KEYS_SECTION, 0, NULL, 0, 0, NULL, "guards of the memory",
              .sub = &limits_table),
+    KEYS_KEY("fleet", KEYS_SECTION, 0, NULL, 0, 0, NULL,
+             "judge all rollouts together, too; without it they are not",
+             .sub = &fleet_table),
     KEYS_KEY("log", KEYS_SECTION, 0, NULL, 0, 0, NULL, "lines on standard error",
              .sub = &log_table),
 };
@@ -279,6 +290,7 @@ static enum serin_status take(struct config *c, const struct written *w)
     c->max_lag_ms = w->max_lag;
     c->max_series = w->max_series;
     c->max_message = w->max_message;
+    c->fleet_level = w->fleet_level;
     c->log_level = (enum log_level)w->log_level;
     c->log_json = w->log_format == 1;
     c->roles = w->n_roles == 0 ? CONFIG_ALL : 0;
@@ -464,8 +476,10 @@ struct stage_options config_stage(const struct config *c)
 
 struct serve_options config_serve(const struct config *c)
 {
-    return (struct serve_options){
-        .listen = c->listen, .token_file = c->token_file, .insecure = c->insecure};
+    return (struct serve_options){.listen = c->listen,
+                                  .token_file = c->token_file,
+                                  .insecure = c->insecure,
+                                  .fleet_level = c->fleet_level};
 }
 
 enum serin_status config_schema(struct arena *a, const char **out)

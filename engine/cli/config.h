@@ -43,6 +43,7 @@ struct config {
     unsigned roles; /* of enum config_role */
     int64_t flush_ms, snapshot_ms, status_ms, lateness_ms, idle_ms, max_lag_ms;
     uint64_t max_series, max_message;
+    double fleet_level; /* 0 = none */
     enum log_level log_level;
     bool log_json;
 };

@@ -276,6 +276,7 @@ static void refresh(struct rollout *r)
     double log_e = evidence_abort(&r->evidence);
     if (!isfinite(log_e)) r->sticky |= 1u << HOLD_DEFECT;
     r->harmed = level_crossed(log_e, r->plan->alpha);
+    if (log_e > r->peak_log_e && isfinite(log_e)) r->peak_log_e = log_e;
     r->passes = rollout_under(r) == ROLLOUT_OBSERVING && step_passes(r);
 }
 

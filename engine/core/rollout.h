@@ -114,6 +114,8 @@ struct rollout {
     uint32_t step, weight_bp; /* step: 1-based, 0 before the first weight */
     uint64_t seq;             /* of the latest verdict */
     int64_t created_ms, since_ms, began_ms, settle_ms, extend_ms;
+    int64_t started_ms; /* of the first weight; 0 = not yet */
+    double peak_log_e;  /* largest abort evidence so far, for the fleet's level */
 
     int64_t window_ms;
     bool has_closed;

@@ -101,6 +101,9 @@ static bool status(struct fold *f, struct rollout *r, struct arena *a, pb_status
     s->poison = r->poison;
     s->lag_ms = lag > 0 ? lag : 0;
     s->window_ms = r->window_ms;
+    s->started_ms = r->started_ms;
+    s->peak_log_e = r->peak_log_e;
+    s->abort_log_e = r->step != 0 ? evidence_abort(&r->evidence) : 0;
     return r->plan == NULL || from_plan(f, r, a, s);
 }
 

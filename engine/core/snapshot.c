@@ -262,6 +262,8 @@ static void times_out(const struct rollout *r, pb_fold_state *m)
     m->began_ms = r->began_ms;
     m->settle_ms = r->settle_ms;
     m->extend_ms = r->extend_ms;
+    m->started_ms = r->started_ms;
+    m->peak_log_e = r->peak_log_e;
     m->window_ms = r->window_ms;
     m->closed_ms = r->closed_ms;
     m->has_closed = r->has_closed;

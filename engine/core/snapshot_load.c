@@ -246,6 +246,8 @@ static void times_in(struct rollout *r, const pb_fold_state *m)
     r->began_ms = m->began_ms;
     r->settle_ms = m->settle_ms;
     r->extend_ms = m->extend_ms;
+    r->started_ms = m->started_ms;
+    r->peak_log_e = m->peak_log_e;
     r->closed_ms = m->closed_ms;
     r->has_closed = m->has_closed;
     r->calibrate_ms = m->calibrate_ms;

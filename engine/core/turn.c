@@ -134,6 +134,7 @@ static void reweigh(struct fold *f, struct rollout *r, const struct turn *t)
 {
     int64_t now = streamclock_now(&f->clock);
     bool other_step = t->to_step != r->step;
+    if (r->started_ms == 0 && t->to_bp != 0) r->started_ms = now;
     r->weight_bp = t->to_bp;
     r->step = t->to_step;
     r->began_ms = now;

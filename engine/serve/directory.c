@@ -2,6 +2,7 @@
  * and a reader gets a copy of its own by decoding under the read lock */
 #include "engine/serve/directory.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -39,6 +40,7 @@ struct row {
     size_t n;
     uint64_t version; /* of the row */
     bool live;
+    struct fleet_entry fleet; /* what of it the row says */
     struct kept_list verdicts;
     size_t n_verdicts;
     uint64_t last_seq;
@@ -152,6 +154,17 @@ static struct row *row_make(struct directory *d, const char *id)
     return NULL;
 }
 
+static struct fleet_entry fleet_part(const struct row *r, const pb_status *s)
+{
+    struct fleet_entry e = {.rollout = r->id};
+    if (s == NULL) return e;
+    e.started_ms = s->started_ms;
+    e.ended_ms = s->final ? s->since_ms : 0;
+    e.log_e = isfinite(s->abort_log_e) ? s->abort_log_e : 0;
+    e.peak_log_e = isfinite(s->peak_log_e) ? s->peak_log_e : 0;
+    return e;
+}
+
 static bool take_row(struct directory *d, const void *value, size_t n)
 {
     pb_rollout *m = NULL;
@@ -172,6 +185,7 @@ static bool take_row(struct directory *d, const void *value, size_t n)
     r->n = n;
     r->version = d->taken;
     r->live = live;
+    r->fleet = fleet_part(r, m->status);
     return true;
 }
 
@@ -335,6 +349,27 @@ enum serin_status directory_list(struct directory *d, struct arena *a,
     *out = list;
     *n = got;
     return SERIN_OK;
+}
+
+enum serin_status directory_fleet(struct directory *d, double level, struct arena *a,
+                                  struct fleet *out)
+{
+    struct fleet f = {.level = level};
+    enum serin_status s = SERIN_OK;
+    pthread_rwlock_rdlock(&d->lock);
+    f.entries = arena_alloc(a, (HASH_COUNT(d->rows) + 1) * sizeof *f.entries);
+    if (f.entries == NULL) s = SERIN_ENOMEM;
+    for (struct row *r = d->rows; r != NULL && s == SERIN_OK; r = r->hh.next) {
+        if (r->fleet.started_ms == 0) continue;
+        struct fleet_entry *e = &f.entries[f.n++];
+        *e = r->fleet;
+        e->rollout = arena_copy(a, r->id, strlen(r->id));
+        if (e->rollout == NULL) s = SERIN_ENOMEM;
+    }
+    pthread_rwlock_unlock(&d->lock);
+    if (s == SERIN_OK) s = fleet_judge(&f, a);
+    if (s == SERIN_OK) *out = f;
+    return s;
 }
 
 enum serin_status directory_verdicts(struct directory *d, const char *rollout,

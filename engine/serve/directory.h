@@ -8,6 +8,7 @@
 #include "engine/base/arena.h"
 #include "engine/base/status.h"
 #include "engine/bus/bus.h"
+#include "engine/serve/fleet.h"
 #include "proto/messages.h"
 
 /* Verdicts kept in memory: of one rollout, and bytes of all; the oldest go first. */
@@ -36,6 +37,10 @@ enum serin_status directory_get(struct directory *d, const char *rollout,
 SERIN_MUST_USE
 enum serin_status directory_list(struct directory *d, struct arena *a,
                                  pb_rollout ***out, size_t *n);
+/** Every rollout that has had traffic, judged together at a level in (0, 1). */
+SERIN_MUST_USE
+enum serin_status directory_fleet(struct directory *d, double level, struct arena *a,
+                                  struct fleet *out);
 /** Verdicts of a rollout with seq > after, oldest first. */
 SERIN_MUST_USE
 enum serin_status directory_verdicts(struct directory *d, const char *rollout,

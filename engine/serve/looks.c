@@ -24,7 +24,7 @@ static json_t *wrap(const char *schema, const char *key, json_t *value)
 }
 
 /* A row of the list is a status without what makes it long. */
-static json_t *summary(pb_rollout *row)
+static json_t *summary(pb_rollout *row, const struct fleet *fleet)
 {
     static const char *const long_keys[] = {"gates", "warnings", "plan_hash", "metrics",
                                             "sample_ratio"};
@@ -32,7 +32,10 @@ static json_t *summary(pb_rollout *row)
     json_t *o = view_status(row);
     for (size_t i = 0; i < sizeof long_keys / sizeof *long_keys; i++)
         json_object_del(o, long_keys[i]);
-    return o;
+    const struct fleet_entry *e = fleet_find(fleet, row->rollout);
+    if (json_object_set_new(o, "fleet", view_fleet_entry(e)) == 0) return o;
+    json_decref(o);
+    return NULL;
 }
 
 static bool wanted(const struct request *q, const pb_rollout *row)
@@ -51,15 +54,36 @@ void looks_list(struct api *api, const struct request *q, const char *id,
     pb_rollout **rows = NULL;
     size_t n = 0;
     json_t *list = json_array();
+    struct fleet fleet = {0};
     int bad = directory_list(api->dir, &a, &rows, &n) != SERIN_OK;
+    if (bad == 0 && api->o.fleet_level > 0)
+        bad = directory_fleet(api->dir, api->o.fleet_level, &a, &fleet) != SERIN_OK;
     for (size_t i = 0; i < n && bad == 0; i++)
-        if (wanted(q, rows[i])) bad |= json_array_append_new(list, summary(rows[i]));
+        if (wanted(q, rows[i]))
+            bad |= json_array_append_new(list, summary(rows[i], &fleet));
     arena_free(&a);
     if (bad != 0) {
         json_decref(list);
         list = NULL;
     }
     api_json(r, 200, list != NULL ? wrap("serin.list/1", "rollouts", list) : NULL);
+}
+
+void looks_fleet(struct api *api, const struct request *q, const char *id,
+                 struct reply *r)
+{
+    (void)q, (void)id;
+    struct arena a = {.max = LIST_MAX};
+    struct fleet fleet = {0};
+    if (!(api->o.fleet_level > 0))
+        api_error(r, 404,
+                  "no level for the fleet is set; write fleet: {level: 5%%} in the "
+                  "engine's configuration and start it again");
+    else if (directory_fleet(api->dir, api->o.fleet_level, &a, &fleet) == SERIN_OK)
+        api_json(r, 200, view_fleet(&fleet));
+    else
+        api_json(r, 200, NULL);
+    arena_free(&a);
 }
 
 /* The row, or NULL with the reply written. */
@@ -234,7 +258,7 @@ void looks_metrics(struct api *api, const struct request *q, const char *id,
     size_t n = 0;
     FILE *out = open_memstream(&text, &n);
     if (out != NULL) {
-        metrics_write(api->metrics, api->dir, out);
+        metrics_write(api->metrics, api->dir, api->o.fleet_level, out);
         if (api->o.metrics != NULL) api->o.metrics(api->o.ctx, out);
         if (fclose(out) != 0) n = 0;
     }

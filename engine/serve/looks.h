@@ -8,6 +8,7 @@
     void looks_##name(struct api *api, const struct request *q, const char *id,        \
                       struct reply *r)
 LOOKS(list);
+LOOKS(fleet);
 LOOKS(status);
 LOOKS(plan);
 LOOKS(verdicts);

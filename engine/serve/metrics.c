@@ -174,6 +174,31 @@ static void write_rollouts(struct directory *d, FILE *out)
     arena_free(&a);
 }
 
+/* An alert: serin_rollout_fleet_discovery == 1. */
+static void write_fleet(struct directory *d, double level, FILE *out)
+{
+    struct arena a = {.max = (size_t)512 << 20};
+    struct fleet f = {0};
+    if (!(level > 0) || directory_fleet(d, level, &a, &f) != SERIN_OK) {
+        arena_free(&a);
+        return;
+    }
+    metrics_one(out, "serin_fleet_level", "gauge",
+                "Level of the whole fleet, as configured.", level);
+    metrics_one(out, "serin_fleet_rollouts", "gauge",
+                "Rollouts that have had traffic, final ones too.", (double)f.n);
+    metrics_one(out, "serin_fleet_discoveries", "gauge",
+                "Of these, bad at the level of the fleet (e-LOND).",
+                (double)f.discoveries);
+    metrics_family(out, "serin_rollout_fleet_discovery", "gauge",
+                   "1 when a live rollout is bad at the level of the fleet (e-LOND).");
+    for (size_t i = 0; i < f.n; i++)
+        if (f.entries[i].ended_ms == 0)
+            metrics_sample(out, "serin_rollout_fleet_discovery", f.entries[i].discovery,
+                           "rollout", f.entries[i].rollout, NULL);
+    arena_free(&a);
+}
+
 static void write_process(struct metrics *m, FILE *out)
 {
     unsigned long long user = 0, kernel = 0;
@@ -198,10 +223,12 @@ static void write_process(struct metrics *m, FILE *out)
     metrics_sample(out, "serin_build_info", 1, "version", SERIN_VERSION, NULL);
 }
 
-void metrics_write(struct metrics *m, struct directory *d, FILE *out)
+void metrics_write(struct metrics *m, struct directory *d, double fleet_level,
+                   FILE *out)
 {
     write_http(m, out);
     write_directory(d, out);
     write_rollouts(d, out);
+    write_fleet(d, fleet_level, out);
     write_process(m, out);
 }

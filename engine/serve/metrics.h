@@ -28,7 +28,9 @@ void metrics_close(struct metrics *m);
 void metrics_request(struct metrics *m, size_t route, unsigned status, int64_t ms);
 /** A connection came (+1) or went (-1). */
 void metrics_connection(struct metrics *m, int change);
-/** Everything of this module: HTTP, directory, live rollouts, process, build. */
-void metrics_write(struct metrics *m, struct directory *d, FILE *out);
+/** Everything of this module: HTTP, directory, live rollouts, the fleet at its level
+ * (0: none), process, build. */
+void metrics_write(struct metrics *m, struct directory *d, double fleet_level,
+                   FILE *out);
 
 #endif

@@ -48,7 +48,7 @@ const char page_html[] =
 "  const w=el('td',(r.weight_bp/100)+' % ');w.className='n';const p=document.createElement('progress');\n"
 "  p.max=10000;p.value=r.weight_bp;p.setAttribute('aria-hidden','true');w.append(p);\n"
 "  tr.append(th,el('td',r.state,/^[A-Z]+$/.test(r.state)?r.state:''),el('td',r.step+' of '+r.steps,'n'),w,\n"
-"    el('td',r.since_ms?since(r.since_ms):'','n'),el('td',r.message||r.reason));return tr};\n"
+"    el('td',r.since_ms?since(r.since_ms):'','n'),el('td',(r.fleet&&r.fleet.discovery?'[bad at the level of the fleet] ':'')+(r.message||r.reason)));return tr};\n"
 "const detail=async()=>{if(!open)return;try{const j=await get('/v1/rollouts/'+encodeURIComponent(open)+'/explain');\n"
 "  $('name').textContent=j.id||j.rollout;$('why').replaceChildren(el('li',j.message),...j.sentences.map(s=>el('li',s)));\n"
 "  $('detail').hidden=false}catch(e){$('note').textContent=e.message}};\n"

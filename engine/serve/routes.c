@@ -28,6 +28,7 @@ static const struct route table[] = {
     {"POST", ROLLOUT "/deny", "Deny a gate.", acts_command, ROUTE_ACT, NULL, "serin.command/1"},
     {"POST", ROLLOUT "/retry", "Judge the step again with new evidence.", acts_command, ROUTE_ACT, NULL, "serin.command/1"},
     {"POST", ROLLOUT "/extend", "Give the step more time.", acts_command, ROUTE_ACT, NULL, "serin.command/1"},
+    {"GET", "/v1/fleet", "Which rollouts are bad at a level of them all.", looks_fleet, 0, NULL, "serin.fleet/1"},
     {"GET", "/v1/events", "The same of every rollout (SSE).", looks_events, 0, NULL, NULL},
     {"GET", "/v1/quarantine", "Records that could not be decoded, newest first.", looks_quarantine, 0, NULL, "serin.quarantine/1"},
     {"GET", "/livez", "The process answers.", looks_livez, ROUTE_OPEN, NULL, "serin.live/1"},

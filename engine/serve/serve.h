@@ -20,6 +20,7 @@ struct serve_options {
     int timeout_s;          /* to receive a request; 0 = 30 */
     int wait_ms;            /* for a command's outcome; 0 = 10 000 */
     unsigned connections;   /* at once and listener; 0 = 128 */
+    double fleet_level;     /* of fleet.h; 0 = not wanted */
     /* What this module cannot know: written by whoever composes the process. Called
      * from any thread, several at once. */
     void (*metrics)(void *ctx, FILE *out);   /* more Prometheus text; see metrics.h */

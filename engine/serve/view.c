@@ -265,3 +265,37 @@ json_t *view_status(const pb_rollout *r)
     bad |= extras(o, s);
     return done(o, bad);
 }
+
+json_t *view_fleet_entry(const struct fleet_entry *e)
+{
+    if (e == NULL) return json_null();
+    json_t *o = json_object();
+    int bad = json_object_set_new(o, "index", count(e->index));
+    bad |= json_object_set_new(o, "log_e", view_number(e->log_e));
+    bad |= json_object_set_new(o, "peak_log_e", view_number(e->peak_log_e));
+    bad |= json_object_set_new(o, "threshold", view_number(e->threshold));
+    bad |= json_object_set_new(o, "earlier_discoveries", count(e->earlier));
+    bad |= json_object_set_new(o, "discovery", json_boolean(e->discovery));
+    bad |= json_object_set_new(o, "flagged", json_boolean(e->flagged));
+    bad |= json_object_set_new(o, "started_ms", json_integer(e->started_ms));
+    bad |= json_object_set_new(
+        o, "ended_ms", e->ended_ms != 0 ? json_integer(e->ended_ms) : json_null());
+    return done(o, bad);
+}
+
+json_t *view_fleet(const struct fleet *f)
+{
+    json_t *o = json_object(), *list = json_array();
+    int bad = json_object_set_new(o, "schema", json_string("serin.fleet/1"));
+    bad |= json_object_set_new(o, "level", view_number(f->level));
+    bad |= json_object_set_new(o, "started", count(f->n));
+    bad |= json_object_set_new(o, "live", count(f->live));
+    bad |= json_object_set_new(o, "discoveries", count(f->discoveries));
+    for (size_t i = 0; i < f->n; i++) {
+        json_t *e = view_fleet_entry(&f->entries[i]);
+        bad |= json_object_set_new(e, "rollout", view_text(f->entries[i].rollout));
+        bad |= json_array_append_new(list, e);
+    }
+    bad |= json_object_set_new(o, "rollouts", list);
+    return done(o, bad);
+}

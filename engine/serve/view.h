@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 
+#include "engine/serve/fleet.h"
 #include "proto/messages.h"
 
 /* How every JSON text of serin is dumped: 15 digits, so that 0.05 stays 0.05. */
@@ -15,6 +16,9 @@
  * UTF-8 become "?". Counts past 2^63 - 1 are shown as that. */
 json_t *view_verdict(const pb_verdict *v); /* serin.verdict/1 */
 json_t *view_status(const pb_rollout *r);  /* serin.status/1 */
+json_t *view_fleet(const struct fleet *f); /* serin.fleet/1 */
+/** A rollout among the others: null for e NULL. */
+json_t *view_fleet_entry(const struct fleet_entry *e);
 
 /** "PROMOTE", "ABORT", …; "UNKNOWN" for a kind of a later version. Never NULL. */
 const char *view_kind(Serin__V1__Kind kind);

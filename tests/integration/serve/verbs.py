@@ -167,6 +167,32 @@ def check_repeat(world):
     world.run("wait", "two", code=1)
 
 
+def check_fleet(world):
+    """Who has traffic gets an index in the order of the starts, and keeps it at its end."""
+    known = len(world.http("GET", "/v1/fleet")[1]["rollouts"])
+    for name in ("fleet-a", "fleet-b"):
+        plan = PLAN.format(id=name).replace("kind: ratio", "kind: ratio, phi: 1")
+        world.run("apply", "-", stdin=plan + "calibrate: skip\n")
+        end = time.monotonic() + 30
+        while world.http("GET", "/v1/rollouts/" + name)[1]["weight_bp"] == 0:
+            holds(time.monotonic() < end, name + " got no weight")
+            time.sleep(0.05)
+    world.run("abort", "fleet-a")
+    until(world, "fleet-a", "ABORTED")
+    j = json.loads(world.run("fleet", "-o", "json").stdout)
+    holds(j["schema"] == "serin.fleet/1" and j["level"] == 0.05, str(j))
+    last = j["rollouts"][known:]
+    holds([(e["index"], e["rollout"]) for e in last] ==
+          [(known + 1, "fleet-a"), (known + 2, "fleet-b")], str(j))
+    holds(last[0]["ended_ms"] >= last[0]["started_ms"] > 0 and last[1]["ended_ms"] is None, str(j))
+    holds(last[1]["threshold"] > last[0]["threshold"] > 2.99, "levels fall: " + str(j))
+    holds(j["discoveries"] == 0 and not any(e["discovery"] for e in j["rollouts"]), str(j))
+    shown = {r["rollout"]: r["fleet"] for r in world.http("GET", "/v1/rollouts")[1]["rollouts"]}
+    holds(shown["fleet-b"]["index"] == known + 2 and shown["one"] is None, str(shown))
+    holds("FLEET" in world.run("list").stdout, "a column of the list")
+    holds("0 of 2 rollouts are bad" in world.run("fleet").stdout, "a table for people")
+
+
 def check_many(world):
     """Commands at once: each gets its own answer."""
     names = [f"many-{i}" for i in range(12)]
@@ -248,13 +274,14 @@ def main():
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="serin-verbs-") as folder:
         world = World(args, folder, True, 20000)
-        for check in (check_apply, check_looks, check_acts, check_repeat, check_many,
-                      check_stream, check_unreachable):
+        for check in (check_apply, check_looks, check_acts, check_repeat, check_fleet,
+                      check_many, check_stream, check_unreachable):
             check(world)
             print("ok", check.__name__, flush=True)
         world.close()
         world = World(args, folder, False, 1500)
         check_undecided(world)
+        holds("fleet: {level: 5%}" in world.run("fleet", code=2).stderr, "no level, no fleet")
         world.close()
         print("ok check_undecided")
 

@@ -68,8 +68,11 @@ static void open_all(const char *address, int wait_ms, bool with_stage)
                             .partitions = 2,
                             .instance = with_stage ? "with" : "without"};
     const char *listen[] = {address, NULL};
-    struct serve_options o = {
-        .listen = listen, .wait_ms = wait_ms, .ready = ready, .quarantine = quarantine};
+    struct serve_options o = {.listen = listen,
+                              .wait_ms = wait_ms,
+                              .ready = ready,
+                              .quarantine = quarantine,
+                              .fleet_level = with_stage ? 0.05 : 0};
     must(bus_open(&bus, &b, &f), &f);
     must(topics_create(bus, NULL, 30000, &f), &f);
     must(directory_open(&directory, bus, &f), &f);

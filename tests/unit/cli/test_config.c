@@ -14,6 +14,7 @@ static const char full[] =
     "instance: one\n"
     "flush: 300ms\nsnapshot: 20s\nstatus: 1s\nlateness: 0s\nidle: 7s\nmax_lag: 90s\n"
     "limits: {series: 5000, message: 1MiB}\n"
+    "fleet: {level: 2%}\n"
     "log: {level: warn, format: json}\n";
 
 static void take(struct config *c, const char *text)
@@ -60,6 +61,7 @@ Test(config, everything_written_reaches_its_layer)
     cr_assert(eq(str, (char *)(uintptr_t)serve.listen[1], "127.0.0.1:7171"));
     cr_assert(serve.listen[2] == NULL);
     cr_assert(eq(str, (char *)(uintptr_t)serve.token_file, "/etc/token"));
+    cr_assert(eq(dbl, serve.fleet_level, 0.02));
     cr_assert(eq(uint, c.roles, CONFIG_DECIDE | CONFIG_SERVE));
     cr_assert(eq(int, c.log_level, LOG_WARN_LEVEL));
     cr_assert(c.log_json);
@@ -84,48 +86,51 @@ Test(config, defaults_without_a_file)
     config_free(&c);
 }
 
+static const struct {
+    const char *text, *errors;
+} cases[] = {
+    {"kafka: 1", "1:8: kafka: found a single value where a map of names to values is "
+                 "expected\n"},
+    {"kafka: {a: [1]}", "1:12: a: found a list where a text is expected\n"},
+    {"kafca: {}", "1:1: unknown key \"kafca\"; did you mean \"kafka\"?\n"},
+    {"inputs: [{format: json}]",
+     "1:10: inputs: \"topic\" is missing: name of a topic that holds metrics\n"},
+    {"inputs: [{topic: a, format: jsn}]", "1:29: format: \"jsn\" is none of auto, "
+                                          "serin, json; did you mean \"json\"?\n"},
+    {"inputs: [{topic: a b}]",
+     "1:18: topic: \"a b\" is no topic name; letters, digits, "
+     "'.', '_' and '-' only\n"},
+    {"inputs: [{topic: serin.inbox}]", "1:18: topic: \"serin.inbox\" begins with "
+                                       "\"serin.\", as serin's own topics do; "
+                                       "rename it, or change topics.prefix\n"},
+    {"inputs: [{topic: a}, {topic: a}]", "1:22: topic \"a\" is listed twice\n"},
+    {"inputs: [{topic: a, dead_letter: a}]",
+     "1:10: topic \"a\" is a dead_letter topic, too; what is undecodable would go "
+     "round\n"},
+    {"topics: {partitions: 0}", "1:22: partitions: 0 is below the minimum of 1\n"},
+    {"http: {listen: localhost}",
+     "1:16: listen: \"localhost\": write unix:/path or host:port\n"},
+    {"http: {listen: [\"unix:\"]}",
+     "1:17: listen: \"unix:\": a socket's path has 1 to 107 bytes\n"},
+    {"http: {listen: 1.2.3.4:70000}",
+     "1:16: listen: \"1.2.3.4:70000\": write unix:/path or host:port\n"},
+    {"roles: [ingest, decid]",
+     "1:17: roles: \"decid\" is none of ingest, decide, serve; did you mean "
+     "\"decide\"?\n"},
+    {"flush: 1ms", "1:8: flush: 1ms is below the minimum of 10ms\n"},
+    {"limits: {message: 4MB}",
+     "1:19: message: \"4MB\" is not a size such as 65536, 64KiB or 4MiB\n"},
+    {"fleet: {level: 70%}", "1:16: level: 70% is above the maximum of 0.5\n"},
+    {"fleet: {}", "1:8: fleet: \"level\" is missing: share of false ones among the "
+                  "rollouts that are called bad, in expectation; an alerting level, "
+                  "no rollout's own risk changes\n"},
+    {"log: {level: verbose}", "1:14: level: \"verbose\" is none of debug, info, warn, "
+                              "error\n"},
+    {"- a", "1:1: the document: found a list where a map is expected\n"},
+};
+
 Test(config, each_error_is_found_at_its_place)
 {
-    static const struct {
-        const char *text, *errors;
-    } cases[] = {
-        {"kafka: 1",
-         "1:8: kafka: found a single value where a map of names to values is "
-         "expected\n"},
-        {"kafka: {a: [1]}", "1:12: a: found a list where a text is expected\n"},
-        {"kafca: {}", "1:1: unknown key \"kafca\"; did you mean \"kafka\"?\n"},
-        {"inputs: [{format: json}]",
-         "1:10: inputs: \"topic\" is missing: name of a topic that holds metrics\n"},
-        {"inputs: [{topic: a, format: jsn}]", "1:29: format: \"jsn\" is none of auto, "
-                                              "serin, json; did you mean \"json\"?\n"},
-        {"inputs: [{topic: a b}]",
-         "1:18: topic: \"a b\" is no topic name; letters, digits, "
-         "'.', '_' and '-' only\n"},
-        {"inputs: [{topic: serin.inbox}]", "1:18: topic: \"serin.inbox\" begins with "
-                                           "\"serin.\", as serin's own topics do; "
-                                           "rename it, or change topics.prefix\n"},
-        {"inputs: [{topic: a}, {topic: a}]", "1:22: topic \"a\" is listed twice\n"},
-        {"inputs: [{topic: a, dead_letter: a}]",
-         "1:10: topic \"a\" is a dead_letter topic, too; what is undecodable would go "
-         "round\n"},
-        {"topics: {partitions: 0}", "1:22: partitions: 0 is below the minimum of 1\n"},
-        {"http: {listen: localhost}",
-         "1:16: listen: \"localhost\": write unix:/path or host:port\n"},
-        {"http: {listen: [\"unix:\"]}",
-         "1:17: listen: \"unix:\": a socket's path has 1 to 107 bytes\n"},
-        {"http: {listen: 1.2.3.4:70000}",
-         "1:16: listen: \"1.2.3.4:70000\": write unix:/path or host:port\n"},
-        {"roles: [ingest, decid]",
-         "1:17: roles: \"decid\" is none of ingest, decide, serve; did you mean "
-         "\"decide\"?\n"},
-        {"flush: 1ms", "1:8: flush: 1ms is below the minimum of 10ms\n"},
-        {"limits: {message: 4MB}",
-         "1:19: message: \"4MB\" is not a size such as 65536, 64KiB or 4MiB\n"},
-        {"log: {level: verbose}",
-         "1:14: level: \"verbose\" is none of debug, info, warn, "
-         "error\n"},
-        {"- a", "1:1: the document: found a list where a map is expected\n"},
-    };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct config c = {0};
         struct doc_errors errors = {.arena = &c.arena};

@@ -39,6 +39,32 @@ Test(row, estimates_the_time_left)
     play_end(&p);
 }
 
+/* What the fleet's level needs; it outlives both a restart and the end. */
+Test(row, keeps_the_start_and_the_largest_evidence)
+{
+    struct play p;
+    play_start(&p, PLAY_PLAN);
+    cr_assert(eq(i64, foldrun_row(&p.run, PLAY_ID)->status->started_ms,
+                 PLAY_T0 * INT64_C(1000)));
+    play_for(&p, 6, play_traffic());
+    double peak = foldrun_row(&p.run, PLAY_ID)->status->peak_log_e;
+    play_for(&p, 5, play_traffic());
+    const pb_status *s = foldrun_row(&p.run, PLAY_ID)->status;
+    cr_assert(ge(dbl, s->peak_log_e, peak));
+    cr_assert(ge(dbl, s->peak_log_e, s->abort_log_e));
+    cr_assert(lt(dbl, s->abort_log_e, 0));
+    p.done = foldrun_restart(&p.run, &p.inbox);
+    struct play_traffic bad = play_traffic();
+    bad.rate_c = 0.2;
+    play_for(&p, 60, bad);
+    s = foldrun_row(&p.run, PLAY_ID)->status;
+    cr_assert(eq(str, s->state, (char *)"ABORTED"));
+    cr_assert(gt(dbl, s->peak_log_e, -log(0.01)));
+    cr_assert(eq(dbl, s->abort_log_e, 0));
+    cr_assert(eq(i64, s->started_ms, PLAY_T0 * INT64_C(1000)));
+    play_end(&p);
+}
+
 Test(row, keeps_sixteen_outcomes)
 {
     struct play p;

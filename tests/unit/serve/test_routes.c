@@ -53,6 +53,19 @@ Test(routes, answers)
     metrics_close(api.metrics);
 }
 
+Test(routes, fleet_wants_a_level)
+{
+    struct api api = {.dir = fixture_directory()};
+    fixture_row(api.dir, "checkout-1", "HELD", NULL);
+    expect(&api, "GET", "/v1/fleet", 404, "fleet: {level: 5%}");
+    expect(&api, "GET", "/v1/rollouts", 200, "\"fleet\":null");
+    api.o.fleet_level = 0.05;
+    expect(&api, "GET", "/v1/fleet", 200,
+           "\"level\":0.05,\"started\":0,\"live\":0,\"discoveries\":0,\"rollouts\":[]");
+    expect(&api, "GET", "/v1/rollouts", 200, "\"fleet\":null"); /* without traffic */
+    directory_close(api.dir);
+}
+
 Test(routes, ready_says_why_not)
 {
     struct api api = {.dir = fixture_directory(), .o.ready = ready};
