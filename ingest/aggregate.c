@@ -16,8 +16,11 @@ enum {
     TARGETS_MAX = 256
 };
 
+static const struct aggregate_input no_input;
+
 struct aggregate {
     struct route_table *routes;
+    const struct aggregate_input *input;
     size_t max_series, max_rollout, header_bytes;
     int64_t future_ms;
     int64_t late_ms; /* windows that begin up to here were closed before */
@@ -48,6 +51,7 @@ enum serin_status aggregate_open(struct aggregate **out, struct route_table *rou
     a->max_rollout = o->max_rollout != 0 ? o->max_rollout : a->max_series;
     a->header_bytes = o->header_bytes != 0 ? o->header_bytes : SERIES_BYTES;
     a->series_arena.max = SERIES_BYTES_TIMES * a->header_bytes;
+    a->input = &no_input;
     aggregate_closed(a, INT64_MIN);
     a->flush = 1;
     a->series = mem_calloc(TABLE_FIRST, sizeof *a->series);
@@ -85,6 +89,16 @@ void aggregate_message(struct aggregate *a, int64_t now_ms)
     if (a->n_series >= SERIES_ENOUGH || a->series_arena.used >= a->header_bytes) {
         aggregate_routes_changed(a);
     }
+}
+
+void aggregate_input(struct aggregate *a, const struct aggregate_input *in)
+{
+    a->input = in;
+}
+
+const struct aggregate_input *aggregate_input_now(const struct aggregate *a)
+{
+    return a->input;
 }
 
 void aggregate_closed(struct aggregate *a, int64_t watermark_ms)
@@ -212,6 +226,22 @@ static bool series_resolve(struct aggregate *a, struct aggregate_series *s,
     return true;
 }
 
+enum serin_status aggregate_name(const struct aggregate_input *in, struct strview key,
+                                 struct series_name *out, struct reject *why)
+{
+    enum serin_status status = series_parse(key, out, why);
+    struct strview there;
+    if (status != SERIN_OK) return status;
+    if (out->metric.n == 0) out->metric = in->metric;
+    if (out->metric.n == 0)
+        return quarantine_refuse(why, QUARANTINE_FIELD, "metric: missing");
+    for (size_t i = 0; i < in->n_attributes; i++)
+        if (out->n_attributes < SERIES_MAX_ATTRIBUTES &&
+            !series_attribute_get(out, in->attributes[i].key, &there))
+            out->attributes[out->n_attributes++] = in->attributes[i];
+    return SERIN_OK;
+}
+
 static enum serin_status series_add(struct aggregate *a, struct strview key,
                                     uint64_t hash, struct aggregate_series **out,
                                     struct reject *why)
@@ -230,12 +260,14 @@ static enum serin_status series_add(struct aggregate *a, struct strview key,
     if (s == NULL || copy == NULL || a->n_series + 1 >= a->series_room) {
         return quarantine_refuse(why, QUARANTINE_LIMIT, "no memory for another header");
     }
-    enum serin_status status = series_parse((struct strview){copy, key.n}, &name, why);
+    enum serin_status status =
+        aggregate_name(a->input, (struct strview){copy, key.n}, &name, why);
     if (status != SERIN_OK) return status;
     if (!series_resolve(a, s, &name)) {
         return quarantine_refuse(why, QUARANTINE_LIMIT, "no memory for another header");
     }
     s->hash = hash;
+    s->input = a->input->id;
     s->key = (const uint8_t *)copy;
     s->key_len = key.n;
     size_t i = (size_t)hash & (a->series_room - 1);
@@ -249,11 +281,12 @@ static enum serin_status series_add(struct aggregate *a, struct strview key,
 enum serin_status aggregate_series(struct aggregate *a, struct strview key,
                                    struct aggregate_series **out, struct reject *why)
 {
-    uint64_t hash = series_hash(key.p, key.n, 0);
+    uint64_t hash = series_hash(key.p, key.n, a->input->id);
     size_t i = (size_t)hash & (a->series_room - 1);
     for (; a->series[i] != NULL; i = (i + 1) & (a->series_room - 1)) {
         struct aggregate_series *s = a->series[i];
-        if (s->hash != hash || s->key_len != key.n) continue;
+        if (s->hash != hash || s->key_len != key.n || s->input != a->input->id)
+            continue;
         if (memcmp(s->key, key.p, key.n) != 0) continue;
         *out = s;
         return SERIN_OK;

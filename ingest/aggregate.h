@@ -74,7 +74,7 @@ struct aggregate_target {
 };
 
 struct aggregate_series {
-    uint64_t hash;
+    uint64_t hash, input;
     const uint8_t *key;
     size_t key_len, n;
     struct aggregate_target *targets; /* those of one rollout stand together */
@@ -98,6 +98,15 @@ struct aggregate_options {
     size_t header_bytes; /* of the cache of series; 0 = 32 MiB */
 };
 
+/* What serin.yaml says of an input topic: where a record says nothing. */
+struct aggregate_input {
+    uint64_t id; /* inputs with other defaults have another one */
+    const struct series_attribute *attributes;
+    size_t n_attributes;
+    struct strview metric;
+    int64_t tick_ns; /* of times in a format that does not tell its unit; 0 = its own */
+};
+
 struct aggregate; /* opaque; thread: one */
 
 SERIN_MUST_USE
@@ -108,6 +117,14 @@ void aggregate_close(struct aggregate *a);
 void aggregate_routes_changed(struct aggregate *a);
 /** Start a message at this wall time: samples beyond it plus future_ms are poison. */
 void aggregate_message(struct aggregate *a, int64_t now_ms);
+/** The input that the next messages come from; *in is not copied. */
+void aggregate_input(struct aggregate *a, const struct aggregate_input *in);
+/** The input set last; all zero when none was. */
+const struct aggregate_input *aggregate_input_now(const struct aggregate *a);
+/** A series' name with the defaults of that input. SERIN_EPARSE as series_parse. */
+SERIN_MUST_USE
+enum serin_status aggregate_name(const struct aggregate_input *in, struct strview key,
+                                 struct series_name *out, struct reject *why);
 /** Windows that end at or before this time count as late; INT64_MIN: none does. */
 void aggregate_closed(struct aggregate *a, int64_t watermark_ms);
 /** The decoder dropped n samples that it has seen before. */

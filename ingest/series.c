@@ -114,9 +114,6 @@ enum serin_status series_parse(struct strview key, struct series_name *out,
         }
         if (s != SERIN_OK) return s;
     }
-    if (out->metric.n == 0) {
-        return quarantine_refuse(why, QUARANTINE_FIELD, "metric: missing");
-    }
     return SERIN_OK;
 }
 

@@ -31,6 +31,7 @@ enum {
     JOIN_MS = 10000,   /* longest wait of a close for the first assignment */
     QUIT_MS = 2000,    /* and for giving up what is assigned */
     ASSIGNOR_FIXED = 0x020300ff,
+    QUEUED_BYTES = 400, /* what a fetched record takes beside its payload */
 };
 
 struct change {
@@ -45,7 +46,7 @@ struct consumer {
     rd_kafka_topic_t **handles; /* keep the topics known, for metadata */
     struct slots slots;
     enum bus_start start;
-    struct consumer_options o; /* callbacks only */
+    struct consumer_options o; /* callbacks and `headers` only */
     struct change changes[MAX_CHANGES];
     size_t n_changes;
     bool waiting;               /* topics left to subscribe to */
@@ -74,18 +75,45 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t kind,
         (struct change){kind, rd_kafka_topic_partition_list_copy(list)};
 }
 
+static bool set_by_user(const struct bus *b, const char *name)
+{
+    size_t n;
+    const struct bus_property *p = bus_properties(b, &n);
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(p[i].name, name) == 0) return true;
+    return false;
+}
+
+/* What librdkafka fetches ahead, half of it for the payloads and half for what stands
+ * around them. One response more may come on top. */
+static void bound_queue(struct client_setup *s, const struct bus *b, size_t bytes,
+                        char texts[2][24])
+{
+    static const char *const names[] = {"queued.max.messages.kbytes",
+                                        "queued.min.messages"};
+    const size_t limits[] = {bytes / 2 / 1024, bytes / 2 / QUEUED_BYTES};
+    for (size_t i = 0; bytes != 0 && i < 2; i++) {
+        if (set_by_user(b, names[i])) continue;
+        size_t limit = limits[i] < 1000000 ? limits[i] : 1000000;
+        snprintf(texts[i], sizeof texts[i], "%zu", limit > 0 ? limit : 1);
+        s->extra[s->n_extra++] = (struct bus_property){names[i], texts[i]};
+    }
+}
+
 static enum serin_status setup(struct consumer *c, struct bus *b,
                                const struct consumer_options *o, struct fault *f)
 {
-    char what[128], member[512];
+    char what[128], member[512], bounds[2][24];
+    const char *name = o->member != NULL ? o->member : bus_instance(b);
     snprintf(what, sizeof what, "consumer of %s", o->group);
-    snprintf(member, sizeof member, "%s-%s", o->group, bus_instance(b));
+    snprintf(member, sizeof member, "%s-%s", o->group, name);
     struct client_setup s = {.what = what, .rebalance = on_rebalance, .owner = c};
     s.extra[s.n_extra++] = (struct bus_property){"group.id", o->group};
     s.extra[s.n_extra++] = (struct bus_property){"group.instance.id", member};
     /* The decision log is thin and somebody waits for it: no batching at the broker. */
     if (o->by_owner)
         s.extra[s.n_extra++] = (struct bus_property){"fetch.min.bytes", "1"};
+    bound_queue(&s, b, o->queue_bytes, bounds);
     enum serin_status status = client_open(&c->client, b, CLIENT_CONSUMER, &s, f);
     if (status != SERIN_OK) return status;
     c->rk = c->client->rk;
@@ -199,7 +227,8 @@ static void put_back(struct consumer *c)
 }
 
 /* Where to read partitions without a committed offset: asked for as a number, so that a
- * rewind comes back to the same place. */
+ * rewind comes back to the same place. A partition whose leader does not answer must
+ * not keep the others waiting: the earliest record can be named without asking. */
 static rd_kafka_resp_err_t resolve_start(struct consumer *c,
                                          rd_kafka_topic_partition_list_t *list)
 {
@@ -221,7 +250,11 @@ static rd_kafka_resp_err_t resolve_start(struct consumer *c,
                                                      e->offset);
     }
     rd_kafka_topic_partition_list_destroy(open);
-    return err;
+    if (err == RD_KAFKA_RESP_ERR_NO_ERROR || c->start == BUS_START_LATEST) return err;
+    for (int i = 0; i < list->cnt; i++)
+        if (list->elems[i].offset < 0)
+            list->elems[i].offset = RD_KAFKA_OFFSET_BEGINNING;
+    return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
 static void say_silent(struct consumer *c, int n, rd_kafka_resp_err_t err)
@@ -457,6 +490,7 @@ static bool take_record(struct consumer *c, const rd_kafka_message_t *m,
     if (!s->owned || m->offset < s->next) return false; /* not ours now, or seen */
     s->next = m->offset + 1;
     *out = client_record(m, t->name);
+    if (c->o.headers) out->content_type = client_content_type(m);
     return true;
 }
 
@@ -570,7 +604,8 @@ int64_t consumer_lag(const struct consumer *c, const char *topic, int32_t partit
     const struct slot *s = slots_find(&c->slots, topic, partition);
     int64_t high = s != NULL ? high_of(c, topic, partition) : -1;
     if (s == NULL || high < 0) return -1;
-    return high > s->next ? high - s->next : 0;
+    int64_t next = s->next > 0 ? s->next : 0; /* may be the earliest, by name */
+    return high > next ? high - next : 0;
 }
 
 bool consumer_caught_up(const struct consumer *c, const char *topic, int32_t partition)
@@ -578,6 +613,11 @@ bool consumer_caught_up(const struct consumer *c, const char *topic, int32_t par
     const struct slot *s = slots_find(&c->slots, topic, partition);
     int64_t high = s != NULL ? high_of(c, topic, partition) : -1;
     return s != NULL && high >= 0 && s->next >= high;
+}
+
+size_t consumer_queued(const struct consumer *c)
+{
+    return rd_kafka_queue_length(c->queue);
 }
 
 bool consumer_connected(const struct consumer *c)

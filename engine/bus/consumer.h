@@ -2,6 +2,7 @@
 #ifndef SERIN_ENGINE_BUS_CONSUMER_H
 #define SERIN_ENGINE_BUS_CONSUMER_H
 
+#include "engine/base/strview.h"
 #include "engine/bus/bus.h"
 
 #define BUS_OFFSET_NONE INT64_C(-1001)
@@ -19,6 +20,7 @@ struct bus_record {
     int64_t offset, timestamp_ms;
     const void *key, *value;
     size_t key_len, value_len;
+    struct strview content_type; /* the header of that name; empty: none */
 };
 
 enum bus_start { BUS_START_EARLIEST, BUS_START_LATEST };
@@ -27,7 +29,10 @@ struct consumer_options {
     const char *group;
     const char *const *topics; /* NULL-terminated */
     enum bus_start start;      /* no offset committed; out of range: the earliest */
-    bool by_owner; /* start at on_assign's offsets instead of committed ones */
+    bool by_owner;      /* start at on_assign's offsets instead of committed ones */
+    const char *member; /* name in the group, unique in it; NULL = bus_instance */
+    size_t queue_bytes; /* of records fetched ahead, about; 0 = the default */
+    bool headers;       /* records bring their content type */
     /* Called from consumer_poll, on its thread. offset holds the start; on_assign may
      * change it (by_owner). on_revoke runs before the partitions go; lost: too late to
      * commit. on_gap: records between `expected` and `found` were deleted unread. */
@@ -73,6 +78,8 @@ size_t consumer_assignment(const struct consumer *c, struct bus_partition *p,
 int64_t consumer_lag(const struct consumer *c, const char *topic, int32_t partition);
 /** Everything up to the high watermark as last seen has been handed out. */
 bool consumer_caught_up(const struct consumer *c, const char *topic, int32_t partition);
+/** Records fetched ahead and not handed out yet. */
+size_t consumer_queued(const struct consumer *c);
 /** False since the last broker went away until one is back. */
 bool consumer_connected(const struct consumer *c);
 

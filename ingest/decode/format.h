@@ -9,8 +9,14 @@
 
 enum format { FORMAT_AUTO, FORMAT_SERIN, FORMAT_JSON, FORMAT_COUNT };
 
-/** "auto", "serin" or "json"; false for anything else. */
+/** Its name in serin.yaml; never NULL. */
+const char *format_name(enum format f);
+/** The format of that name; false when there is none, *out is untouched then. */
 bool format_parse(const char *name, enum format *out);
+/** What a record's content type says; `otherwise` when it is empty or not known. */
+enum format format_of_type(struct strview content_type, enum format otherwise);
+/** What `auto` takes a record for; never FORMAT_AUTO. */
+enum format format_guess(const void *record, size_t n);
 /**
  * Decode one record. auto: '{' or '[' as the first byte that is no blank means json.
  * Call aggregate_message first. Errors: SERIN_EPARSE with *why, nothing was added then.

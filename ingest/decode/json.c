@@ -49,9 +49,6 @@ static enum serin_status text_fields(const json_t *o, struct reject *why)
         const json_t *j = json_object_get(o, keys[i]);
         if (j != NULL && !json_is_string(j)) return wrong(why, keys[i], "a string");
     }
-    if (json_string_length(json_object_get(o, "metric")) == 0) {
-        return quarantine_refuse(why, QUARANTINE_FIELD, "\"metric\": missing");
-    }
     return SERIN_OK;
 }
 
