@@ -31,7 +31,8 @@ struct producer {
     rd_kafka_topic_t **topics;
     size_t n_topics;
     unsigned sends;
-    uint64_t lost; /* records not written since the last flush */
+    uint64_t lost;  /* records not written since the last flush */
+    bool too_large; /* all of them because the topic takes none of their size */
     char loss[256];
 };
 
@@ -61,6 +62,8 @@ static void on_delivered(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaq
     struct producer *p = ((struct client *)opaque)->owner;
     (void)rk;
     if (m->err == RD_KAFKA_RESP_ERR_NO_ERROR || p == NULL) return;
+    p->too_large = (p->lost == 0 || p->too_large) &&
+                   m->err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
     if (p->lost++ == 0)
         snprintf(p->loss, sizeof p->loss, "%s [%d]: %s",
                  m->rkt != NULL ? rd_kafka_topic_name(m->rkt) : "?", (int)m->partition,
@@ -239,19 +242,35 @@ static enum serin_status send_fault(struct producer *p, struct fault *f,
     return SERIN_EIO;
 }
 
-enum serin_status producer_send(struct producer *p, const char *topic,
-                                int32_t partition, const void *key, size_t key_len,
-                                const void *value, size_t value_len, struct fault *f)
+static rd_kafka_resp_err_t queue_record(struct producer *p, rd_kafka_topic_t *t,
+                                        int32_t partition, const char *type,
+                                        struct strview key, const void *value, size_t n)
+{
+    if (partition < 0) partition = RD_KAFKA_PARTITION_UA;
+    if (type == NULL) {
+        int rc = rd_kafka_produce(t, partition, RD_KAFKA_MSG_F_COPY,
+                                  (void *)(uintptr_t)value, n, key.p, key.n, NULL);
+        return rc == 0 ? RD_KAFKA_RESP_ERR_NO_ERROR : rd_kafka_last_error();
+    }
+    return rd_kafka_producev(
+        p->rk, RD_KAFKA_V_RKT(t), RD_KAFKA_V_PARTITION(partition),
+        RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+        RD_KAFKA_V_VALUE((void *)(uintptr_t)value, n), RD_KAFKA_V_KEY(key.p, key.n),
+        RD_KAFKA_V_HEADER("content-type", type, -1), RD_KAFKA_V_END);
+}
+
+static enum serin_status send_record(struct producer *p, const char *topic,
+                                     int32_t partition, const char *type,
+                                     struct strview key, const void *value,
+                                     size_t value_len, struct fault *f)
 {
     rd_kafka_topic_t *t = topic_of(p, topic);
     int64_t deadline = 0;
     if (t == NULL) return send_fault(p, f, topic, value_len, rd_kafka_last_error());
     for (;;) {
-        int rc = rd_kafka_produce(t, partition < 0 ? RD_KAFKA_PARTITION_UA : partition,
-                                  RD_KAFKA_MSG_F_COPY, (void *)(uintptr_t)value,
-                                  value_len, key, key_len, NULL);
-        if (rc == 0) break;
-        rd_kafka_resp_err_t err = rd_kafka_last_error();
+        rd_kafka_resp_err_t err =
+            queue_record(p, t, partition, type, key, value, value_len);
+        if (err == RD_KAFKA_RESP_ERR_NO_ERROR) break;
         int64_t now = clock_mono_ms();
         if (deadline == 0) deadline = now + FULL_MS;
         if (err != RD_KAFKA_RESP_ERR__QUEUE_FULL || now >= deadline)
@@ -261,6 +280,22 @@ enum serin_status producer_send(struct producer *p, const char *topic,
     }
     if (++p->sends % SERVE_EVERY == 0) serve(p);
     return SERIN_OK;
+}
+
+enum serin_status producer_send(struct producer *p, const char *topic,
+                                int32_t partition, const void *key, size_t key_len,
+                                const void *value, size_t value_len, struct fault *f)
+{
+    return send_record(p, topic, partition, NULL, (struct strview){key, key_len}, value,
+                       value_len, f);
+}
+
+enum serin_status producer_send_typed(struct producer *p, const char *topic,
+                                      const char *type, struct strview key,
+                                      const void *value, size_t value_len,
+                                      struct fault *f)
+{
+    return send_record(p, topic, -1, type, key, value, value_len, f);
 }
 
 enum serin_status producer_flush(struct producer *p, int timeout_ms, struct fault *f)
@@ -276,10 +311,11 @@ enum serin_status producer_flush(struct producer *p, int timeout_ms, struct faul
         return SERIN_EIO;
     }
     if (p->lost == 0) return client_alive(p->client, f);
-    fault_set(f, SERIN_EIO, "%llu records were not written; the first: %s",
+    enum serin_status s = p->too_large ? SERIN_ELIMIT : SERIN_EIO;
+    fault_set(f, s, "%llu records were not written; the first: %s",
               (unsigned long long)p->lost, p->loss);
     p->lost = 0;
-    return SERIN_EIO;
+    return s;
 }
 
 /* Repeat one step of the transaction while it is retriable. */

@@ -2,6 +2,7 @@
 #ifndef SERIN_ENGINE_BUS_PRODUCER_H
 #define SERIN_ENGINE_BUS_PRODUCER_H
 
+#include "engine/base/strview.h"
 #include "engine/bus/bus.h"
 #include "engine/bus/consumer.h"
 
@@ -29,6 +30,13 @@ SERIN_MUST_USE
 enum serin_status producer_send(struct producer *p, const char *topic,
                                 int32_t partition, const void *key, size_t key_len,
                                 const void *value, size_t value_len, struct fault *f);
+/** As producer_send with partition -1, and a header content-type unless type is NULL.
+ */
+SERIN_MUST_USE
+enum serin_status producer_send_typed(struct producer *p, const char *topic,
+                                      const char *type, struct strview key,
+                                      const void *value, size_t value_len,
+                                      struct fault *f);
 /**
  * Offsets (next to read) of c's group go into the transaction, then it is committed.
  * Retriable errors are retried inside; what comes back is rewind (abort was done:
@@ -42,7 +50,7 @@ enum serin_status producer_commit(struct producer *p, struct consumer *c,
 SERIN_MUST_USE
 enum serin_status producer_abort(struct producer *p, struct fault *f);
 /** Without transactions: wait until all is acknowledged; SERIN_EIO names the first
- * loss. */
+ * loss, SERIN_ELIMIT does when all of them were too large for their topics. */
 SERIN_MUST_USE
 enum serin_status producer_flush(struct producer *p, int timeout_ms, struct fault *f);
 

@@ -211,9 +211,8 @@ static void send(struct api *api, const struct request *q, const pb_command *c,
 
 static bool type_is(const struct request *q, const char *const *types)
 {
-    size_t n = q->type != NULL ? strcspn(q->type, "; ") : 0;
     for (; *types != NULL; types++)
-        if (strlen(*types) == n && strncasecmp(q->type, *types, n) == 0) return true;
+        if (api_type_is(q->type, *types)) return true;
     return false;
 }
 

@@ -83,6 +83,12 @@ void api_no_rollout(struct api *api, struct reply *r, const char *id)
     arena_free(&a);
 }
 
+bool api_type_is(const char *type, const char *expected)
+{
+    size_t n = type != NULL ? strcspn(type, "; ") : 0;
+    return strlen(expected) == n && strncasecmp(type, expected, n) == 0;
+}
+
 const char *api_query(const struct request *q, const char *key)
 {
     return q->query != NULL ? q->query(q, key) : NULL;

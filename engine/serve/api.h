@@ -11,11 +11,13 @@
 #include "engine/serve/metrics.h"
 #include "engine/serve/serve.h"
 
-struct events; /* events.h */
+struct events;  /* events.h */
+struct receive; /* receive.h */
 
 struct api {
     struct directory *dir;
-    struct inbox *inbox; /* NULL: no broker, the acting verbs are refused */
+    struct inbox *inbox;     /* NULL: no broker, the acting verbs are refused */
+    struct receive *receive; /* NULL: nothing is received */
     struct metrics *metrics;
     struct serve_options o; /* defaults filled in */
     atomic_bool stopping;   /* whoever waits gives up */
@@ -27,17 +29,20 @@ struct request {
     const char *method, *path; /* path is unescaped, without the query */
     const char *(*query)(const struct request *q, const char *key); /* NULL = absent */
     void *ctx;                                                      /* of query */
-    const char *type; /* Content-Type, or NULL */
-    const char *key;  /* Idempotency-Key, or NULL */
-    const char *body; /* n bytes and a NUL */
+    const char *type;     /* Content-Type, or NULL */
+    const char *encoding; /* Content-Encoding, or NULL */
+    const char *key;      /* Idempotency-Key, or NULL */
+    const char *body;     /* n bytes and a NUL */
     size_t n;
     char peer[64]; /* who asks, when the request does not say */
+    char from[64]; /* the host that asks: what it sends stays in order */
 };
 
 struct reply {
     unsigned status;
     const char *type;  /* of the body */
     const char *allow; /* with 405 */
+    int retry_s;       /* Retry-After; 0: none */
     char *body;        /* from malloc, the receiver frees; NULL: out of memory */
     size_t n;
     struct events
@@ -57,6 +62,8 @@ void api_text(struct reply *r, unsigned status, const char *type, const char *te
               size_t n);
 /** 404 for a rollout, with "did you mean". */
 void api_no_rollout(struct api *api, struct reply *r, const char *id);
+/** Is this Content-Type (NULL: none), without its parameters, the given one? */
+bool api_type_is(const char *type, const char *expected);
 /** A query parameter, or NULL. */
 const char *api_query(const struct request *q, const char *key);
 

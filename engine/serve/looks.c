@@ -7,6 +7,7 @@
 #include "engine/serve/events.h"
 #include "engine/serve/openapi.h"
 #include "engine/serve/page.h"
+#include "engine/serve/receive.h"
 #include "engine/serve/view.h"
 #include "engine/serve/why.h"
 
@@ -259,6 +260,7 @@ void looks_metrics(struct api *api, const struct request *q, const char *id,
     FILE *out = open_memstream(&text, &n);
     if (out != NULL) {
         metrics_write(api->metrics, api->dir, api->o.fleet_level, out);
+        receive_metrics(api->receive, out);
         if (api->o.metrics != NULL) api->o.metrics(api->o.ctx, out);
         if (fclose(out) != 0) n = 0;
     }

@@ -48,6 +48,26 @@ static json_t *response(const char *text, const struct route *route, bool error)
                      content("application/json", name));
 }
 
+/* Their bodies are what OTLP and remote write say, not ours. */
+static int receive_responses(json_t *o)
+{
+    static const struct {
+        const char *status, *text;
+    } all[] = {
+        {"400", "Undecodable: do not send it again."},
+        {"404", "No topic is configured for it."},
+        {"413", "Too large."},
+        {"415", "Another Content-Type or Content-Encoding is expected."},
+        {"429", "No room now: send it again after Retry-After."},
+        {"503", "Not acknowledged by the brokers: send it again after Retry-After."},
+    };
+    int bad = 0;
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        bad |= json_object_set_new(o, all[i].status,
+                                   json_pack("{s:s}", "description", all[i].text));
+    return bad;
+}
+
 static json_t *responses(const struct route *route)
 {
     bool acts = (route->flags & (ROUTE_ACT | ROUTE_PLAN)) != 0;
@@ -61,6 +81,7 @@ static json_t *responses(const struct route *route)
             o, "409", response("Refused; the message says why.", route, false));
         bad |= json_object_set_new(o, "503", response("No broker.", route, true));
     }
+    if ((route->flags & ROUTE_RECEIVE) != 0) bad |= receive_responses(o);
     if ((route->flags & ROUTE_PLAN) != 0)
         bad |=
             json_object_set_new(o, "422", response("Errors in the plan.", route, true));
@@ -79,6 +100,12 @@ static json_t *body(const struct route *route)
     if ((route->flags & ROUTE_PLAN) != 0)
         return json_pack("{s:b, s:{s:{s:{s:s}}}}", "required", 1, "content",
                          "application/yaml", "schema", "type", "string");
+    if ((route->flags & ROUTE_OTLP) != 0)
+        return json_pack("{s:b, s:{s:{}, s:{}}}", "required", 1, "content",
+                         "application/x-protobuf", "application/json");
+    if ((route->flags & ROUTE_PROMETHEUS) != 0)
+        return json_pack("{s:b, s:{s:{}}}", "required", 1, "content",
+                         "application/x-protobuf");
     return json_pack("{s:b, s:o}", "required", 1, "content",
                      content("application/json", "act"));
 }
@@ -87,7 +114,7 @@ static json_t *operation(const struct route *route)
 {
     json_t *o = json_pack("{s:s, s:o, s:o}", "summary", route->summary, "parameters",
                           parameters(route), "responses", responses(route));
-    if ((route->flags & (ROUTE_ACT | ROUTE_PLAN)) != 0 &&
+    if ((route->flags & (ROUTE_ACT | ROUTE_PLAN | ROUTE_RECEIVE)) != 0 &&
         json_object_set_new(o, "requestBody", body(route)) != 0) {
         json_decref(o);
         return NULL;

@@ -7,6 +7,7 @@
 #include "engine/base/strview.h"
 #include "engine/serve/acts.h"
 #include "engine/serve/looks.h"
+#include "engine/serve/receive.h"
 
 /* clang-format off */
 #define ROLLOUT "/v1/rollouts/{rollout}"
@@ -31,6 +32,9 @@ static const struct route table[] = {
     {"GET", "/v1/fleet", "Which rollouts are bad at a level of them all.", looks_fleet, 0, NULL, "serin.fleet/1"},
     {"GET", "/v1/events", "The same of every rollout (SSE).", looks_events, 0, NULL, NULL},
     {"GET", "/v1/quarantine", "Records that could not be decoded, newest first.", looks_quarantine, 0, NULL, "serin.quarantine/1"},
+    {"POST", "/v1/metrics", "Metrics by OTLP/HTTP, written to an input topic.", receive_otlp, ROUTE_OTLP, NULL, NULL},
+    {"POST", "/v1/traces", "Traces by OTLP/HTTP, written to an input topic.", receive_otlp, ROUTE_OTLP, NULL, NULL},
+    {"POST", "/api/v1/write", "Metrics by Prometheus remote write 1.0, written to an input topic.", receive_write, ROUTE_PROMETHEUS, NULL, NULL},
     {"GET", "/livez", "The process answers.", looks_livez, ROUTE_OPEN, NULL, "serin.live/1"},
     {"GET", "/readyz", "It can answer for every rollout; says why not.", looks_readyz, ROUTE_OPEN, NULL, "serin.ready/1"},
     {"GET", "/metrics", "Prometheus text.", looks_metrics, 0, NULL, NULL},

@@ -5,9 +5,12 @@
 #include "engine/serve/api.h"
 
 enum route_flag {
-    ROUTE_OPEN = 1, /* without a token: says nothing about any rollout */
-    ROUTE_ACT = 2,  /* body: {"actor", "reason", …} */
-    ROUTE_PLAN = 4, /* body: a plan's text */
+    ROUTE_OPEN = 1,        /* without a token: says nothing about any rollout */
+    ROUTE_ACT = 2,         /* body: {"actor", "reason", …} */
+    ROUTE_PLAN = 4,        /* body: a plan's text */
+    ROUTE_OTLP = 8,        /* body: an OTLP export request */
+    ROUTE_PROMETHEUS = 16, /* body: a remote-write request */
+    ROUTE_RECEIVE = ROUTE_OTLP | ROUTE_PROMETHEUS,
 };
 
 struct route {

@@ -3,6 +3,8 @@
 #include "engine/serve/serve.h"
 
 #include <microhttpd.h>
+#include <netdb.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -16,6 +18,7 @@
 #include "engine/serve/guard.h"
 #include "engine/serve/listen.h"
 #include "engine/serve/page.h"
+#include "engine/serve/receive.h"
 #include "engine/serve/routes.h"
 
 enum {
@@ -42,7 +45,9 @@ struct serve {
 /* One request on its way in. */
 struct exchange {
     int64_t start_ms;
-    bool refused, over; /* answered at once; the body is larger than it may be */
+    bool refused, over;     /* answered at once; the body is larger than it may be */
+    bool receives;          /* metrics or traces: a route of receive.h */
+    size_t max_body, taken; /* taken: room that receive.h gave */
     char *body;
     size_t n, room;
 };
@@ -80,6 +85,19 @@ static void peer_of(const struct port *p, struct MHD_Connection *c, char out[64]
         snprintf(out, 64, "uid:%u", (unsigned)who.uid);
     else
         snprintf(out, 64, "%s", p->serve->auth.required ? "token" : "anonymous");
+}
+
+/* The host at the other end, without its port. */
+static void host_of(const struct port *p, struct MHD_Connection *c, char out[64])
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(c, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const struct sockaddr *at = info != NULL ? info->client_addr : NULL;
+    socklen_t n = at != NULL && at->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+                                                          : sizeof(struct sockaddr_in);
+    if (p->at.local || at == NULL ||
+        getnameinfo(at, n, out, 64, NULL, 0, NI_NUMERICHOST) != 0)
+        snprintf(out, 64, "local");
 }
 
 /* A stream being sent; lives as long as its response. */
@@ -149,6 +167,9 @@ static enum MHD_Result send_reply(struct serve *s, struct MHD_Connection *c,
     MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
     if (page) MHD_add_response_header(response, "Content-Security-Policy", PAGE_POLICY);
     if (r->allow != NULL) MHD_add_response_header(response, "Allow", r->allow);
+    char after[16];
+    snprintf(after, sizeof after, "%d", r->retry_s);
+    if (r->retry_s != 0) MHD_add_response_header(response, "Retry-After", after);
     if (r->status == 401)
         MHD_add_response_header(response, "WWW-Authenticate", "Bearer realm=\"serin\"");
     enum MHD_Result rc = MHD_queue_response(c, r->status, response);
@@ -167,11 +188,15 @@ static bool foreign_origin(struct MHD_Connection *c)
 
 /* What is wrong with a request before its body is read; false: nothing. */
 static bool refuse(struct port *p, struct MHD_Connection *c, const char *method,
-                   const char *path, struct reply *r)
+                   const char *path, struct exchange *x, struct reply *r)
 {
     char id[ROUTES_ID_MAX + 1], allowed[32];
     size_t route = routes_find(method, path, id, allowed);
-    bool open = route != SIZE_MAX && (routes_at(route)->flags & ROUTE_OPEN) != 0;
+    unsigned flags = route != SIZE_MAX ? routes_at(route)->flags : 0;
+    bool open = (flags & ROUTE_OPEN) != 0;
+    struct receive *receive = p->serve->api.receive;
+    x->receives = (flags & ROUTE_RECEIVE) != 0;
+    x->max_body = x->receives ? receive_max_body(receive) : p->serve->api.o.max_body;
     const char *length = header(c, "Content-Length");
     if (!open && !p->at.local &&
         !auth_allows(&p->serve->auth, header(c, "Authorization")))
@@ -180,17 +205,20 @@ static bool refuse(struct port *p, struct MHD_Connection *c, const char *method,
                   "TOKEN (serin: --token-file or SERIN_TOKEN_FILE)");
     else if (strcmp(method, "POST") == 0 && foreign_origin(c))
         api_error(r, 403, "a page of another origin may not act here");
-    else if (length != NULL && strtoull(length, NULL, 10) > p->serve->api.o.max_body)
+    else if (x->receives)
+        return !receive_admit(receive, path, length, header(c, "Content-Type"),
+                              &x->taken, r);
+    else if (length != NULL && strtoull(length, NULL, 10) > x->max_body)
         api_error(r, 413, "the body has %.24s bytes; at most %zu are taken", length,
-                  p->serve->api.o.max_body);
+                  x->max_body);
     else
         return false;
     return true;
 }
 
-static bool append(struct exchange *x, const char *data, size_t n, size_t max)
+static bool append(struct exchange *x, const char *data, size_t n)
 {
-    if (x->over || n > max - x->n) {
+    if (x->over || n > x->max_body - x->n) {
         x->over = true; /* the rest is read and dropped, within the deadline */
         return true;
     }
@@ -228,13 +256,17 @@ static enum MHD_Result answer(struct port *p, struct MHD_Connection *c,
                         .query = query,
                         .ctx = c,
                         .type = header(c, "Content-Type"),
+                        .encoding = header(c, "Content-Encoding"),
                         .key = header(c, "Idempotency-Key"),
                         .body = x->body != NULL ? x->body : "",
                         .n = x->n};
     peer_of(p, c, q.peer);
-    if (x->over)
+    host_of(p, c, q.from);
+    if (x->over && x->receives)
+        receive_too_large(p->serve->api.receive, path, q.type, &r);
+    else if (x->over)
         api_error(&r, 413, "the body is too large; at most %zu bytes are taken",
-                  p->serve->api.o.max_body);
+                  x->max_body);
     else
         routes_answer(&p->serve->api, &q, &r);
     count(p, x, method, path, r.status);
@@ -253,13 +285,13 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *c, const cha
         x = *state = mem_calloc(1, sizeof *x);
         if (x == NULL) return MHD_NO;
         x->start_ms = clock_mono_ms();
-        x->refused = refuse(p, c, method, path, &r);
+        x->refused = refuse(p, c, method, path, x, &r);
         if (!x->refused) return MHD_YES;
         count(p, x, method, path, r.status);
         return send_reply(p->serve, c, &r, false);
     }
     if (*size != 0) {
-        bool ok = x->refused || append(x, data, *size, p->serve->api.o.max_body);
+        bool ok = x->refused || append(x, data, *size);
         *size = 0;
         return ok ? MHD_YES : MHD_NO;
     }
@@ -275,7 +307,10 @@ static void on_completed(void *ctx, struct MHD_Connection *c, void **state,
     struct exchange *x = *state;
     (void)why;
     guard_answered(p->serve->guard, entry(c));
-    if (x != NULL) mem_free(x->body);
+    if (x != NULL) {
+        receive_done(p->serve->api.receive, x->taken);
+        mem_free(x->body);
+    }
     mem_free(x);
     *state = NULL;
 }
@@ -343,6 +378,7 @@ static struct serve_options with_defaults(const struct serve_options *o)
     if (full.connections == 0) full.connections = 128;
     full.listen = NULL; /* texts are not kept */
     full.token_file = NULL;
+    full.receive = (struct serve_receive){0};
     return full;
 }
 
@@ -375,6 +411,7 @@ enum serin_status serve_open(struct serve **out, struct bus *b, struct directory
     if (s->api.metrics == NULL || s->guard == NULL)
         rc = fault_set(f, SERIN_ENOMEM, "no memory for the HTTP server");
     if (rc == SERIN_OK && b != NULL) rc = inbox_open(&s->api.inbox, b, f);
+    if (rc == SERIN_OK) rc = receive_open(&s->api.receive, b, &o->receive, f);
     if (rc == SERIN_OK && o->token_file != NULL)
         rc = auth_load(&s->auth, o->token_file, f);
     if (rc == SERIN_OK) rc = start_all(s, o->listen, f);
@@ -396,6 +433,7 @@ void serve_close(struct serve *s)
         }
     }
     guard_close(s->guard);
+    receive_close(s->api.receive);
     inbox_close(s->api.inbox);
     metrics_close(s->api.metrics);
     mem_free(s);

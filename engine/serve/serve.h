@@ -11,6 +11,13 @@
 enum { SERVE_MAX_LISTEN = 8 };
 #define SERVE_DEFAULT_LISTEN "unix:/run/serin/serin.sock"
 
+/* Topics that receive what is posted as metrics or traces; NULL: nothing is taken. */
+struct serve_receive {
+    const char *otlp_metrics, *otlp_traces, *prometheus;
+    size_t max_body; /* bytes of one body, unzipped too; 0 = 4 MiB */
+    size_t budget;   /* bytes of bodies on their way to Kafka; 0 = 64 MiB */
+};
+
 struct serve_options {
     const char *const
         *listen; /* NULL-terminated: "unix:/path" | "host:port", port 0 = any */
@@ -20,7 +27,8 @@ struct serve_options {
     int timeout_s;          /* to receive a request; 0 = 30 */
     int wait_ms;            /* for a command's outcome; 0 = 10 000 */
     unsigned connections;   /* at once and listener; 0 = 128 */
-    double fleet_level;     /* of fleet.h; 0 = not wanted */
+    struct serve_receive receive;
+    double fleet_level; /* of fleet.h; 0 = not wanted */
     /* What this module cannot know: written by whoever composes the process. Called
      * from any thread, several at once. */
     void (*metrics)(void *ctx, FILE *out);   /* more Prometheus text; see metrics.h */
