@@ -109,6 +109,11 @@ size_t quarantine_latest(struct quarantine *q, struct quarantine_entry *out,
     return k;
 }
 
+size_t quarantine_memory(void)
+{
+    return sizeof(struct quarantine);
+}
+
 uint64_t quarantine_count(struct quarantine *q, enum quarantine_reason r)
 {
     pthread_mutex_lock(&q->lock);

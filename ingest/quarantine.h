@@ -61,6 +61,8 @@ void quarantine_rollback(struct quarantine *q);
 /** Latest records, newest first, at most QUARANTINE_KEPT; returns how many. */
 size_t quarantine_latest(struct quarantine *q, struct quarantine_entry *out,
                          size_t room);
+/** Bytes that one takes, always. */
+size_t quarantine_memory(void);
 /** Records of one reason since the start. */
 uint64_t quarantine_count(struct quarantine *q, enum quarantine_reason r);
 

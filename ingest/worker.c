@@ -26,10 +26,46 @@ static char *text_copy(const char *s, bool *ok)
     return copy;
 }
 
+static struct strview view_copy(const char *s, bool *ok)
+{
+    return strview_of(text_copy(s, ok));
+}
+
+static enum serin_status take_input(struct worker *w, size_t i,
+                                    const struct worker_input *in, struct fault *f)
+{
+    struct worker_topic *t = &w->topics[i];
+    struct series_attribute *copies = mem_calloc(in->n_attributes + 1, sizeof *copies);
+    bool ok = copies != NULL;
+    t->name = text_copy(in->topic, &ok);
+    t->dead_letter = text_copy(in->dead_letter, &ok);
+    t->max_message = in->max_message != 0 ? in->max_message : w->max_message;
+    t->input = (struct aggregate_input){.id = i,
+                                        .attributes = copies,
+                                        .metric = view_copy(in->metric, &ok),
+                                        .tick_ns = in->tick_ns};
+    w->names[i] = t->name;
+    for (size_t k = 0; ok && k < in->n_attributes; k++) {
+        copies[k] =
+            (struct series_attribute){view_copy(in->attributes[k].key.p, &ok),
+                                      view_copy(in->attributes[k].value.p, &ok)};
+        t->input.n_attributes++;
+    }
+    if (!ok) return fault_set(f, SERIN_ENOMEM, "out of memory for the inputs");
+    const char *format = in->format != NULL ? in->format : "auto";
+    if (format_parse(format, &t->format)) return SERIN_OK;
+    char names[160] = "";
+    for (int k = 0, n = 0; k < FORMAT_COUNT && n < (int)sizeof names; k++)
+        n += snprintf(names + n, sizeof names - (size_t)n, "%s%s", k > 0 ? ", " : "",
+                      format_name((enum format)k));
+    return fault_set(f, SERIN_EDOM,
+                     "inputs: topic %s: format \"%s\": expected one of %s", in->topic,
+                     format, names);
+}
+
 static enum serin_status take_inputs(struct worker *w, const struct worker_options *o,
                                      struct fault *f)
 {
-    bool ok = true;
     if (o->n_inputs == 0)
         return fault_set(f, SERIN_EDOM, "inputs: none; expected at least one topic");
     w->topics = mem_calloc(o->n_inputs, sizeof *w->topics);
@@ -38,10 +74,7 @@ static enum serin_status take_inputs(struct worker *w, const struct worker_optio
         return fault_set(f, SERIN_ENOMEM, "out of memory for the inputs");
     for (size_t i = 0; i < o->n_inputs; i++) {
         const struct worker_input *in = &o->inputs[i];
-        struct worker_topic *t = &w->topics[w->n_topics++];
-        t->name = text_copy(in->topic, &ok);
-        t->dead_letter = text_copy(in->dead_letter, &ok);
-        w->names[i] = t->name;
+        w->n_topics++;
         if (in->start != o->inputs[0].start)
             return fault_set(
                 f, SERIN_EDOM,
@@ -49,17 +82,13 @@ static enum serin_status take_inputs(struct worker *w, const struct worker_optio
                 "all of them from the earliest or from the latest record",
                 o->inputs[0].topic, in->topic);
         w->from_latest = in->start == WORKER_FROM_LATEST;
-        if (!format_parse(in->format != NULL ? in->format : "auto", &t->format))
-            return fault_set(
-                f, SERIN_EDOM,
-                "inputs: topic %s: format \"%s\": expected auto, serin or json",
-                in->topic, in->format);
+        if (take_input(w, i, in, f) != SERIN_OK) return f->code;
     }
     /* The group's name stands beside the topics': PREFIX + "ingest". */
     const char *inbox = bus_topic_name(w->bus, BUS_INBOX);
     size_t prefix = strlen(inbox) - strlen("inbox");
     w->group = mem_calloc(prefix + sizeof "ingest", 1);
-    if (!ok || w->group == NULL)
+    if (w->group == NULL)
         return fault_set(f, SERIN_ENOMEM, "out of memory for the inputs");
     memcpy(w->group, inbox, prefix);
     memcpy(w->group + prefix, "ingest", sizeof "ingest");
@@ -83,6 +112,36 @@ static enum serin_status routes_open(struct worker *w)
     return aggregate_open(&w->aggregate, w->routes, &w->aggregate_options);
 }
 
+/* The first of a process has its name alone, so that one worker more is no new one. */
+static void name_member(struct worker *w, unsigned index)
+{
+    const char *instance = bus_instance(w->bus);
+    if (index == 0) {
+        snprintf(w->member, sizeof w->member, "%s", instance);
+        snprintf(w->role, sizeof w->role, "ingest");
+    } else {
+        snprintf(w->member, sizeof w->member, "%s.%u", instance, index);
+        snprintf(w->role, sizeof w->role, "ingest.%u", index);
+    }
+}
+
+static void free_view(struct strview s)
+{
+    mem_free((void *)(uintptr_t)s.p);
+}
+
+static void topic_free(struct worker_topic *t)
+{
+    for (size_t i = 0; i < t->input.n_attributes; i++) {
+        free_view(t->input.attributes[i].key);
+        free_view(t->input.attributes[i].value);
+    }
+    mem_free((void *)(uintptr_t)t->input.attributes);
+    free_view(t->input.metric);
+    mem_free(t->name);
+    mem_free(t->dead_letter);
+}
+
 enum serin_status worker_open(struct worker **out, struct bus *b,
                               const struct worker_options *o, struct fault *f)
 {
@@ -94,8 +153,18 @@ enum serin_status worker_open(struct worker **out, struct bus *b,
     w->idle_ms = or_default(o->idle_ms, 5000);
     w->max_message = o->max_message != 0 ? o->max_message : (size_t)4 << 20;
     w->max_series = o->max_series != 0 ? o->max_series : 1000000;
-    w->aggregate_options = (struct aggregate_options){w->max_series, (size_t)512 << 20,
-                                                      or_default(o->future_ms, 600000)};
+    w->memory = o->memory != 0 ? o->memory : (size_t)512 << 20;
+    /* Half of the memory is for records fetched ahead. A flush is written at half of
+     * max_bytes, as partials of about the same size; the headers of one message may
+     * take four times header_bytes. */
+    w->aggregate_options =
+        (struct aggregate_options){.max_series = w->max_series,
+                                   .max_bytes = w->memory / 4,
+                                   .future_ms = or_default(o->future_ms, 600000),
+                                   .max_rollout = o->max_rollout,
+                                   .header_bytes = w->memory / 32};
+    name_member(w, o->index);
+    pthread_mutex_init(&w->lock, NULL);
     enum serin_status s = take_inputs(w, o, f);
     if (s == SERIN_OK) {
         w->batch = mem_calloc(WORKER_BATCH, sizeof *w->batch);
@@ -113,10 +182,10 @@ enum serin_status worker_open(struct worker **out, struct bus *b,
 void worker_close(struct worker *w)
 {
     if (w == NULL) return;
-    for (size_t i = 0; i < w->n_topics; i++) {
-        mem_free(w->topics[i].name);
-        mem_free(w->topics[i].dead_letter);
-    }
+    for (size_t i = 0; i < w->n_topics; i++)
+        topic_free(&w->topics[i]);
+    pthread_mutex_destroy(&w->lock);
+    mem_free(w->shown);
     aggregate_close(w->aggregate);
     route_table_close(w->routes);
     quarantine_close(w->quarantine);
@@ -196,7 +265,7 @@ static void letter_add(struct worker *w, const char *topic, const struct bus_rec
     w->letters = l;
 }
 
-static void refuse(struct worker *w, const struct worker_source *s,
+static void refuse(struct worker *w, struct worker_source *s,
                    const struct bus_record *r, const struct reject *why, int64_t now_ms)
 {
     struct quarantine_entry e = {.t_ms = now_ms,
@@ -207,6 +276,8 @@ static void refuse(struct worker *w, const struct worker_source *s,
     snprintf(e.detail, sizeof e.detail, "%s", why->detail);
     quarantine_add(w->quarantine, &e, r->value, r->value_len);
     w->quarantined++;
+    s->pending.quarantined++;
+    s->pending.reasons[why->reason]++;
     if (s->topic->dead_letter != NULL) letter_add(w, s->topic->dead_letter, r);
 }
 
@@ -222,18 +293,21 @@ static void take_record(struct worker *w, const struct bus_record *r, int64_t no
     w->moved = true;
     w->messages++;
     w->bytes += r->value_len;
-    if (r->value_len > w->max_message) {
+    s->pending.messages++;
+    s->pending.bytes += r->value_len;
+    if (r->value_len > s->topic->max_message) {
         status = quarantine_refuse(&why, QUARANTINE_OVERSIZE, "%zu bytes; limit %zu",
-                                   r->value_len, w->max_message);
+                                   r->value_len, s->topic->max_message);
     } else {
+        enum format f = format_of_type(r->content_type, s->topic->format);
         aggregate_message(w->aggregate, now_ms);
-        status =
-            format_decode(s->topic->format, w->aggregate, r->value, r->value_len, &why);
+        status = format_decode(f, w->aggregate, r->value, r->value_len, &why);
     }
     if (status != SERIN_OK) {
         refuse(w, s, r, &why, now_ms);
         return;
     }
+    s->pending.decoded++;
     int64_t latest = aggregate_latest(w->aggregate);
     if (latest > s->latest_ms) s->latest_ms = latest;
 }
@@ -262,11 +336,14 @@ static enum serin_status clients_open(struct worker *w, struct fault *f)
                                  .on_assign = worker_source_assign,
                                  .on_revoke = on_revoke,
                                  .on_gap = worker_source_gap,
+                                 .member = w->member,
+                                 .queue_bytes = w->memory / 2,
+                                 .headers = true,
                                  .ctx = w};
     w->broken = w->must_rewind = false;
     for (size_t i = 0; i < w->n_sources; i++)
         w->sources[i].assigned = false;
-    enum serin_status s = producer_open(&w->producer, w->bus, "ingest", OPEN_MS, f);
+    enum serin_status s = producer_open(&w->producer, w->bus, w->role, OPEN_MS, f);
     if (s == SERIN_OK) s = routes_read(w, f);
     if (s != SERIN_OK) return s;
     atomic_store(&w->routed_once, true);
@@ -288,17 +365,34 @@ static void clients_close(struct worker *w)
     worker_flush_drop(w);
 }
 
+/* Brokers away: asked again at the next turn, and people are told now and then. */
+static void rewind_later(struct worker *w, const struct fault *f)
+{
+    int64_t now = clock_mono_ms();
+    if (w->told_ms == 0 || now - w->told_ms >= WORKER_TELL_MS) {
+        log_warn(
+            "ingest",
+            "%s: reading stands still: where to read again is not known: %s; asking "
+            "on",
+            w->member, f->text);
+        w->told_ms = now;
+    }
+    clock_sleep_ms(POLL_MS);
+}
+
 static void rewind_if_due(struct worker *w)
 {
     struct fault f = {0};
     if (!w->must_rewind || w->broken) return;
     if (worker_source_rewind(w, &f) == SERIN_OK) {
+        if (w->told_ms != 0) log_info("ingest", "%s: reading goes on", w->member);
         w->must_rewind = false;
+        w->told_ms = 0;
     } else if (f.fatal) {
         w->broken = true;
         w->broken_by = f;
     } else {
-        clock_sleep_ms(POLL_MS); /* brokers away: asked again at the next turn */
+        rewind_later(w, &f);
     }
 }
 
@@ -339,7 +433,8 @@ static enum serin_status session(struct worker *w, struct fault *f)
 {
     enum serin_status s = clients_open(w, f);
     if (s == SERIN_OK)
-        log_info("ingest", "reading %s as group %s", w->names[0], w->group);
+        log_info("ingest", "%s: reading %s as group %s", w->member, w->names[0],
+                 w->group);
     while (s == SERIN_OK && !atomic_load(&w->stop))
         s = turn(w, f);
     if (s != SERIN_OK) w->broken = true; /* closing must not commit */
@@ -412,6 +507,34 @@ size_t worker_reasons(struct worker *w, struct worker_reason *out, size_t room)
                                         quarantine_count(w->quarantine, r)};
     }
     return n;
+}
+
+void worker_tally_add(struct worker_tally *to, const struct worker_tally *t)
+{
+#define X(name) to->name += t->name;
+    WORKER_TALLIES(X)
+#undef X
+    for (int r = 0; r < QUARANTINE_REASONS; r++)
+        to->reasons[r] += t->reasons[r];
+}
+
+size_t worker_partitions(struct worker *w, struct worker_partition *out, size_t room)
+{
+    pthread_mutex_lock(&w->lock);
+    size_t n = w->n_shown;
+    if (n != 0 && room != 0) memcpy(out, w->shown, (n < room ? n : room) * sizeof *out);
+    pthread_mutex_unlock(&w->lock);
+    return n;
+}
+
+const char *worker_member(const struct worker *w)
+{
+    return w->member;
+}
+
+bool worker_routed(const struct worker *w)
+{
+    return atomic_load(&w->routed_once);
 }
 
 bool worker_ready(const struct worker *w)

@@ -5,12 +5,20 @@
 
 #include "engine/base/status.h"
 #include "engine/bus/bus.h"
+#include "ingest/quarantine.h"
+#include "ingest/series.h"
 
 struct worker_input {
     const char *topic;
-    const char *format;      /* "serin" | "json" | "auto" (by first byte) */
+    const char *format;      /* a name of ingest/decode/format.h; NULL = "auto" */
     const char *dead_letter; /* topic for undecodable records; NULL = none */
     enum { WORKER_FROM_EARLIEST, WORKER_FROM_LATEST } start;
+    size_t max_message; /* bytes; 0 = the worker's */
+    /* Where a record says nothing. */
+    const char *metric;
+    const struct series_attribute *attributes;
+    size_t n_attributes;
+    int64_t tick_ns; /* of times in a format that does not tell its unit; 0 = its own */
 };
 
 struct worker_options {
@@ -21,8 +29,21 @@ struct worker_options {
     int64_t idle_ms;     /* 0 = 5 000 */
     int64_t future_ms;   /* 0 = 600 000 */
     size_t max_series;   /* cells kept per flush; 0 = 1 000 000 */
+    size_t max_rollout;  /* of one rollout; 0 = max_series */
     size_t max_message;  /* bytes; 0 = 4 MiB */
+    size_t memory;       /* bytes, records fetched ahead included; 0 = 512 MiB */
+    unsigned index;      /* among the workers of this process: its name and its id */
 };
+
+enum { WORKER_MAX_MEMBER = 272 };
+
+/* clang-format off */
+#define WORKER_COUNTERS(X)                                                \
+    X(messages) X(bytes) X(samples) X(routed) X(unrouted) X(poison)       \
+    X(quarantined) X(flushes) X(transactions_aborted) X(cells) X(gaps)    \
+    X(rollouts) X(dropped) X(rebuilds) X(other) X(late) X(duplicate)      \
+    X(memory) X(queued) X(partitions) X(since)
+/* clang-format on */
 
 /* Counters since the start; thread: read anywhere (relaxed atomics). Each is counted
  * apart: samples = routed + unrouted + poison + dropped, and messages = decoded +
@@ -31,9 +52,36 @@ struct worker_options {
 struct worker_counts {
     uint64_t messages, bytes, samples, routed, unrouted, poison, quarantined;
     uint64_t flushes, transactions_aborted, cells, gaps, rollouts;
-    uint64_t dropped;  /* samples without room in the flush (max_series); also in the
-                        * partials' poison, so that the judge sees them */
-    uint64_t rebuilds; /* clients closed and opened again after fatal errors */
+    uint64_t dropped;   /* samples without room in the flush (max_series); also in the
+                         * partials' poison, so that the judge sees them */
+    uint64_t rebuilds;  /* clients closed and opened again after fatal errors */
+    uint64_t other;     /* samples that fell into the stratum "other" at a limit */
+    uint64_t late;      /* samples of windows that their partition had closed */
+    uint64_t duplicate; /* samples seen before, dropped by the decoder */
+    uint64_t memory, queued;    /* bytes held now, and of them fetched ahead (about) */
+    uint64_t partitions, since; /* owned; monotonic ms of the latest flush */
+};
+
+/* What came of one input partition, committed work only; the sums of worker_counts. */
+/* clang-format off */
+#define WORKER_TALLIES(X)                                                 \
+    X(messages) X(bytes) X(decoded) X(samples) X(routed) X(unrouted)      \
+    X(poison) X(dropped) X(other) X(late) X(duplicate) X(quarantined)     \
+    X(gaps)
+/* clang-format on */
+#define X(name) uint64_t name;
+struct worker_tally {
+    WORKER_TALLIES(X) uint64_t reasons[QUARANTINE_REASONS]; /* of quarantined */
+};
+#undef X
+struct worker_partition {
+    char topic[250];
+    int32_t partition;
+    bool assigned;        /* to this process, now */
+    bool known, idle;     /* a watermark; silent and read to its end */
+    int64_t watermark_ms; /* event time */
+    int64_t lag;          /* records; -1 = not known */
+    struct worker_tally n;
 };
 
 /* One record that could not be decoded. reason: a code of ingest/quarantine.h. */
@@ -70,5 +118,13 @@ struct worker_reason {
 size_t worker_reasons(struct worker *w, struct worker_reason *out, size_t room);
 /** Joined its group, routes read. Thread: any. */
 bool worker_ready(const struct worker *w);
+/** Routes read. Thread: any. */
+bool worker_routed(const struct worker *w);
+/** The partitions it has read since the start; how many there are, written or not.
+ * Thread: any. */
+size_t worker_partitions(struct worker *w, struct worker_partition *out, size_t room);
+void worker_tally_add(struct worker_tally *to, const struct worker_tally *t);
+/** Its name in the group. */
+const char *worker_member(const struct worker *w);
 
 #endif

@@ -44,7 +44,7 @@ static enum serin_status send_letters(struct worker *w, struct fault *f)
 static enum serin_status send_ticks(struct worker *w, struct fault *f)
 {
     struct bytes tick;
-    const char *id = bus_instance(w->bus);
+    const char *id = w->member;
     arena_reset(&w->scratch);
     enum serin_status s = worker_source_tick(w, &w->scratch, &tick);
     for (int p = 0; s == SERIN_OK && p < bus_partitions(w->bus); p++)
@@ -58,8 +58,7 @@ static enum serin_status transact(struct worker *w, struct fault *f)
     struct sending to = {w, f};
     enum serin_status s = producer_begin(w->producer, f);
     if (s != SERIN_OK) return s;
-    s = partial_each(w->aggregate, bus_instance(w->bus), &w->scratch, send_partial,
-                     &to);
+    s = partial_each(w->aggregate, w->member, &w->scratch, send_partial, &to);
     if (s == SERIN_OK) s = send_letters(w, f);
     if (s == SERIN_OK) s = send_ticks(w, f);
     if (s == SERIN_OK) {
@@ -78,10 +77,29 @@ static enum serin_status transact(struct worker *w, struct fault *f)
 void worker_flush_drop(struct worker *w)
 {
     aggregate_clear(w->aggregate);
+    w->counted = (struct aggregate_counts){0};
+    w->last = NULL; /* what it committed moves the line behind which samples are late */
     arena_reset(&w->dead);
     w->letters = NULL;
     w->messages = w->bytes = w->quarantined = 0;
     w->moved = false;
+}
+
+static void set(_Atomic uint64_t *to, size_t value)
+{
+    atomic_store_explicit(to, value, memory_order_relaxed);
+}
+
+/* What this worker holds; the records fetched ahead are known by their number only. */
+static void measure(struct worker *w)
+{
+    if (w->messages > 0) w->record_bytes = w->bytes / w->messages;
+    size_t queued =
+        consumer_queued(w->consumer) * (WORKER_QUEUED_BYTES + w->record_bytes);
+    set(&w->counters.queued, queued);
+    set(&w->counters.memory, queued + aggregate_memory(w->aggregate) + w->dead.used +
+                                 w->scratch.used + quarantine_memory());
+    set(&w->counters.since, (size_t)w->flushed_ms);
 }
 
 static void settle(struct worker *w)
@@ -95,10 +113,14 @@ static void settle(struct worker *w)
     worker_count(w, unrouted, c.unrouted);
     worker_count(w, poison, c.poison);
     worker_count(w, dropped, c.dropped);
+    worker_count(w, other, c.other);
+    worker_count(w, late, c.late);
+    worker_count(w, duplicate, c.duplicate);
     worker_count(w, cells, aggregate_cells(w->aggregate));
     worker_count(w, flushes, 1);
     quarantine_commit(w->quarantine);
     worker_source_commit(w);
+    measure(w);
 }
 
 void worker_flush_failed(struct worker *w, const struct fault *f, const char *what)

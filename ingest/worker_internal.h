@@ -2,6 +2,7 @@
 #ifndef SERIN_INGEST_WORKER_INTERNAL_H
 #define SERIN_INGEST_WORKER_INTERNAL_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "engine/bus/producer.h"
@@ -15,12 +16,16 @@ enum {
     WORKER_TICK_MS = 1000,       /* ticks at least this often */
     WORKER_DEAD_BYTES = 8 << 20, /* dead letters held before a flush */
     WORKER_DEAD_TRIES = 20,      /* failed flushes after which they stay behind */
+    WORKER_QUEUED_BYTES = 400, /* what a record fetched ahead takes beside its bytes */
+    WORKER_TELL_MS = 10000,    /* between two lines about the same trouble */
 };
 
 /* One input topic. */
 struct worker_topic {
     char *name, *dead_letter;
     enum format format;
+    size_t max_message;
+    struct aggregate_input input; /* its texts are the topic's */
 };
 
 /* One partition of an input topic; kept when it moves away, so that what this worker
@@ -34,6 +39,9 @@ struct worker_source {
     int64_t committed_latest_ms;
     int64_t heard_ms; /* monotonic time of the last record, or of the assignment */
     uint64_t gaps;
+    bool idle;
+    int64_t lag;
+    struct worker_tally pending, done; /* of this flush; committed */
 };
 
 /* A record on its way to a dead-letter topic. */
@@ -43,17 +51,11 @@ struct worker_letter {
     struct strview key, value;
 };
 
-/* clang-format off */
-#define WORKER_COUNTERS(X)                                                \
-    X(messages) X(bytes) X(samples) X(routed) X(unrouted) X(poison)       \
-    X(quarantined) X(flushes) X(transactions_aborted) X(cells) X(gaps)    \
-    X(rollouts) X(dropped) X(rebuilds)
-/* clang-format on */
-
 struct worker {
     struct bus *bus;
     int64_t flush_ms, lateness_ms, idle_ms;
-    size_t max_message, max_series;
+    size_t max_message, max_series, memory;
+    char member[WORKER_MAX_MEMBER], role[32];
     struct aggregate_options aggregate_options;
     struct worker_topic *topics;
     size_t n_topics;
@@ -69,7 +71,11 @@ struct worker {
     struct producer *producer;
     struct worker_source *sources;
     size_t n_sources, sources_room;
-    struct worker_source *last; /* found last: records come in runs */
+    struct worker_source *last;      /* found last: records come in runs */
+    struct aggregate_counts counted; /* of this flush, given to their sources */
+    pthread_mutex_t lock;            /* shown */
+    struct worker_partition *shown;  /* the sources as of the latest flush */
+    size_t n_shown;
     struct bus_record *batch;
     struct bus_partition *positions; /* room for every source */
     struct arena scratch, dead;
@@ -81,7 +87,9 @@ struct worker {
     bool must_rewind; /* the flush was lost: nothing may be added before a rewind */
     bool broken;      /* a client died: no more commits */
     struct fault broken_by;
-    int64_t flushed_ms; /* monotonic */
+    int64_t flushed_ms;  /* monotonic */
+    int64_t told_ms;     /* monotonic; when people last heard of a failing rewind */
+    size_t record_bytes; /* mean of the latest flush */
 
     atomic_bool stop, joined, routed_once;
 #define X(name) _Atomic uint64_t name;
@@ -101,6 +109,10 @@ void worker_source_gap(void *w, const struct bus_partition *p, int64_t expected,
 void worker_source_drop(struct worker *w, const struct bus_partition *p, size_t n);
 struct worker_source *worker_source_find(struct worker *w, const char *topic,
                                          int32_t partition);
+/** Give what was counted since the last call to the source that it came from. */
+void worker_source_account(struct worker *w);
+/** Show the sources as they are now. */
+void worker_source_show(struct worker *w);
 /** Next offsets of what is assigned, into w->positions; how many. */
 size_t worker_source_positions(struct worker *w);
 /** The transaction went through, or did not. */

@@ -1,4 +1,6 @@
 /* ingest/worker_source.c -- input partitions: positions, watermarks, idleness, ticks */
+#include <stdio.h>
+
 #include "engine/base/clock.h"
 #include "engine/base/log.h"
 #include "engine/base/mem.h"
@@ -12,6 +14,18 @@ static const struct worker_topic *topic_of(const struct worker *w, const char *n
     return NULL;
 }
 
+/* Another source's records begin: what was counted until here is the last one's. */
+static struct worker_source *turn_to(struct worker *w, struct worker_source *s)
+{
+    worker_source_account(w);
+    w->last = s;
+    aggregate_input(w->aggregate, &s->topic->input);
+    bool known = s->committed_latest_ms != INT64_MIN;
+    aggregate_closed(w->aggregate,
+                     known ? s->committed_latest_ms - w->lateness_ms : INT64_MIN);
+    return s;
+}
+
 struct worker_source *worker_source_find(struct worker *w, const char *topic,
                                          int32_t partition)
 {
@@ -21,22 +35,67 @@ struct worker_source *worker_source_find(struct worker *w, const char *topic,
     for (size_t i = 0; i < w->n_sources; i++) {
         s = &w->sources[i];
         if (s->partition == partition && strcmp(s->topic->name, topic) == 0)
-            return w->last = s;
+            return turn_to(w, s);
     }
     return NULL;
+}
+
+void worker_source_account(struct worker *w)
+{
+    struct aggregate_counts now = aggregate_counts(w->aggregate), was = w->counted;
+    w->counted = now;
+    if (w->last == NULL) return;
+    struct worker_tally *t = &w->last->pending;
+#define X(name) t->name += now.name - was.name;
+    X(samples) X(routed) X(unrouted) X(poison) X(dropped) X(other) X(late) X(duplicate)
+#undef X
+}
+
+static void shown_fill(const struct worker *w, const struct worker_source *s,
+                       struct worker_partition *out)
+{
+    bool known = s->committed_latest_ms != INT64_MIN;
+    *out = (struct worker_partition){
+        .partition = s->partition,
+        .assigned = s->assigned,
+        .known = known,
+        .idle = s->idle,
+        .watermark_ms = known ? s->committed_latest_ms - w->lateness_ms : 0,
+        .lag = s->lag,
+        .n = s->done};
+    snprintf(out->topic, sizeof out->topic, "%s", s->topic->name);
+}
+
+void worker_source_show(struct worker *w)
+{
+    uint64_t owned = 0;
+    pthread_mutex_lock(&w->lock);
+    for (size_t i = 0; i < w->n_sources; i++) {
+        shown_fill(w, &w->sources[i], &w->shown[i]);
+        owned += w->sources[i].assigned;
+    }
+    w->n_shown = w->n_sources;
+    pthread_mutex_unlock(&w->lock);
+    atomic_store_explicit(&w->counters.partitions, owned, memory_order_relaxed);
 }
 
 static bool room_for_one(struct worker *w)
 {
     if (w->n_sources < w->sources_room) return true;
     size_t room = w->sources_room != 0 ? 2 * w->sources_room : 64;
+    worker_source_account(w);
+    w->last = NULL;
     struct worker_source *s = mem_realloc(w->sources, room, sizeof *s);
     if (s == NULL) return false;
     w->sources = s;
-    w->last = NULL;
     struct bus_partition *p = mem_realloc(w->positions, room, sizeof *p);
     if (p == NULL) return false;
     w->positions = p;
+    pthread_mutex_lock(&w->lock);
+    struct worker_partition *shown = mem_realloc(w->shown, room, sizeof *shown);
+    if (shown != NULL) w->shown = shown;
+    pthread_mutex_unlock(&w->lock);
+    if (shown == NULL) return false;
     w->sources_room = room;
     return true;
 }
@@ -48,6 +107,7 @@ static struct worker_source *source_add(struct worker *w, const struct bus_parti
     struct worker_source *s = &w->sources[w->n_sources++];
     *s = (struct worker_source){.topic = topic, .partition = p->partition};
     s->latest_ms = s->committed_latest_ms = INT64_MIN;
+    s->lag = -1;
     return s;
 }
 
@@ -69,6 +129,7 @@ void worker_source_assign(void *ctx, struct bus_partition *p, size_t n)
         s->latest_ms = s->committed_latest_ms;
         s->heard_ms = clock_mono_ms();
     }
+    worker_source_show(w);
     atomic_store(&w->joined, true);
     log_info("ingest", "%zu input partitions assigned", n);
 }
@@ -79,6 +140,7 @@ void worker_source_drop(struct worker *w, const struct bus_partition *p, size_t 
         struct worker_source *s = worker_source_find(w, p[i].topic, p[i].partition);
         if (s != NULL) s->assigned = false;
     }
+    worker_source_show(w);
 }
 
 void worker_source_gap(void *ctx, const struct bus_partition *p, int64_t expected,
@@ -93,6 +155,7 @@ void worker_source_gap(void *ctx, const struct bus_partition *p, int64_t expecte
     worker_count(w, gaps, 1);
     if (s == NULL) return;
     s->gaps++;
+    s->done.gaps++;
     if (found > s->next) s->next = found;
 }
 
@@ -110,14 +173,22 @@ size_t worker_source_positions(struct worker *w)
 
 void worker_source_commit(struct worker *w)
 {
-    for (size_t i = 0; i < w->n_sources; i++)
-        w->sources[i].committed_latest_ms = w->sources[i].latest_ms;
+    worker_source_account(w);
+    for (size_t i = 0; i < w->n_sources; i++) {
+        struct worker_source *s = &w->sources[i];
+        s->committed_latest_ms = s->latest_ms;
+        worker_tally_add(&s->done, &s->pending);
+        s->pending = (struct worker_tally){0};
+    }
+    worker_source_show(w);
 }
 
 void worker_source_rollback(struct worker *w)
 {
-    for (size_t i = 0; i < w->n_sources; i++)
+    for (size_t i = 0; i < w->n_sources; i++) {
         w->sources[i].latest_ms = w->sources[i].committed_latest_ms;
+        w->sources[i].pending = (struct worker_tally){0};
+    }
 }
 
 enum serin_status worker_source_rewind(struct worker *w, struct fault *f)
@@ -140,7 +211,7 @@ enum serin_status worker_source_rewind(struct worker *w, struct fault *f)
     return status;
 }
 
-static void source_fill(struct worker *w, const struct worker_source *s, int64_t now_ms,
+static void source_fill(struct worker *w, struct worker_source *s, int64_t now_ms,
                         pb_source *out)
 {
     const char *topic = s->topic->name;
@@ -154,6 +225,8 @@ static void source_fill(struct worker *w, const struct worker_source *s, int64_t
                 consumer_caught_up(w->consumer, topic, s->partition);
     out->lag = lag > 0 ? (uint64_t)lag : 0;
     out->gaps = s->gaps;
+    s->idle = out->idle;
+    s->lag = lag;
 }
 
 enum serin_status worker_source_tick(struct worker *w, struct arena *a,
@@ -171,7 +244,7 @@ enum serin_status worker_source_tick(struct worker *w, struct arena *a,
         tick.sources[tick.n_sources] = &sources[tick.n_sources];
         tick.n_sources++;
     }
-    tick.worker = (char *)(uintptr_t)bus_instance(w->bus);
+    tick.worker = w->member;
     tick.wall_ms = clock_wall_ms();
     inbox.schema = SERIN_SCHEMA;
     inbox.body_case = SERIN__V1__INBOX__BODY_TICK;
