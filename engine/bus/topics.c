@@ -254,6 +254,41 @@ enum serin_status topics_create(struct bus *b, const char *const *inputs,
     return s;
 }
 
+static rd_kafka_NewTopic_t *new_input(struct bus *b, const char *name, struct fault *f)
+{
+    char why[256];
+    rd_kafka_NewTopic_t *n = rd_kafka_NewTopic_new(
+        name, -1, bus_replication(b) > 0 ? bus_replication(b) : -1, why, sizeof why);
+    if (n == NULL)
+        fault_set(f, SERIN_EDOM, "topic %s: %s", name, why);
+    else
+        rd_kafka_NewTopic_set_config(n, "max.message.bytes", max_message);
+    return n;
+}
+
+enum serin_status topics_create_inputs(struct bus *b, const char *const *names,
+                                       int timeout_ms, struct fault *f)
+{
+    struct admin a;
+    if (bus_embedded(b)) return create_embedded(b, names, f);
+    enum serin_status s = admin_open(&a, b, timeout_ms, f);
+    if (s != SERIN_OK) return s;
+    for (size_t i = 0; s == SERIN_OK && names[i] != NULL; i++) {
+        rd_kafka_NewTopic_t *topic = new_input(b, names[i], f);
+        if (topic == NULL) {
+            s = SERIN_EDOM;
+            break;
+        }
+        rd_kafka_AdminOptions_t *o = options(&a, RD_KAFKA_ADMIN_OP_CREATETOPICS);
+        rd_kafka_CreateTopics(a.client->rk, &topic, 1, o, a.queue);
+        s = read_created(&a, f);
+        rd_kafka_AdminOptions_destroy(o);
+        rd_kafka_NewTopic_destroy(topic);
+    }
+    admin_close(&a);
+    return s;
+}
+
 static const char *setting(const rd_kafka_ConfigResource_t *r, const char *name)
 {
     size_t n;

@@ -22,6 +22,15 @@ enum serin_status topics_create(struct bus *b, const char *const *inputs,
                                 int timeout_ms, struct fault *f);
 
 /**
+ * Create input topics that are missing (NULL-terminated names), with the broker's
+ * default partitions and room for records of 8 MiB; those that exist stay as they are.
+ * Errors: SERIN_EIO, also without the right to create.
+ */
+SERIN_MUST_USE
+enum serin_status topics_create_inputs(struct bus *b, const char *const *names,
+                                       int timeout_ms, struct fault *f);
+
+/**
  * Compare serin's topics with what they must be: partition count equal for inbox and
  * state, cleanup.policy, retention.
  * findings  room for BUS_TOPIC_COUNT

@@ -22,6 +22,8 @@ struct written {
     struct input *inputs;
     size_t n_inputs;
     const char *prefix, *instance, *token_file;
+    const char *receive[CONFIG_RECEIVERS];
+    uint64_t receive_queue;
     uint64_t partitions, replication;
     const char **listen, **roles;
     size_t n_listen, n_roles;
@@ -77,6 +79,18 @@ static const struct keys_key http_keys[] = {
 };
 static const struct keys_table http_table = KEYS_OF(http_keys, struct written);
 
+static const struct keys_key receive_keys[] = {
+    KEYS_KEY("otlp_metrics", KEYS_TEXT, AT(receive[CONFIG_OTLP_METRICS]), NULL, 1, 249, NULL,
+             "topic for what is posted to /v1/metrics (OTLP/HTTP); an input without saying so"),
+    KEYS_KEY("otlp_traces", KEYS_TEXT, AT(receive[CONFIG_OTLP_TRACES]), NULL, 1, 249, NULL,
+             "topic for what is posted to /v1/traces (OTLP/HTTP)"),
+    KEYS_KEY("prometheus", KEYS_TEXT, AT(receive[CONFIG_PROMETHEUS]), NULL, 1, 249, NULL,
+             "topic for what is posted to /api/v1/write (Prometheus remote write 1.0)"),
+    KEYS_KEY("queue", KEYS_BYTES, AT(receive_queue), "64MiB", 65536, 17179869184, "bytes",
+             "of received bodies on their way to Kafka; beyond it the answer is 429"),
+};
+static const struct keys_table receive_table = KEYS_OF(receive_keys, struct written);
+
 static const struct keys_key limits_keys[] = {
     KEYS_KEY("series", KEYS_COUNT, AT(max_series), "1000000", 1, 1e9, "series",
              "kept by one ingest worker between two flushes"),
@@ -110,6 +124,9 @@ static const struct keys_key top_keys[] = {
              .sub = &topics_table),
     KEYS_KEY("http", KEYS_SECTION, 0, NULL, 0, 0, NULL, "the HTTP API",
              .sub = &http_table),
+    KEYS_KEY("receive", KEYS_SECTION, 0, NULL, 0, 0, NULL,
+             "metrics and traces posted to the HTTP API, by the topic they go to",
+             .sub = &receive_table),
     KEYS_KEY("roles", KEYS_TEXTS, AT(roles), NULL, 1, 3, NULL,
              "what this process does: ingest, decide, serve; by default all",
              .count_at = AT(n_roles)),
@@ -192,6 +209,22 @@ static void check_inputs(const struct written *w, const struct doc_node *root,
     }
 }
 
+static void check_receive(const struct written *w, const struct doc_node *root,
+                          struct doc_errors *errors)
+{
+    const struct doc_node *node = doc_get(root, "receive");
+    for (int i = 0; i < CONFIG_RECEIVERS; i++)
+        check_topic(w, node, receive_keys[i].name, errors);
+    if (w->receive[CONFIG_PROMETHEUS] == NULL) return;
+    for (int i = 0; i < CONFIG_PROMETHEUS; i++)
+        if (w->receive[i] != NULL &&
+            strcmp(w->receive[i], w->receive[CONFIG_PROMETHEUS]) == 0)
+            doc_error_add(errors, doc_get(node, "prometheus"),
+                          "prometheus: %s is the same topic; give remote write one of "
+                          "its own, its records have another format",
+                          receive_keys[i].name);
+}
+
 /* NULL when an address will do, else what is wrong with it. */
 static const char *listen_fault(const char *address)
 {
@@ -241,9 +274,30 @@ static void check_lists(const struct written *w, const struct doc_node *root,
 }
 
 /* ---- from the table to the configuration */
+/* What is received is an input, too, unless it is listed as one already. */
+static void take_receivers(struct config *c, const struct written *w)
+{
+    static const char *const of[CONFIG_RECEIVERS] = {
+        [CONFIG_OTLP_METRICS] = "otlp_proto",
+        [CONFIG_OTLP_TRACES] = "otlp_proto",
+        [CONFIG_PROMETHEUS] = "prometheus_rw"};
+    for (int i = 0; i < CONFIG_RECEIVERS; i++) {
+        bool listed = w->receive[i] == NULL;
+        c->receive[i] = w->receive[i];
+        for (size_t k = 0; !listed && k < c->n_inputs; k++)
+            listed = strcmp(c->inputs[k].topic, w->receive[i]) == 0;
+        if (listed) continue;
+        c->inputs[c->n_inputs++] = (struct worker_input){
+            .topic = w->receive[i],
+            .format = of[i],
+            .start = c->n_inputs != 0 ? c->inputs[0].start : WORKER_FROM_EARLIEST};
+    }
+}
+
 static enum serin_status take_inputs(struct config *c, const struct written *w)
 {
-    c->inputs = arena_alloc(&c->arena, w->n_inputs * sizeof *c->inputs);
+    size_t room = w->n_inputs + CONFIG_RECEIVERS;
+    c->inputs = arena_alloc(&c->arena, room * sizeof *c->inputs);
     c->properties =
         arena_alloc(&c->arena, (w->n_properties + 1) * sizeof *c->properties);
     if (c->inputs == NULL || c->properties == NULL) return SERIN_ENOMEM;
@@ -260,6 +314,7 @@ static enum serin_status take_inputs(struct config *c, const struct written *w)
             (struct bus_property){w->properties[2 * i], w->properties[2 * i + 1]};
     c->n_inputs = w->n_inputs;
     c->n_properties = w->n_properties;
+    take_receivers(c, w);
     return SERIN_OK;
 }
 
@@ -288,6 +343,7 @@ static enum serin_status take(struct config *c, const struct written *w)
     c->lateness_ms = w->lateness;
     c->idle_ms = w->idle;
     c->max_lag_ms = w->max_lag;
+    c->receive_queue = w->receive_queue;
     c->max_series = w->max_series;
     c->max_message = w->max_message;
     c->fleet_level = w->fleet_level;
@@ -311,6 +367,7 @@ enum serin_status config_parse(struct config *c, const char *text, size_t n,
     if (rc != SERIN_OK) return rc;
     if (root->type == DOC_MAP) {
         check_inputs(&w, root, errors);
+        check_receive(&w, root, errors);
         check_lists(&w, root, errors);
     }
     return errors->total == 0 ? take(c, &w) : SERIN_EPARSE;
@@ -476,10 +533,16 @@ struct stage_options config_stage(const struct config *c)
 
 struct serve_options config_serve(const struct config *c)
 {
-    return (struct serve_options){.listen = c->listen,
-                                  .token_file = c->token_file,
-                                  .insecure = c->insecure,
-                                  .fleet_level = c->fleet_level};
+    return (struct serve_options){
+        .listen = c->listen,
+        .token_file = c->token_file,
+        .insecure = c->insecure,
+        .receive = {.otlp_metrics = c->receive[CONFIG_OTLP_METRICS],
+                    .otlp_traces = c->receive[CONFIG_OTLP_TRACES],
+                    .prometheus = c->receive[CONFIG_PROMETHEUS],
+                    .max_body = c->max_message,
+                    .budget = c->receive_queue},
+        .fleet_level = c->fleet_level};
 }
 
 enum serin_status config_schema(struct arena *a, const char **out)

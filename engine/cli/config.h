@@ -25,6 +25,13 @@ enum config_role {
     CONFIG_ALL = 7
 };
 
+enum config_receiver {
+    CONFIG_OTLP_METRICS,
+    CONFIG_OTLP_TRACES,
+    CONFIG_PROMETHEUS,
+    CONFIG_RECEIVERS
+};
+
 /* Zero-initialise; config_free when done. Texts live in the arena. Times in ms. */
 struct config {
     struct arena arena;
@@ -40,7 +47,9 @@ struct config {
     const char **listen;  /* NULL-terminated */
     const char *token_file;
     bool insecure;
-    unsigned roles; /* of enum config_role */
+    const char *receive[CONFIG_RECEIVERS]; /* topics; NULL: nothing is received */
+    uint64_t receive_queue;                /* bytes */
+    unsigned roles;                        /* of enum config_role */
     int64_t flush_ms, snapshot_ms, status_ms, lateness_ms, idle_ms, max_lag_ms;
     uint64_t max_series, max_message;
     double fleet_level; /* 0 = none */

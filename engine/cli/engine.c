@@ -81,6 +81,20 @@ static enum serin_status launch(struct engine *e, enum part part, void *(*run)(v
     return SERIN_OK;
 }
 
+/* Who posts to us knows no Kafka: make the topics, or leave it to those who may. */
+static void create_receivers(struct bus *b, const struct serve_receive *o)
+{
+    const char *const all[] = {o->otlp_metrics, o->otlp_traces, o->prometheus};
+    const char *names[4] = {NULL};
+    struct fault f = {0};
+    size_t n = 0;
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (all[i] != NULL) names[n++] = all[i];
+    if (n == 0) return;
+    if (topics_create_inputs(b, names, 10 * BROKER_WAIT_MS, &f) != SERIN_OK)
+        log_warn("engine", "a topic of receive was not created: %s", f.text);
+}
+
 /* The brokers may come later than we do: wait, saying so once. */
 static enum serin_status prepare_topics(struct engine *e,
                                         const struct engine_options *o, struct fault *f)
@@ -106,6 +120,7 @@ static enum serin_status prepare_topics(struct engine *e,
         wait_ms = 2 * wait_ms < BACKOFF_MAX_MS ? 2 * wait_ms : BACKOFF_MAX_MS;
     }
     mem_free(inputs);
+    if (s == SERIN_OK) create_receivers(e->bus, &o->serve.receive);
     struct topics_finding findings[BUS_TOPIC_COUNT];
     if (s == SERIN_OK && bus_transactional(e->bus))
         s = topics_check(e->bus, findings, 10 * BROKER_WAIT_MS, f);
