@@ -579,3 +579,29 @@ void aggregate_run_hist(struct aggregate_run *r, int64_t t_ms,
     }
     if (lost) r->lost++;
 }
+
+static bool give_bounds(struct aggregate_run *r, struct aggregate_target *t,
+                        const struct buckets_bounds *v, uint64_t total)
+{
+    struct aggregate_cell *c = cell_of(r->a, t, r->window_ms);
+    if (c == NULL || c->n > AGGREGATE_MAX_COUNT - total) return false;
+    if (!buckets_merge_bounds(&c->hist, &r->a->arena, v, t->metric->scale, &c->ratio))
+        return false;
+    c->n += total;
+    return true;
+}
+
+void aggregate_run_bounds(struct aggregate_run *r, int64_t t_ms,
+                          const struct buckets_bounds *v)
+{
+    uint64_t total = 0;
+    bool good = buckets_bounds_ok(v, AGGREGATE_MAX_COUNT, &total);
+    if (!aggregate_run_time(r, t_ms, good)) return;
+    r->n += total;
+    bool lost = false;
+    for (size_t i = 0; i < r->s->n; i++) {
+        struct aggregate_target *t = &r->s->targets[i];
+        if (t->metric->kind == ROUTE_LATENCY) lost |= !give_bounds(r, t, v, total);
+    }
+    if (lost) r->lost++;
+}

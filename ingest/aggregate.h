@@ -32,6 +32,7 @@ struct aggregate_cell {
     int64_t window_ms;
     uint64_t n, bad;
     struct buckets hist; /* total == 0: none */
+    double ratio;        /* widest, of the bounds that values came in by; 0: none */
     struct aggregate_unit *units;
     uint32_t n_units;
 };
@@ -190,6 +191,15 @@ void aggregate_run_value(struct aggregate_run *r, int64_t t_ms, double v);
 /** One histogram; scale outside [-10, 20] or over 2^53 counts: poison. */
 void aggregate_run_hist(struct aggregate_run *r, int64_t t_ms,
                         const struct buckets_view *v);
+
+/**
+ * One histogram with explicit bounds, in the stream's unit; placed at the upper bounds
+ * (ingest/buckets.h). Bounds that are not finite and rising, none or over 1024 of them,
+ * or over 2^53 counts: poison. For a count without bounds use AGGREGATE_UNITS_ONLY.
+ * Begin the run with AGGREGATE_HISTS.
+ */
+void aggregate_run_bounds(struct aggregate_run *r, int64_t t_ms,
+                          const struct buckets_bounds *v);
 
 /* Is the time one that samples may have? Else the sample is poison, and counted. */
 static inline bool aggregate_run_time(struct aggregate_run *r, int64_t t_ms, bool good)

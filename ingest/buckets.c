@@ -146,3 +146,38 @@ bool buckets_view_total(const struct buckets_view *v, uint64_t limit, uint64_t *
     *total = sum;
     return true;
 }
+
+bool buckets_bounds_ok(const struct buckets_bounds *v, uint64_t limit, uint64_t *total)
+{
+    uint64_t sum = 0;
+    if (v->n == 0 || v->n > BUCKETS_BOUNDS_MAX) return false;
+    for (size_t i = 0; i < v->n; i++) {
+        if (!isfinite(v->bounds[i])) return false;
+        if (i > 0 && !(v->bounds[i] > v->bounds[i - 1])) return false;
+    }
+    for (size_t i = 0; i <= v->n; i++) {
+        if (v->counts[i] > limit - sum) return false;
+        sum += v->counts[i];
+    }
+    *total = sum;
+    return true;
+}
+
+bool buckets_merge_bounds(struct buckets *b, struct arena *a,
+                          const struct buckets_bounds *v, double unit, double *ratio)
+{
+    unsigned down = (unsigned)(BUCKETS_SCALE - b->scale);
+    for (size_t i = 0; i <= v->n; i++) {
+        bool open = i == v->n;
+        double top = v->bounds[open ? i - 1 : i] * unit;
+        if (v->counts[i] == 0) continue;
+        if (i > 0 && !open && v->bounds[i - 1] > 0)
+            *ratio = fmax(*ratio, v->bounds[i] / v->bounds[i - 1]);
+        /* Never a subnormal or infinite product: such an index is clamped anyway. */
+        int64_t at = INT32_MIN;
+        if (top > 0) at = buckets_index(fmin(top, 0x1.fffffffffffffp+1023)) >> down;
+        if (open) at = top > 0 ? at + 1 : BUCKETS_LOW >> down;
+        if (!put(b, a, at, v->counts[i])) return false;
+    }
+    return true;
+}

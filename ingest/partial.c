@@ -57,6 +57,7 @@ static pb_cell *put_cell(struct arena *s, const struct aggregate_cell *c)
     out->window_ms = c->window_ms;
     out->n = c->n;
     out->bad = c->bad;
+    out->bounds_ratio = c->ratio;
     if (c->hist.total != 0 && !put_hist(s, &c->hist, out)) return NULL;
     if (c->n_units != 0 && !put_units(s, c, out)) return NULL;
     return out;

@@ -118,3 +118,55 @@ Test(buckets, a_full_arena_is_told)
     cr_assert(eq(u64, b.total, 0));
     arena_free(&a);
 }
+
+/* How many of b lie above x, where x is the upper edge of a bucket. */
+static uint64_t above(const struct buckets *b, double x)
+{
+    uint64_t n = 0;
+    int32_t edge = buckets_index(x) >> (BUCKETS_SCALE - b->scale);
+    for (uint32_t k = 0; k < b->n; k++)
+        if (b->offset + (int32_t)k > edge) n += b->counts[k];
+    return n;
+}
+
+Test(buckets, explicit_bounds_are_exact_at_every_bound)
+{
+    const double bounds[] = {-1, 0, 0.005, 0.01, 0.025, 0.1, 2.5};
+    const uint64_t counts[] = {1, 2, 4, 8, 16, 32, 64, 128};
+    for (int32_t scale = BUCKETS_SCALE; scale >= 0; scale--) {
+        struct arena a = {0};
+        struct buckets b = {.scale = scale};
+        struct buckets_bounds v = {bounds, counts, 7};
+        double ratio = 0;
+        uint64_t sum, left = 255;
+        cr_assert(buckets_bounds_ok(&v, 1000, &sum));
+        cr_assert(eq(u64, sum, 255));
+        cr_assert(buckets_merge_bounds(&b, &a, &v, 1000, &ratio));
+        cr_assert(epsilon_eq(dbl, ratio, 25, 1e-12), "2.5 / 0.1");
+        cr_assert(eq(u64, b.total, 255));
+        cr_assert(eq(u64, b.zero, 3), "nothing above zero");
+        for (size_t i = 0; i < 7; i++) {
+            left -= counts[i];
+            if (bounds[i] > 0) cr_assert(eq(u64, above(&b, bounds[i] * 1000), left));
+        }
+        arena_free(&a);
+    }
+}
+
+Test(buckets, bounds_that_cannot_be_are_refused)
+{
+    const double fall[] = {1, 1}, nan[] = {NAN, 1}, inf[] = {1, INFINITY};
+    const uint64_t counts[] = {1, 2, 3};
+    uint64_t sum;
+    struct buckets_bounds v = {fall, counts, 2};
+    cr_assert(not(buckets_bounds_ok(&v, 1000, &sum)));
+    v.bounds = nan;
+    cr_assert(not(buckets_bounds_ok(&v, 1000, &sum)));
+    v.bounds = inf;
+    cr_assert(not(buckets_bounds_ok(&v, 1000, &sum)));
+    v.n = 1;
+    cr_assert(buckets_bounds_ok(&v, 3, &sum));
+    cr_assert(not(buckets_bounds_ok(&v, 2, &sum)), "over the limit");
+    v.n = 0;
+    cr_assert(not(buckets_bounds_ok(&v, 1000, &sum)));
+}
