@@ -32,6 +32,7 @@ struct aggregate {
     uint64_t flush;
     struct aggregate_cell **cells; /* open addressing as above */
     size_t n_cells, cells_room;
+    bool crowded;
     struct arena arena;
     struct aggregate_tally *tallies;
     struct aggregate_counts counts;
@@ -127,6 +128,12 @@ size_t aggregate_cells(const struct aggregate *a)
     return a->n_cells;
 }
 
+bool aggregate_full(const struct aggregate *a)
+{
+    return a->crowded || a->n_cells >= a->max_series / 2 ||
+           a->arena.used >= a->arena.max / 2;
+}
+
 size_t aggregate_bytes(const struct aggregate *a)
 {
     return a->arena.used;
@@ -159,6 +166,7 @@ void aggregate_clear(struct aggregate *a)
     arena_reset(&a->arena);
     if (a->n_cells != 0) memset(a->cells, 0, a->cells_room * sizeof *a->cells);
     a->n_cells = 0;
+    a->crowded = false;
 }
 
 /* ---------------------------------------------------------------- series */
@@ -350,6 +358,7 @@ static struct aggregate_cell *cell_add(struct aggregate *a, struct route *r,
     c->next = t->cells;
     t->cells = c;
     t->n_cells++;
+    a->crowded |= t->n_cells >= a->max_rollout / 2;
     *cell_slot(a, r, series, window_ms) = c;
     a->n_cells++;
     return c;
@@ -379,7 +388,7 @@ static struct aggregate_cell *cell_find(struct aggregate *a, struct aggregate_ta
         c = cell_add(a, t->route, series, window_ms);
     }
     t->cell = c;
-    t->folded = c != NULL && series != t->series;
+    t->folded = c != NULL && aggregate_cell_stratum(c) == ROUTE_MAX_STRATA - 1;
     t->window_ms = window_ms;
     t->flush = a->flush;
     return c;

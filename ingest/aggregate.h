@@ -69,7 +69,7 @@ struct aggregate_target {
     bool bad;                    /* the metric's condition holds for this header */
     struct strview unit;         /* value of the unit_key attribute */
     struct aggregate_cell *cell; /* latest, of window_ms in `flush` */
-    bool folded;                 /* into "other": the cell is not the series' own */
+    bool folded;                 /* into the stratum "other" */
     int64_t window_ms;
     uint64_t flush;
 };
@@ -146,6 +146,8 @@ struct aggregate_counts aggregate_counts(const struct aggregate *a);
 /** Cells of this flush, and bytes they take. */
 size_t aggregate_cells(const struct aggregate *a);
 size_t aggregate_bytes(const struct aggregate *a);
+/** Half of a limit is reached: time to flush. */
+bool aggregate_full(const struct aggregate *a);
 /** All the memory it holds: cells, tables, the cache of series. */
 size_t aggregate_memory(const struct aggregate *a);
 /** Every series in the cache, in no order; for those who look at a topic. */

@@ -163,6 +163,7 @@ enum serin_status worker_open(struct worker **out, struct bus *b,
                                    .future_ms = or_default(o->future_ms, 600000),
                                    .max_rollout = o->max_rollout,
                                    .header_bytes = w->memory / 32};
+    atomic_store(&w->counters.memory_limit, w->memory);
     name_member(w, o->index);
     pthread_mutex_init(&w->lock, NULL);
     enum serin_status s = take_inputs(w, o, f);

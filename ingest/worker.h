@@ -42,7 +42,7 @@ enum { WORKER_MAX_MEMBER = 272 };
     X(messages) X(bytes) X(samples) X(routed) X(unrouted) X(poison)       \
     X(quarantined) X(flushes) X(transactions_aborted) X(cells) X(gaps)    \
     X(rollouts) X(dropped) X(rebuilds) X(other) X(late) X(duplicate)      \
-    X(memory) X(queued) X(partitions) X(since)
+    X(memory) X(memory_limit) X(queued) X(partitions) X(since)
 /* clang-format on */
 
 /* Counters since the start; thread: read anywhere (relaxed atomics). Each is counted
@@ -58,8 +58,8 @@ struct worker_counts {
     uint64_t other;     /* samples that fell into the stratum "other" at a limit */
     uint64_t late;      /* samples of windows that their partition had closed */
     uint64_t duplicate; /* samples seen before, dropped by the decoder */
-    uint64_t memory, queued;    /* bytes held now, and of them fetched ahead (about) */
-    uint64_t partitions, since; /* owned; monotonic ms of the latest flush */
+    uint64_t memory, memory_limit, queued; /* bytes held now, at most, fetched ahead */
+    uint64_t partitions, since;            /* owned; monotonic ms of the latest flush */
 };
 
 /* What came of one input partition, committed work only; the sums of worker_counts. */

@@ -164,9 +164,7 @@ static bool assigned_any(const struct worker *w)
 bool worker_flush_due(struct worker *w)
 {
     int64_t since = clock_mono_ms() - w->flushed_ms;
-    bool due = aggregate_cells(w->aggregate) >= w->max_series / 2 ||
-               aggregate_bytes(w->aggregate) >= w->aggregate_options.max_bytes / 2 ||
-               w->dead.used >= WORKER_DEAD_BYTES ||
+    bool due = aggregate_full(w->aggregate) || w->dead.used >= WORKER_DEAD_BYTES ||
                (w->moved && since >= w->flush_ms) ||
                (since >= WORKER_TICK_MS && assigned_any(w));
     if (due) worker_flush(w);

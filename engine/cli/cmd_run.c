@@ -93,6 +93,7 @@ static int start(const struct config *c)
 {
     const struct engine_options o = {.bus = config_bus(c),
                                      .worker = config_worker(c),
+                                     .ingest_threads = c->ingest_threads,
                                      .stage = config_stage(c),
                                      .serve = config_serve(c),
                                      .roles = c->roles,
@@ -118,6 +119,7 @@ static int run(const struct cli_verb *v, char **args, int n_args)
         .brokers = cli_get("brokers"),
         .instance = cli_get("instance"),
         .roles = cli_get("roles"),
+        .ingest_threads = cli_get("ingest-threads"),
         .listen = listen,
         .n_listen = cli_get_all("listen", listen, SERVE_MAX_LISTEN),
         .token_file = cli_get("token-file"),
@@ -146,6 +148,7 @@ static const struct cli_option options[] = {
     {"embedded", 0, NULL,
      "a broker in this process, for trying out; prints its address"},
     {"roles", 0, "LIST", "of ingest,decide,serve (default: all)"},
+    {"ingest-threads", 0, "N", "that share the input partitions (default: 1)"},
     {"listen", 0, "ADDR", "unix:/path or host:port; may be repeated"},
     {"token-file", 0, "FILE", "bearer token that TCP clients must show"},
     {"insecure", 0, NULL, "TCP without a token"},

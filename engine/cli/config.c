@@ -6,6 +6,8 @@
 
 #include "engine/base/keys.h"
 #include "engine/cli/file.h"
+#include "ingest/decode/format.h"
+#include "ingest/worker_pool.h"
 
 #define SECOND 1e3
 #define MINUTE 6e4
@@ -13,8 +15,11 @@
 
 /* What the table fills; config_load makes a struct config of it. */
 struct input {
-    const char *topic, *dead_letter;
-    int format, start;
+    const char *topic, *dead_letter, *metric;
+    const char **attributes; /* pairs */
+    size_t n_attributes;
+    int format, start, timestamps;
+    uint64_t max_message;
 };
 struct written {
     const char **properties; /* pairs */
@@ -29,12 +34,15 @@ struct written {
     size_t n_listen, n_roles;
     bool insecure;
     int64_t flush, snapshot, status, lateness, idle, max_lag;
-    uint64_t max_series, max_message;
+    uint64_t max_series, max_rollout, max_message, memory, ingest_threads;
     double fleet_level;
     int log_level, log_format;
 };
 
-static const char *const formats[] = {"auto", "serin", "json", NULL};
+#define X(name, text) text,
+static const char *const formats[] = {FORMAT_MAP(X) NULL};
+#undef X
+static const char *const timestamps[] = {"auto", "s", "ms", "us", "ns", NULL};
 static const char *const starts[] = {"earliest", "latest", NULL};
 static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
 static const char *const log_formats[] = {"logfmt", "json", NULL};
@@ -43,16 +51,32 @@ static const char default_listen[] = SERVE_DEFAULT_LISTEN;
 
 /* clang-format off */
 #define AT(field) offsetof(struct input, field)
+static const struct keys_key defaults_keys[] = {
+    KEYS_KEY("metric", KEYS_TEXT, AT(metric), NULL, 1, 1024, NULL,
+             "name of the metric where a record names none"),
+    KEYS_KEY("attributes", KEYS_PAIRS, AT(attributes), NULL, 0, 32, NULL,
+             "attributes of every series that does not have them",
+             .count_at = AT(n_attributes)),
+    KEYS_KEY("timestamps", KEYS_ENUM, AT(timestamps), "auto", 0, 0, NULL,
+             "unit of times in a format that does not tell it (influx); auto: the format's own",
+             .choices = timestamps),
+};
+static const struct keys_table defaults_table = KEYS_OF(defaults_keys, struct input);
+
 static const struct keys_key input_keys[] = {
     KEYS_KEY("topic", KEYS_TEXT, AT(topic), NULL, 1, 249, NULL,
              "name of a topic that holds metrics", .required = true),
     KEYS_KEY("format", KEYS_ENUM, AT(format), "auto", 0, 0, NULL,
-             "what its records are; auto looks at each one's first byte",
+             "what its records are; auto looks at each one; a content-type header wins",
              .choices = formats),
     KEYS_KEY("dead_letter", KEYS_TEXT, AT(dead_letter), NULL, 1, 249, NULL,
              "topic that gets the records that cannot be decoded"),
     KEYS_KEY("start", KEYS_ENUM, AT(start), "earliest", 0, 0, NULL,
              "where to begin when no offset is committed; latest skips what is there", .choices = starts),
+    KEYS_KEY("max_message", KEYS_BYTES, AT(max_message), "0", 0, 1073741824, "bytes",
+             "largest record that is decoded; 0 = limits.message"),
+    KEYS_KEY("defaults", KEYS_SECTION, 0, NULL, 0, 0, NULL,
+             "what holds where a record says nothing", .sub = &defaults_table),
 };
 static const struct keys_table input_table = KEYS_OF(input_keys, struct input);
 
@@ -93,7 +117,11 @@ static const struct keys_table receive_table = KEYS_OF(receive_keys, struct writ
 
 static const struct keys_key limits_keys[] = {
     KEYS_KEY("series", KEYS_COUNT, AT(max_series), "1000000", 1, 1e9, "series",
-             "kept by one ingest worker between two flushes"),
+             "kept by ingest between two flushes; more strata fall into \"other\""),
+    KEYS_KEY("rollout_series", KEYS_COUNT, AT(max_rollout), "0", 0, 1e9, "series",
+             "of them for one rollout and worker; 0 = as many as in all"),
+    KEYS_KEY("memory", KEYS_BYTES, AT(memory), "1GiB", 67108864, 1099511627776, "bytes",
+             "held by ingest in this process, what is fetched ahead included"),
     KEYS_KEY("message", KEYS_BYTES, AT(max_message), "4MiB", 1024, 1073741824, "bytes",
              "largest input record that is decoded"),
 };
@@ -130,6 +158,8 @@ static const struct keys_key top_keys[] = {
     KEYS_KEY("roles", KEYS_TEXTS, AT(roles), NULL, 1, 3, NULL,
              "what this process does: ingest, decide, serve; by default all",
              .count_at = AT(n_roles)),
+    KEYS_KEY("ingest_threads", KEYS_COUNT, AT(ingest_threads), "1", 1, WORKER_POOL_MAX,
+             "threads", "that share the input partitions, each a member of the group"),
     KEYS_KEY("instance", KEYS_TEXT, AT(instance), NULL, 1, 128, NULL,
              "name of this process, unique and the same after a restart; by default the "
              "host's"),
@@ -273,7 +303,51 @@ static void check_lists(const struct written *w, const struct doc_node *root,
     }
 }
 
+enum { THREAD_MEMORY = 32 << 20 };
+
+static const char memory_advice[] = "%llu ingest threads with %llu MiB in all: each "
+                                    "needs 32 MiB; raise limits.memory or "
+                                    "lower ingest_threads";
+
+static bool has_memory(uint64_t threads, uint64_t memory)
+{
+    return memory / threads >= THREAD_MEMORY;
+}
+
+static void check_memory(const struct written *w, const struct doc_node *root,
+                         struct doc_errors *errors)
+{
+    const struct doc_node *at = doc_get(root, "ingest_threads");
+    if (at == NULL) at = doc_get(doc_get(root, "limits"), "memory");
+    if (at == NULL || has_memory(w->ingest_threads, w->memory)) return;
+    doc_error_add(errors, at, memory_advice, (unsigned long long)w->ingest_threads,
+                  (unsigned long long)w->memory >> 20);
+}
+
 /* ---- from the table to the configuration */
+static enum serin_status take_input(struct config *c, const struct input *in,
+                                    struct worker_input *out)
+{
+    static const int64_t tick_ns[] = {0, 1000000000, 1000000, 1000, 1};
+    struct series_attribute *attributes =
+        arena_alloc(&c->arena, (in->n_attributes + 1) * sizeof *attributes);
+    if (attributes == NULL) return SERIN_ENOMEM;
+    for (size_t i = 0; i < in->n_attributes; i++)
+        attributes[i] = (struct series_attribute){
+            strview_of(in->attributes[2 * i]), strview_of(in->attributes[2 * i + 1])};
+    *out = (struct worker_input){.topic = in->topic,
+                                 .format = formats[in->format],
+                                 .dead_letter = in->dead_letter,
+                                 .start = in->start == 0 ? WORKER_FROM_EARLIEST
+                                                         : WORKER_FROM_LATEST,
+                                 .max_message = in->max_message,
+                                 .metric = in->metric,
+                                 .attributes = attributes,
+                                 .n_attributes = in->n_attributes,
+                                 .tick_ns = tick_ns[in->timestamps]};
+    return SERIN_OK;
+}
+
 /* What is received is an input, too, unless it is listed as one already. */
 static void take_receivers(struct config *c, const struct written *w)
 {
@@ -301,14 +375,9 @@ static enum serin_status take_inputs(struct config *c, const struct written *w)
     c->properties =
         arena_alloc(&c->arena, (w->n_properties + 1) * sizeof *c->properties);
     if (c->inputs == NULL || c->properties == NULL) return SERIN_ENOMEM;
-    for (size_t i = 0; i < w->n_inputs; i++) {
-        const struct input *in = &w->inputs[i];
-        c->inputs[i] = (struct worker_input){
-            .topic = in->topic,
-            .format = formats[in->format],
-            .dead_letter = in->dead_letter,
-            .start = in->start == 0 ? WORKER_FROM_EARLIEST : WORKER_FROM_LATEST};
-    }
+    for (size_t i = 0; i < w->n_inputs; i++)
+        if (take_input(c, &w->inputs[i], &c->inputs[i]) != SERIN_OK)
+            return SERIN_ENOMEM;
     for (size_t i = 0; i < w->n_properties; i++)
         c->properties[i] =
             (struct bus_property){w->properties[2 * i], w->properties[2 * i + 1]};
@@ -345,7 +414,10 @@ static enum serin_status take(struct config *c, const struct written *w)
     c->max_lag_ms = w->max_lag;
     c->receive_queue = w->receive_queue;
     c->max_series = w->max_series;
+    c->max_rollout = w->max_rollout;
     c->max_message = w->max_message;
+    c->memory = w->memory;
+    c->ingest_threads = (unsigned)w->ingest_threads;
     c->fleet_level = w->fleet_level;
     c->log_level = (enum log_level)w->log_level;
     c->log_json = w->log_format == 1;
@@ -369,6 +441,7 @@ enum serin_status config_parse(struct config *c, const char *text, size_t n,
         check_inputs(&w, root, errors);
         check_receive(&w, root, errors);
         check_lists(&w, root, errors);
+        check_memory(&w, root, errors);
     }
     return errors->total == 0 ? take(c, &w) : SERIN_EPARSE;
 }
@@ -433,6 +506,21 @@ static enum serin_status set_roles(struct config *c, const char *roles, struct f
     return SERIN_OK;
 }
 
+static enum serin_status set_threads(struct config *c, const char *text,
+                                     struct fault *f)
+{
+    char *end;
+    unsigned long n = strtoul(text, &end, 10);
+    if (*end != '\0' || end == text || n < 1 || n > WORKER_POOL_MAX)
+        return fault_set(f, SERIN_EDOM, "--ingest-threads: \"%.60s\": expected 1 to %d",
+                         text, WORKER_POOL_MAX);
+    if (!has_memory(n, c->memory))
+        return fault_set(f, SERIN_EDOM, memory_advice, (unsigned long long)n,
+                         (unsigned long long)c->memory >> 20);
+    c->ingest_threads = (unsigned)n;
+    return SERIN_OK;
+}
+
 enum serin_status config_apply(struct config *c, const struct config_overrides *o,
                                struct fault *f)
 {
@@ -444,6 +532,10 @@ enum serin_status config_apply(struct config *c, const struct config_overrides *
     if (o->roles != NULL) rc = set_roles(c, o->roles, f);
     if (rc != SERIN_OK) return rc;
     if (o->brokers != NULL) rc = set_brokers(c, o->brokers);
+    if (rc == SERIN_OK && o->ingest_threads != NULL) {
+        rc = set_threads(c, o->ingest_threads, f);
+        if (rc != SERIN_OK) return rc;
+    }
     if (rc == SERIN_OK && o->n_listen > 0) rc = set_listen(c, o->listen, o->n_listen);
     return rc == SERIN_OK ? rc : fault_set(f, rc, "out of memory");
 }
@@ -521,7 +613,9 @@ struct worker_options config_worker(const struct config *c)
         .lateness_ms = c->lateness_ms > 0 ? c->lateness_ms : -1, /* 0 is its default */
         .idle_ms = c->idle_ms,
         .max_series = c->max_series,
-        .max_message = c->max_message};
+        .max_rollout = c->max_rollout,
+        .max_message = c->max_message,
+        .memory = c->memory};
 }
 
 struct stage_options config_stage(const struct config *c)

@@ -51,7 +51,8 @@ struct config {
     uint64_t receive_queue;                /* bytes */
     unsigned roles;                        /* of enum config_role */
     int64_t flush_ms, snapshot_ms, status_ms, lateness_ms, idle_ms, max_lag_ms;
-    uint64_t max_series, max_message;
+    uint64_t max_series, max_rollout, max_message, memory;
+    unsigned ingest_threads;
     double fleet_level; /* 0 = none */
     enum log_level log_level;
     bool log_json;
@@ -59,13 +60,14 @@ struct config {
 
 /* What the command line says; NULL or zero where it says nothing. */
 struct config_overrides {
-    const char *brokers;       /* --brokers: bootstrap.servers */
-    const char *instance;      /* --instance */
-    const char *roles;         /* --roles ingest,decide,serve */
-    const char *const *listen; /* --listen, each replaces none of the others … */
-    size_t n_listen;           /* … but all of the file's */
-    const char *token_file;    /* --token-file */
-    bool insecure, embedded;   /* --insecure, --embedded */
+    const char *brokers;        /* --brokers: bootstrap.servers */
+    const char *instance;       /* --instance */
+    const char *roles;          /* --roles ingest,decide,serve */
+    const char *const *listen;  /* --listen, each replaces none of the others … */
+    size_t n_listen;            /* … but all of the file's */
+    const char *token_file;     /* --token-file */
+    bool insecure, embedded;    /* --insecure, --embedded */
+    const char *ingest_threads; /* --ingest-threads */
 };
 
 /**

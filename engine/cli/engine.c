@@ -26,7 +26,7 @@ struct runner {
 struct engine {
     struct bus *bus;
     struct directory *directory;
-    struct worker *worker;
+    struct worker_pool *workers;
     struct stage *stage;
     struct serve *serve;
     atomic_bool stopping;
@@ -54,7 +54,7 @@ static void *run_worker(void *engine)
 {
     struct engine *e = engine;
     struct fault *f = &e->runners[PART_WORKER].fault;
-    if (worker_run(e->worker, f) != SERIN_OK) f->fatal = true;
+    if (worker_pool_run(e->workers, f) != SERIN_OK) f->fatal = true;
     ended(e, PART_WORKER);
     return NULL;
 }
@@ -130,15 +130,12 @@ static enum serin_status prepare_topics(struct engine *e,
 void engine_metrics(void *engine, FILE *out)
 {
     struct engine *e = engine;
-    struct worker_counts worker = {0};
     struct stage_counts stage = {0};
-    if (e->worker != NULL) worker = worker_counts(e->worker);
     if (e->stage != NULL) stage = stage_counts(e->stage);
-    engine_metrics_write(out, e->worker != NULL ? &worker : NULL,
-                         e->stage != NULL ? &stage : NULL);
+    engine_metrics_write(out, e->workers, e->stage != NULL ? &stage : NULL);
 }
 
-static json_t *quarantine_json(struct worker *w)
+static json_t *quarantine_json(struct worker_pool *w)
 {
     struct worker_quarantined *records = mem_calloc(QUARANTINE_SHOWN, sizeof *records);
     json_t *list = json_array();
@@ -147,7 +144,7 @@ static json_t *quarantine_json(struct worker *w)
         json_decref(list);
         return NULL;
     }
-    size_t n = worker_quarantine(w, records, QUARANTINE_SHOWN);
+    size_t n = worker_pool_quarantine(w, records, QUARANTINE_SHOWN);
     for (size_t i = 0; i < n; i++) {
         const struct worker_quarantined *q = &records[i];
         json_t *item = json_pack("{sI ss si sI ss ss ss}", "t_ms", (json_int_t)q->t_ms,
@@ -163,7 +160,7 @@ static json_t *quarantine_json(struct worker *w)
 static void *quarantine(void *engine)
 {
     struct engine *e = engine;
-    return e->worker != NULL ? quarantine_json(e->worker) : json_array();
+    return e->workers != NULL ? quarantine_json(e->workers) : json_array();
 }
 
 static enum serin_status open_roles(struct engine *e, const struct engine_options *o,
@@ -180,7 +177,8 @@ static enum serin_status open_roles(struct engine *e, const struct engine_option
         if (s == SERIN_OK) s = launch(e, PART_STAGE, run_stage, f);
     }
     if (s == SERIN_OK && (roles & CONFIG_INGEST) != 0) {
-        s = worker_open(&e->worker, e->bus, &o->worker, f);
+        unsigned threads = o->ingest_threads != 0 ? o->ingest_threads : 1;
+        s = worker_pool_open(&e->workers, e->bus, &o->worker, threads, f);
         if (s == SERIN_OK) s = launch(e, PART_WORKER, run_worker, f);
     }
     if (s == SERIN_OK && (roles & CONFIG_SERVE) != 0) {
@@ -215,12 +213,12 @@ void engine_stop(struct engine *e)
     if (e == NULL) return;
     atomic_store(&e->stopping, true);
     serve_close(e->serve); /* no new commands */
-    if (e->worker != NULL) worker_stop(e->worker);
+    if (e->workers != NULL) worker_pool_stop(e->workers);
     if (e->stage != NULL) stage_stop(e->stage);
     if (e->directory != NULL) directory_stop(e->directory);
     for (int i = 0; i < PARTS; i++)
         if (e->runners[i].started) pthread_join(e->runners[i].thread, NULL);
-    worker_close(e->worker);
+    worker_pool_close(e->workers);
     stage_close(e->stage);
     directory_close(e->directory);
     bus_close(e->bus);
@@ -235,7 +233,7 @@ bool engine_ready(void *engine, char why[160])
         missing = "reading the rollouts and verdicts topics";
     else if (e->stage != NULL && !stage_ready(e->stage))
         missing = "decide: waiting for inbox partitions and their state";
-    else if (e->worker != NULL && !worker_ready(e->worker))
+    else if (e->workers != NULL && !worker_pool_ready(e->workers))
         missing = "ingest: joining its group and reading the routes";
     snprintf(why, 160, "%s", missing != NULL ? missing : "ready");
     return missing == NULL;

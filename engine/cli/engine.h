@@ -12,11 +12,12 @@
 #include "engine/serve/directory.h"
 #include "engine/serve/serve.h"
 #include "engine/stage/stage.h"
-#include "ingest/worker.h"
+#include "ingest/worker_pool.h"
 
 struct engine_options {
     struct bus_options bus;
-    struct worker_options worker;
+    struct worker_options worker; /* of all ingest threads together */
+    unsigned ingest_threads;      /* 0 = 1 */
     struct stage_options stage;
     struct serve_options
         serve;      /* metrics, ready, quarantine, ctx are set by the engine */
@@ -57,8 +58,8 @@ const char *engine_address(struct engine *e, size_t i);
 
 /** What the roles counted, as Prometheus text. Thread: any. */
 void engine_metrics(void *engine, FILE *out);
-/** As above, from counts that the caller has; NULL = no such role. */
-void engine_metrics_write(FILE *out, const struct worker_counts *worker,
+/** As above, of the roles there are; NULL = no such role. */
+void engine_metrics_write(FILE *out, struct worker_pool *workers,
                           const struct stage_counts *stage);
 
 #endif

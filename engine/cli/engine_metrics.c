@@ -3,6 +3,8 @@
  * One table a struct: name, type, what it means, where it stands. */
 #include <stddef.h>
 
+#include "engine/base/clock.h"
+#include "engine/base/mem.h"
 #include "engine/cli/engine.h"
 #include "engine/serve/metrics.h"
 
@@ -36,6 +38,16 @@ static const struct metric worker_metrics[] = {
      "Cells written: cohort, stratum, metric and second."},
     {"serin_ingest_gaps_total", "counter", WORKER(gaps),
      "Times an input lost records before they were read."},
+    {"serin_ingest_dropped_total", "counter", WORKER(dropped),
+     "Samples without room at a limit of series."},
+    {"serin_ingest_other_total", "counter", WORKER(other),
+     "Samples that fell into the stratum \"other\" at a limit."},
+    {"serin_ingest_late_total", "counter", WORKER(late),
+     "Samples of windows that their own partition had closed."},
+    {"serin_ingest_duplicate_total", "counter", WORKER(duplicate),
+     "Samples seen before and dropped."},
+    {"serin_ingest_rebuilds_total", "counter", WORKER(rebuilds),
+     "Times the Kafka clients were made anew after a fatal error."},
     {"serin_ingest_rollouts", "gauge", WORKER(rollouts),
      "Live rollouts known to ingest."},
 };
@@ -71,12 +83,144 @@ static void write_all(FILE *out, const struct metric *m, size_t n, const void *v
     }
 }
 
-void engine_metrics_write(FILE *out, const struct worker_counts *worker,
+/* Of each worker, by its name. */
+static const struct metric each_metrics[] = {
+    {"serin_ingest_worker_memory_bytes", "gauge", WORKER(memory),
+     "Held by this worker, what is fetched ahead included."},
+    {"serin_ingest_worker_queued_bytes", "gauge", WORKER(queued),
+     "Of it, records fetched ahead (about)."},
+    {"serin_ingest_worker_memory_limit_bytes", "gauge", WORKER(memory_limit),
+     "What limits.memory gives to this worker."},
+    {"serin_ingest_worker_partitions", "gauge", WORKER(partitions),
+     "Input partitions it owns."},
+};
+
+static void write_each(FILE *out, struct worker_pool *p)
+{
+    for (size_t m = 0; m < sizeof each_metrics / sizeof *each_metrics; m++) {
+        const struct metric *one = &each_metrics[m];
+        metrics_family(out, one->name, one->type, one->help);
+        for (unsigned i = 0; i < worker_pool_size(p); i++) {
+            struct worker *w = worker_pool_at(p, i);
+            struct worker_counts c = worker_counts(w);
+            const uint64_t *value = (const void *)((const char *)&c + one->at);
+            metrics_sample(out, one->name, (double)*value, "worker", worker_member(w),
+                           NULL);
+        }
+    }
+    const char *name = "serin_ingest_worker_flush_age_seconds";
+    metrics_family(out, name, "gauge", "Time since the latest flush went through.");
+    for (unsigned i = 0; i < worker_pool_size(p); i++) {
+        struct worker *w = worker_pool_at(p, i);
+        uint64_t since = worker_counts(w).since, now = (uint64_t)clock_mono_ms();
+        if (since != 0 && since <= now)
+            metrics_sample(out, name, (double)(now - since) / 1000, "worker",
+                           worker_member(w), NULL);
+    }
+}
+
+/* ---- by input partition */
+#define TALLY(field) offsetof(struct worker_tally, field)
+static const struct metric tally_metrics[] = {
+    {"messages", "counter", TALLY(messages), "Messages read."},
+    {"bytes", "counter", TALLY(bytes), "Bytes of messages read."},
+    {"decoded", "counter", TALLY(decoded), "Messages decoded."},
+    {"samples", "counter", TALLY(samples), "Samples decoded."},
+    {"routed", "counter", TALLY(routed), "Samples that went to a live rollout."},
+    {"unrouted", "counter", TALLY(unrouted), "Samples that no live rollout asks for."},
+    {"poison", "counter", TALLY(poison), "Samples refused."},
+    {"dropped", "counter", TALLY(dropped), "Samples without room."},
+    {"other", "counter", TALLY(other), "Samples in the stratum \"other\" at a limit."},
+    {"late", "counter", TALLY(late), "Samples of windows this partition had closed."},
+    {"duplicate", "counter", TALLY(duplicate), "Samples seen before and dropped."},
+    {"gaps", "counter", TALLY(gaps), "Times records were deleted before being read."},
+};
+
+struct rows {
+    const struct worker_partition *at;
+    size_t n;
+};
+
+static void row_sample(FILE *out, const char *name, const struct worker_partition *r,
+                       double value)
+{
+    char partition[16];
+    snprintf(partition, sizeof partition, "%d", (int)r->partition);
+    metrics_sample(out, name, value, "topic", r->topic, "partition", partition, NULL);
+}
+
+static void write_tallies(FILE *out, struct rows rows)
+{
+    for (size_t m = 0; m < sizeof tally_metrics / sizeof *tally_metrics; m++) {
+        const struct metric *one = &tally_metrics[m];
+        char name[96];
+        snprintf(name, sizeof name, "serin_ingest_partition_%s_total", one->name);
+        metrics_family(out, name, one->type, one->help);
+        for (size_t i = 0; i < rows.n; i++) {
+            const uint64_t *value =
+                (const void *)((const char *)&rows.at[i].n + one->at);
+            row_sample(out, name, &rows.at[i], (double)*value);
+        }
+    }
+}
+
+static void write_reasons(FILE *out, struct rows rows)
+{
+    const char *name = "serin_ingest_partition_quarantined_total";
+    metrics_family(out, name, "counter",
+                   "Messages that could not be decoded, and why.");
+    for (size_t i = 0; i < rows.n; i++) {
+        const struct worker_partition *r = &rows.at[i];
+        char partition[16];
+        snprintf(partition, sizeof partition, "%d", (int)r->partition);
+        for (int k = 0; k < QUARANTINE_REASONS; k++)
+            if (r->n.reasons[k] != 0)
+                metrics_sample(out, name, (double)r->n.reasons[k], "topic", r->topic,
+                               "partition", partition, "reason",
+                               quarantine_text((enum quarantine_reason)k), NULL);
+    }
+}
+
+static void write_gauges(FILE *out, struct rows rows)
+{
+    static const char lag[] = "serin_ingest_partition_lag_records";
+    static const char delay[] = "serin_ingest_partition_watermark_delay_seconds";
+    static const char idle[] = "serin_ingest_partition_idle";
+    double now = (double)clock_wall_ms();
+    metrics_family(out, lag, "gauge", "Records not yet read.");
+    for (size_t i = 0; i < rows.n; i++)
+        if (rows.at[i].assigned && rows.at[i].lag >= 0)
+            row_sample(out, lag, &rows.at[i], (double)rows.at[i].lag);
+    metrics_family(out, delay, "gauge", "Event time behind the clock.");
+    for (size_t i = 0; i < rows.n; i++)
+        if (rows.at[i].assigned && rows.at[i].known)
+            row_sample(out, delay, &rows.at[i],
+                       (now - (double)rows.at[i].watermark_ms) / 1000);
+    metrics_family(out, idle, "gauge", "1 while silent: it does not hold time back.");
+    for (size_t i = 0; i < rows.n; i++)
+        if (rows.at[i].assigned)
+            row_sample(out, idle, &rows.at[i], rows.at[i].idle ? 1 : 0);
+}
+
+static void write_ingest(FILE *out, struct worker_pool *p)
+{
+    struct worker_counts all = worker_pool_counts(p);
+    struct worker_partition *rows = NULL;
+    size_t n = 0;
+    write_all(out, worker_metrics, sizeof worker_metrics / sizeof *worker_metrics,
+              &all);
+    write_each(out, p);
+    if (worker_pool_partitions(p, &rows, &n) != SERIN_OK || n == 0) return;
+    write_tallies(out, (struct rows){rows, n});
+    write_reasons(out, (struct rows){rows, n});
+    write_gauges(out, (struct rows){rows, n});
+    mem_free(rows);
+}
+
+void engine_metrics_write(FILE *out, struct worker_pool *workers,
                           const struct stage_counts *stage)
 {
-    if (worker != NULL)
-        write_all(out, worker_metrics, sizeof worker_metrics / sizeof *worker_metrics,
-                  worker);
+    if (workers != NULL) write_ingest(out, workers);
     if (stage == NULL) return;
     write_all(out, stage_metrics, sizeof stage_metrics / sizeof *stage_metrics, stage);
     metrics_one(out, "serin_stage_lag_records", "gauge", "Inbox records not yet read.",

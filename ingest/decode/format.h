@@ -7,7 +7,13 @@
 
 #include "ingest/aggregate.h"
 
-enum format { FORMAT_AUTO, FORMAT_SERIN, FORMAT_JSON, FORMAT_COUNT };
+/* clang-format off */
+#define FORMAT_MAP(X) \
+    X(AUTO, "auto") X(SERIN, "serin") X(JSON, "json")
+#define X(name, text) FORMAT_##name,
+enum format { FORMAT_MAP(X) FORMAT_COUNT };
+#undef X
+/* clang-format on */
 
 /** Its name in serin.yaml; never NULL. */
 const char *format_name(enum format f);
