@@ -15,7 +15,8 @@
     X(TYPE, "wrong_type")           X(SCHEMA, "schema")               \
     X(COLUMN, "inconsistent_column") X(MIXED, "mixed_values")         \
     X(TEXT, "bad_text")             X(SYNTAX, "bad_json")             \
-    X(FIELD, "missing_field")       X(LIMIT, "limit")
+    X(FIELD, "missing_field")       X(LIMIT, "limit")                  \
+    X(LINE, "bad_line")             X(SNAPPY, "bad_snappy")
 #define X(name, text) QUARANTINE_##name,
 enum quarantine_reason { QUARANTINE_MAP(X) QUARANTINE_REASONS };
 #undef X

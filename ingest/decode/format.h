@@ -9,7 +9,7 @@
 
 /* clang-format off */
 #define FORMAT_MAP(X) \
-    X(AUTO, "auto") X(SERIN, "serin") X(JSON, "json")
+    X(AUTO, "auto") X(SERIN, "serin") X(JSON, "json") X(INFLUX, "influx")
 #define X(name, text) FORMAT_##name,
 enum format { FORMAT_MAP(X) FORMAT_COUNT };
 #undef X
@@ -39,5 +39,10 @@ enum serin_status serin_decode(struct aggregate *a, const void *record, size_t n
 SERIN_MUST_USE
 enum serin_status json_decode(struct aggregate *a, const void *record, size_t n,
                               struct reject *why);
+
+/** Lines of InfluxDB's line protocol, as Telegraf writes them. As format_decode. */
+SERIN_MUST_USE
+enum serin_status influx_decode(struct aggregate *a, const void *record, size_t n,
+                                struct reject *why);
 
 #endif
