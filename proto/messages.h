@@ -19,6 +19,7 @@
     X(verdict, Verdict, verdict)           \
     X(rollout, Rollout, rollout)           \
     X(audit, AuditEntry, audit_entry)      \
+    X(checkpoint, Checkpoint, checkpoint)  \
     X(snapshot, Snapshot, snapshot)
 #define X(name, Type, prefix) typedef Serin__V1__##Type pb_##name;
 MESSAGES_MAP(X)

@@ -34,6 +34,7 @@ struct producer {
     uint64_t lost;  /* records not written since the last flush */
     bool too_large; /* all of them because the topic takes none of their size */
     char loss[256];
+    char lost_topic[256]; /* of the first one lost since the last begin */
 };
 
 enum serin_status producer_fault(rd_kafka_error_t *e, struct fault *f)
@@ -64,9 +65,13 @@ static void on_delivered(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaq
     if (m->err == RD_KAFKA_RESP_ERR_NO_ERROR || p == NULL) return;
     p->too_large = (p->lost == 0 || p->too_large) &&
                    m->err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
+    const char *topic = m->rkt != NULL ? rd_kafka_topic_name(m->rkt) : "?";
+    /* Those given up because another one was lost say nothing about their topic. */
+    if (*p->lost_topic == '\0' && m->err != RD_KAFKA_RESP_ERR__PURGE_QUEUE &&
+        m->err != RD_KAFKA_RESP_ERR__PURGE_INFLIGHT)
+        snprintf(p->lost_topic, sizeof p->lost_topic, "%s", topic);
     if (p->lost++ == 0)
-        snprintf(p->loss, sizeof p->loss, "%s [%d]: %s",
-                 m->rkt != NULL ? rd_kafka_topic_name(m->rkt) : "?", (int)m->partition,
+        snprintf(p->loss, sizeof p->loss, "%s [%d]: %s", topic, (int)m->partition,
                  rd_kafka_err2str(m->err));
 }
 
@@ -206,8 +211,14 @@ static enum serin_status dead(struct fault *f, const char *text)
     return SERIN_EIO;
 }
 
+const char *producer_lost_topic(const struct producer *p)
+{
+    return p->lost_topic;
+}
+
 enum serin_status producer_begin(struct producer *p, struct fault *f)
 {
+    *p->lost_topic = '\0';
     if (!p->transactional) return client_alive(p->client, f);
     serve(p);
     if (atomic_load(&p->client->doubt)) {
@@ -229,6 +240,7 @@ static enum serin_status send_fault(struct producer *p, struct fault *f,
                                     const char *topic, size_t size,
                                     rd_kafka_resp_err_t err)
 {
+    snprintf(p->lost_topic, sizeof p->lost_topic, "%s", topic);
     if (err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
         return fault_set(
             f, SERIN_ELIMIT,

@@ -20,6 +20,8 @@ enum serin_status producer_open(struct producer **out, struct bus *b, const char
                                 int timeout_ms, struct fault *f);
 void producer_close(struct producer *p);
 
+/** Topic that refused the first record since the latest begin; "" when none did. */
+const char *producer_lost_topic(const struct producer *p);
 SERIN_MUST_USE
 enum serin_status producer_begin(struct producer *p, struct fault *f);
 /**

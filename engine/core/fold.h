@@ -11,12 +11,17 @@
 
 enum effect_kind { EFFECT_VERDICT, EFFECT_ROLLOUT, EFFECT_AUDIT, EFFECT_SNAPSHOT };
 
+/* What a verdict does to the canary's traffic; an abort lowers, whatever it was. */
+enum effect_move { EFFECT_STAYS, EFFECT_RAISES, EFFECT_LOWERS };
+
 /* One record to write. key: the rollout id, or "@clock". value: encoded message; n = 0
  * is a tombstone. Lives in the effects' arena. */
 struct effect {
     enum effect_kind kind;
     const char *key;
     struct bytes value;
+    enum effect_move move; /* of a verdict */
+    bool told;             /* written already, ahead of its transaction */
 };
 
 /* Zero-initialise; effects_free when done, effects_reset to use again. */
@@ -70,6 +75,14 @@ void fold_gap(struct fold *f, int64_t expected, int64_t found);
 /** Append a snapshot of every live rollout and of the clock (clean stop). */
 SERIN_MUST_USE
 enum serin_status fold_snapshot_all(struct fold *f, struct effects *fx);
+
+/**
+ * Append audit entries that say where the chains of all rollouts stand; they come from
+ * no record, so nothing else does. partition, t_ms: for people. Errors: SERIN_ENOMEM
+ */
+SERIN_MUST_USE
+enum serin_status fold_checkpoint(struct fold *f, int32_t partition, int64_t t_ms,
+                                  struct effects *fx);
 
 struct fold_counts {
     uint64_t records, undecodable, skipped, partials, ticks, commands, windows,

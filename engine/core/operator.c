@@ -382,6 +382,7 @@ static void audit_orphan(struct fold *f, const pb_command *c, const char *messag
         f->nomem = true;
         return;
     }
+    none->audit_seq = UINT64_MAX; /* its number is 0 */
     audit(f, none, c, false, message);
     rollout_free(none);
 }

@@ -37,7 +37,7 @@ void turn_effect(struct fold *f, enum effect_kind kind, const char *key,
         f->nomem = true;
         return;
     }
-    fx->items[fx->n++] = (struct effect){kind, name, value};
+    fx->items[fx->n++] = (struct effect){.kind = kind, .key = name, .value = value};
     fx->verdicts += kind == EFFECT_VERDICT;
 }
 
@@ -103,6 +103,13 @@ static bool draft(struct fold *f, struct rollout *r, const struct turn *t,
            figures_ratio(r, &f->record, &v->sample_ratio) == SERIN_OK;
 }
 
+static enum effect_move move_of(const pb_verdict *v)
+{
+    if (v->kind == SERIN__V1__KIND__KIND_ABORT || v->to_bp < v->from_bp)
+        return EFFECT_LOWERS;
+    return v->to_bp > v->from_bp ? EFFECT_RAISES : EFFECT_STAYS;
+}
+
 static void send(struct fold *f, struct rollout *r, pb_verdict *v)
 {
     char id[ROLLOUT_ID + 24];
@@ -123,6 +130,7 @@ static void send(struct fold *f, struct rollout *r, pb_verdict *v)
     r->seq = v->seq;
     memcpy(r->prev_hash, hash, sizeof hash);
     turn_effect(f, EFFECT_VERDICT, r->id, out);
+    if (!f->nomem) f->fx->items[f->fx->n - 1].move = move_of(v);
     turn_audit(f, r, "verdict", v->actor, v->reason, id,
                (struct bytes){r->prev_hash, HASH_DIGEST});
     f->counts.verdicts++;

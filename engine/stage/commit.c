@@ -52,19 +52,73 @@ static bool *superseded(const struct effects *fx)
     return old;
 }
 
+/* The hash is the last field of both messages, and the signature the one after it, so
+ * signing is appending: nothing is decoded, and what was hashed stays as it is. */
+static enum serin_status sign(const struct commit *c, struct arena *a,
+                              const struct effect *e, struct bytes *out)
+{
+    static const uint8_t of_verdict[] = {0xd2, 0x02, SIGN_BYTES}, /* field 42 */
+        of_audit[] = {0x62, SIGN_BYTES};                          /* field 12 */
+    bool verdict = e->kind == EFFECT_VERDICT;
+    size_t n = e->value.n, tag = verdict ? sizeof of_verdict : sizeof of_audit;
+    *out = e->value;
+    if (c->key == NULL || (!verdict && e->kind != EFFECT_AUDIT)) return SERIN_OK;
+    if (n <= HASH_DIGEST || e->value.p[n - HASH_DIGEST - 1] != HASH_DIGEST)
+        return SERIN_EDOM;
+    uint8_t *p = arena_alloc(a, n + tag + SIGN_BYTES);
+    if (p == NULL) return SERIN_ENOMEM;
+    memcpy(p, e->value.p, n);
+    memcpy(p + n, verdict ? of_verdict : of_audit, tag);
+    *out = (struct bytes){p, n + tag + SIGN_BYTES};
+    return sign_digest(c->key, p + n - HASH_DIGEST, p + n + tag);
+}
+
+static enum serin_status send_effect(const struct commit *c, const struct part *p,
+                                     struct arena *a, const struct effect *e,
+                                     struct fault *f)
+{
+    struct bytes value;
+    /* State lies beside its inbox partition whatever the key hashes to. */
+    int32_t to = e->kind == EFFECT_SNAPSHOT ? p->id : -1;
+    enum serin_status rc = sign(c, a, e, &value);
+    if (rc != SERIN_OK) return fault_set(f, rc, "%s: cannot be signed", e->key);
+    return producer_send(c->producer, bus_topic_name(c->bus, topic_of(e->kind)), to,
+                         e->key, strlen(e->key), value.n > 0 ? value.p : NULL, value.n,
+                         f);
+}
+
 static enum serin_status send_effects(const struct commit *c, const struct part *p,
-                                      struct fault *f)
+                                      struct arena *a, struct fault *f)
+{
+    enum serin_status rc = SERIN_OK;
+    bool *old = p->fx.n > 1 ? superseded(&p->fx) : NULL;
+    for (size_t i = 0; rc == SERIN_OK && i < p->fx.n; i++)
+        if (old == NULL || !old[i]) rc = send_effect(c, p, a, &p->fx.items[i], f);
+    mem_free(old);
+    return rc;
+}
+
+static bool about_to_rise(const struct effects *fx, const char *rollout)
+{
+    for (size_t i = 0; i < fx->n; i++)
+        if (fx->items[i].move == EFFECT_RAISES &&
+            strcmp(fx->items[i].key, rollout) == 0)
+            return true;
+    return false;
+}
+
+static enum serin_status send_urgent(const struct commit *c, const struct part *p,
+                                     struct arena *a, struct fault *f)
 {
     enum serin_status rc = SERIN_OK;
     bool *old = p->fx.n > 1 ? superseded(&p->fx) : NULL;
     for (size_t i = 0; rc == SERIN_OK && i < p->fx.n; i++) {
         const struct effect *e = &p->fx.items[i];
-        if (old != NULL && old[i]) continue;
-        /* State lies beside its inbox partition whatever the key hashes to. */
-        int32_t to = e->kind == EFFECT_SNAPSHOT ? p->id : -1;
-        rc = producer_send(c->producer, bus_topic_name(c->bus, topic_of(e->kind)), to,
-                           e->key, strlen(e->key), e->value.n > 0 ? e->value.p : NULL,
-                           e->value.n, f);
+        if ((old != NULL && old[i]) || e->told) continue;
+        if (e->kind == EFFECT_ROLLOUT ? about_to_rise(&p->fx, e->key)
+                                      : e->move != EFFECT_LOWERS)
+            continue;
+        rc = send_effect(c, p, a, e, f);
     }
     mem_free(old);
     return rc;
@@ -105,17 +159,22 @@ static enum serin_status send_tick(const struct commit *c, const struct part *p,
                          RESTORE_CLAIM, strlen(RESTORE_CLAIM), out.p, out.n, f);
 }
 
+/* What goes out for one partition. */
+typedef enum serin_status part_sender(const struct commit *, const struct part *,
+                                      struct arena *, struct fault *);
+
 static enum serin_status send_part(const struct commit *c, const struct part *p,
                                    struct arena *a, struct fault *f)
 {
-    enum serin_status rc = send_effects(c, p, f);
+    enum serin_status rc = send_effects(c, p, a, f);
     if (rc == SERIN_OK && !p->claimed) rc = send_claim(c, p, a, f);
     if (rc == SERIN_OK && c->tick_ms >= 0) rc = send_tick(c, p, a, f);
     return rc;
 }
 
-static enum serin_status send_all(const struct commit *c, struct bus_partition *offsets,
-                                  size_t n, struct fault *f)
+static enum serin_status send_all(const struct commit *c, part_sender *send,
+                                  struct bus_partition *offsets, size_t n,
+                                  struct fault *f)
 {
     struct arena a = {0};
     enum serin_status rc = producer_begin(c->producer, f);
@@ -124,7 +183,7 @@ static enum serin_status send_all(const struct commit *c, struct bus_partition *
         return rc;
     }
     for (size_t i = 0; rc == SERIN_OK && i < c->n; i++)
-        if (c->parts[i]->state == PART_LIVE) rc = send_part(c, c->parts[i], &a, f);
+        if (c->parts[i]->state == PART_LIVE) rc = send(c, c->parts[i], &a, f);
     arena_free(&a);
     if (rc == SERIN_OK) return producer_commit(c->producer, c->consumer, offsets, n, f);
     struct fault at_abort = {0};
@@ -135,16 +194,27 @@ static enum serin_status send_all(const struct commit *c, struct bus_partition *
     return rc;
 }
 
+static int64_t next_of(const struct part *p)
+{
+    /* A restored fold reads some records again; what is committed stays so. */
+    return p->next > p->committed ? p->next : p->committed;
+}
+
 static void done(const struct commit *c)
 {
     for (size_t i = 0; i < c->n; i++) {
-        if (c->parts[i]->state != PART_LIVE) continue;
-        effects_reset(&c->parts[i]->fx);
-        c->parts[i]->claimed = true;
+        struct part *p = c->parts[i];
+        if (p->state != PART_LIVE) continue;
+        effects_reset(&p->fx);
+        p->claimed = true;
+        p->committed = next_of(p);
     }
 }
 
-enum serin_status commit_run(const struct commit *c, struct fault *f)
+/* The group's generation goes with the offsets, so they are always sent: a zombie's
+ * transaction is refused. */
+static enum serin_status transact(const struct commit *c, part_sender *send, bool move,
+                                  struct fault *f)
 {
     size_t n = 0;
     struct bus_partition *offsets = mem_calloc(c->n + 1, sizeof *offsets);
@@ -158,15 +228,30 @@ enum serin_status commit_run(const struct commit *c, struct fault *f)
         if (p->state != PART_LIVE) continue;
         offsets[n].topic = bus_topic_name(c->bus, BUS_INBOX);
         offsets[n].partition = p->id;
-        /* A restored fold reads some records again; what is committed stays so. */
-        offsets[n++].offset = p->next > p->committed ? p->next : p->committed;
+        offsets[n++].offset = move ? next_of(p) : p->committed;
     }
-    enum serin_status rc = n > 0 ? send_all(c, offsets, n, f) : SERIN_OK;
+    enum serin_status rc = n > 0 ? send_all(c, send, offsets, n, f) : SERIN_OK;
     mem_free(offsets);
-    if (rc == SERIN_OK) {
-        done(c);
-    } else if (!f->fatal) {
-        f->rewind = true;
+    if (rc != SERIN_OK && !f->fatal) f->rewind = true;
+    return rc;
+}
+
+enum serin_status commit_run(const struct commit *c, struct fault *f)
+{
+    enum serin_status rc = transact(c, send_part, true, f);
+    if (rc == SERIN_OK) done(c);
+    return rc;
+}
+
+enum serin_status commit_ahead(const struct commit *c, struct fault *f)
+{
+    enum serin_status rc = transact(c, send_urgent, false, f);
+    for (size_t i = 0; rc == SERIN_OK && i < c->n; i++) {
+        struct effects *fx = &c->parts[i]->fx;
+        for (size_t k = 0; k < fx->n; k++)
+            fx->items[k].told = fx->items[k].told ||
+                                fx->items[k].kind == EFFECT_ROLLOUT ||
+                                fx->items[k].move == EFFECT_LOWERS;
     }
     return rc;
 }

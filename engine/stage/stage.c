@@ -30,6 +30,8 @@ enum {
     BACKOFF_MAX_MS = 2000, /* ... this */
     FENCED_MS = 15000,     /* then a partition still ours is restored again */
     DEFAULT_TICK_MS = 1000,
+    DEFAULT_CHECKPOINT_MS = 3600000,
+    UNAUDITED_MS = 2000, /* between two tries of the audit topic */
 };
 static const size_t pending_most = (size_t)16 << 20; /* effects that force a commit */
 
@@ -42,9 +44,11 @@ struct stage {
     struct restore *restore;
     struct part_set parts;
     struct bus_record *batch;
-    int64_t next_tick;    /* monotonic */
-    int64_t urgent_since; /* monotonic; 0 = nothing urgent is pending */
-    int64_t not_before;   /* monotonic: of the next try after a failure */
+    int64_t next_tick;       /* monotonic */
+    int64_t next_checkpoint; /* monotonic */
+    int64_t unaudited_until; /* monotonic: the audit topic refused a record; 0 = no */
+    int64_t urgent_since;    /* monotonic; 0 = nothing urgent is pending */
+    int64_t not_before;      /* monotonic: of the next try after a failure */
     int64_t backoff;
     bool failed;           /* the folds are ahead of the log for good: */
     struct fault fault;    /* ... why */
@@ -102,31 +106,75 @@ static void start_over(struct stage *s, const struct fault *f)
     wait_longer(s);
 }
 
+static struct commit commit_of(const struct stage *s, int64_t tick_ms)
+{
+    return (struct commit){.bus = s->bus,
+                           .consumer = s->consumer,
+                           .producer = s->producer,
+                           .parts = s->parts.items,
+                           .n = s->parts.n,
+                           .tick_ms = tick_ms,
+                           .key = s->o.key};
+}
+
+/* Only the audit topic refused: the folds keep what they have to say, nothing is
+ * promoted, and whatever takes traffic away is told all the same. */
+static bool unaudited(struct stage *s)
+{
+    const char *lost = producer_lost_topic(s->producer);
+    if (s->fault.fatal || strcmp(lost, bus_topic_name(s->bus, BUS_AUDIT)) != 0)
+        return false;
+    say(s, "no promotions until the audit topic takes records again", &s->fault);
+    s->unaudited_until = clock_mono_ms() + UNAUDITED_MS;
+    return true;
+}
+
+static bool commit_urgent(struct stage *s)
+{
+    struct commit c = commit_of(s, -1);
+    s->urgent_since = 0;
+    s->fault = (struct fault){0};
+    if (commit_ahead(&c, &s->fault) == SERIN_OK) return true;
+    s->failed = true;
+    return false;
+}
+
 static bool commit(struct stage *s, int64_t tick_ms)
 {
-    struct commit c = {.bus = s->bus,
-                       .consumer = s->consumer,
-                       .producer = s->producer,
-                       .parts = s->parts.items,
-                       .n = s->parts.n,
-                       .tick_ms = tick_ms};
+    struct commit c = commit_of(s, tick_ms);
+    if (clock_mono_ms() < s->unaudited_until) return commit_urgent(s);
     s->fault = (struct fault){0};
     if (commit_run(&c, &s->fault) != SERIN_OK) {
+        if (unaudited(s)) return commit_urgent(s);
         s->failed = true;
         return false;
     }
     s->c.commits++;
     s->urgent_since = 0;
     s->backoff = 0;
+    s->unaudited_until = 0;
     if (*s->said != '\0') log_info("stage", "committing again");
     *s->said = '\0';
     return true;
+}
+
+/* Where the audit chains stand: what is cut off before this shows. */
+static void checkpoint(struct stage *s, struct part *p)
+{
+    if (s->failed) return;
+    if (fold_checkpoint(p->fold, p->id, clock_wall_ms(), &p->fx) == SERIN_OK) {
+        s->c.checkpoints++;
+        return;
+    }
+    fault_set(&s->fault, SERIN_ENOMEM, "no memory for a checkpoint");
+    s->failed = true;
 }
 
 /* A snapshot of every rollout of a partition about to go: whoever has it next shall not
  * have to read far. */
 static void last_snapshot(struct stage *s, struct part *p)
 {
+    checkpoint(s, p);
     if (s->failed || fold_snapshot_all(p->fold, &p->fx) == SERIN_OK) return;
     fault_set(&s->fault, SERIN_ENOMEM, "no memory for a last snapshot");
     s->failed = true;
@@ -357,6 +405,10 @@ static void apply(struct stage *s, size_t n)
         bool late =
             s->urgent_since != 0 && clock_mono_ms() - s->urgent_since >= VERDICT_MS;
         if (late || p->fx.arena.used > pending_most) (void)commit(s, -1);
+        if (s->unaudited_until != 0 && p->fx.arena.used > 2 * pending_most) {
+            fault_set(&s->fault, SERIN_ELIMIT, "too much waits for the audit topic");
+            s->failed = true; /* it is all in the inbox: fold it again */
+        }
     }
 }
 
@@ -364,6 +416,13 @@ static void commit_if_due(struct stage *s)
 {
     int64_t now = clock_mono_ms();
     if (s->failed || part_count(&s->parts, PART_LIVE) == 0) return;
+    if (now >= s->next_checkpoint) {
+        if (s->next_checkpoint != 0)
+            for (size_t i = 0; i < s->parts.n; i++)
+                if (s->parts.items[i]->state == PART_LIVE)
+                    checkpoint(s, s->parts.items[i]);
+        s->next_checkpoint = now + s->o.checkpoint_ms;
+    }
     if (now >= s->next_tick) {
         s->next_tick = now + s->o.tick_ms;
         (void)commit(s, clock_wall_ms());
@@ -380,6 +439,7 @@ static void show(struct stage *s)
     size_t live = part_count(&s->parts, PART_LIVE);
     c.fold = part_totals(&s->parts);
     c.partitions = live;
+    c.unaudited = s->unaudited_until != 0;
     c.connected = s->consumer != NULL && consumer_connected(s->consumer);
     for (size_t i = 0; s->consumer != NULL && i < s->parts.n; i++) {
         int64_t lag = consumer_lag(s->consumer, bus_topic_name(s->bus, BUS_INBOX),
@@ -499,6 +559,7 @@ enum serin_status stage_open(struct stage **out, struct bus *b,
     s->bus = b;
     s->o = *o;
     if (s->o.tick_ms <= 0) s->o.tick_ms = DEFAULT_TICK_MS;
+    if (s->o.checkpoint_ms <= 0) s->o.checkpoint_ms = DEFAULT_CHECKPOINT_MS;
     /* serin.inbox -> serin.decide: one group a prefix */
     snprintf(s->group, sizeof s->group, "%.*sdecide",
              (int)(strlen(inbox) - strlen("inbox")), inbox);

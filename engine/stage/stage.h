@@ -2,21 +2,27 @@
 #ifndef SERIN_ENGINE_STAGE_STAGE_H
 #define SERIN_ENGINE_STAGE_STAGE_H
 
+#include "engine/base/sign.h"
 #include "engine/base/status.h"
 #include "engine/bus/bus.h"
 #include "engine/core/fold.h"
 
 struct stage_options {
     struct fold_options fold;
-    int64_t tick_ms; /* wall ticks into each owned partition; 0 = 1 000 */
+    int64_t tick_ms;            /* wall ticks into each owned partition; 0 = 1 000 */
+    const struct sign_key *key; /* signs verdicts and audit entries; NULL = nobody. Must
+                                 * live until stage_close */
+    int64_t checkpoint_ms;      /* between checkpoints of the audit trail; 0 = 1 h */
 };
 
 struct stage_counts {
     struct fold_counts fold;
     uint64_t commits, aborts, rebuilds, restores;
-    int64_t restore_ms;  /* of the latest restore */
-    uint64_t partitions; /* owned now */
-    int64_t lag;         /* inbox records behind */
+    int64_t restore_ms;   /* of the latest restore */
+    uint64_t partitions;  /* owned now */
+    int64_t lag;          /* inbox records behind */
+    uint64_t checkpoints; /* of the audit trail */
+    bool unaudited;       /* the audit topic takes nothing: no promotions */
     bool connected;
 };
 

@@ -33,6 +33,7 @@ enum mode {
     ZOMBIE,      /* ... and this one is told only later */
     FOREIGN, /* a later owner's claim and tick appear, though the group says nothing */
     NOMEM,   /* the fold has no memory for a record */
+    AUDIT,   /* the audit topic refuses a record: the transaction is aborted */
     GAP,     /* two records of the inbox were deleted unread */
     MODES
 };
@@ -54,7 +55,7 @@ static struct {
     unsigned generation;
     uint64_t calls, at;
     enum mode mode;
-    bool dead, foreign;
+    bool dead, foreign, unaudited;
     unsigned gaps; /* told to a fold */
     unsigned polls;
     int64_t now;
@@ -169,7 +170,8 @@ static bool effect(struct effects *fx, enum effect_kind kind, const char *key,
     if (grown == NULL || k == NULL || v == NULL) return false;
     if (fx->n > 0) memcpy(grown, fx->items, fx->n * sizeof *grown);
     fx->items = grown;
-    fx->items[fx->n++] = (struct effect){kind, k, {(uint8_t *)v, value.n}};
+    fx->items[fx->n++] =
+        (struct effect){.kind = kind, .key = k, .value = {(uint8_t *)v, value.n}};
     fx->verdicts += kind == EFFECT_VERDICT;
     return true;
 }
@@ -263,6 +265,13 @@ enum serin_status fold_snapshot_all(struct fold *f, struct effects *fx)
 {
     for (unsigned i = 0; i < ROLLOUTS; i++)
         snapshot(f, i, fx);
+    return SERIN_OK;
+}
+
+enum serin_status fold_checkpoint(struct fold *f, int32_t partition, int64_t t_ms,
+                                  struct effects *fx)
+{
+    (void)f, (void)partition, (void)t_ms, (void)fx;
     return SERIN_OK;
 }
 
@@ -566,9 +575,16 @@ void producer_close(struct producer *p)
     free(p);
 }
 
+const char *producer_lost_topic(const struct producer *p)
+{
+    (void)p;
+    return world.unaudited ? names[BUS_AUDIT] : "";
+}
+
 enum serin_status producer_begin(struct producer *p, struct fault *f)
 {
     (void)f;
+    world.unaudited = false;
     cr_assert(world.dead || !p->open);
     p->open = true;
     p->n = 0;
@@ -610,6 +626,11 @@ enum serin_status producer_commit(struct producer *p, struct consumer *c,
                                   struct fault *f)
 {
     if (here(REWIND) || (!world.dead && c->generation != world.generation)) {
+        p->open = false;
+        return refuse(f, false, true);
+    }
+    if (here(AUDIT)) {
+        world.unaudited = true;
         p->open = false;
         return refuse(f, false, true);
     }
@@ -751,6 +772,11 @@ Test(stage, killed_at_any_call_says_every_verdict_once, .timeout = 120)
 Test(stage, an_aborted_transaction_changes_nothing, .timeout = 120)
 {
     everywhere(REWIND);
+}
+
+Test(stage, an_audit_topic_that_refuses_loses_nothing, .timeout = 120)
+{
+    everywhere(AUDIT);
 }
 
 Test(stage, a_dead_producer_is_replaced_committed_or_not, .timeout = 120)
