@@ -95,31 +95,44 @@ static enum serin_status tag(struct influx_text *t, struct influx_line *l,
 
 /* ---------------------------------------------------------------- values */
 
-/* A decimal number of at most 18 digits and a small exponent is exact by one product;
- * what is longer goes to strtod. */
+/* The digits of a number up to its exponent: m / 10^point; n of them. How far they go.
+ */
+struct digits {
+    uint64_t m;
+    size_t n, point;
+};
+
+static size_t digits_of(struct strview s, struct digits *d)
+{
+    bool fraction = false;
+    size_t i = s.n != 0 && (s.p[0] == '-' || s.p[0] == '+');
+    *d = (struct digits){0};
+    for (; i < s.n; i++) {
+        char c = s.p[i];
+        if (c == '.' && !fraction) {
+            fraction = true;
+            continue;
+        }
+        if (c < '0' || c > '9') break;
+        d->point += fraction;
+        if (++d->n <= 18) d->m = d->m * 10 + (uint64_t)(c - '0');
+    }
+    return i;
+}
+
+/* Few digits and a small exponent are exact by one division; the rest goes to strtod.
+ */
 bool influx_line_number(struct strview s, double *out)
 {
-    static const double tens[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                  1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-                                  1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
-    size_t i = 0, digits = 0, point = 0;
-    uint64_t m = 0;
-    bool minus = s.n != 0 && s.p[0] == '-', fraction = false;
-    for (i = minus || (s.n != 0 && s.p[0] == '+'); i < s.n; i++) {
-        if (s.p[i] == '.' && !fraction) {
-            fraction = true;
-        } else if (s.p[i] >= '0' && s.p[i] <= '9') {
-            digits++;
-            point += fraction;
-            if (digits <= 18) m = m * 10 + (uint64_t)(s.p[i] - '0');
-        } else {
-            break;
-        }
-    }
-    if (digits == 0 || s.n > NUMBER_MAX) return false;
-    if (i == s.n && digits <= 18 && m <= (UINT64_C(1) << 53) && point <= 22) {
-        *out = (double)m / tens[point];
-        if (minus) *out = -*out;
+    static const double tens[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,
+                                  1e7,  1e8,  1e9,  1e10, 1e11, 1e12, 1e13,
+                                  1e14, 1e15, 1e16, 1e17, 1e18};
+    struct digits d;
+    size_t i = digits_of(s, &d);
+    if (d.n == 0 || s.n > NUMBER_MAX) return false;
+    if (i == s.n && d.n <= 18 && d.m <= (UINT64_C(1) << 53)) {
+        *out = (double)d.m / tens[d.point];
+        if (s.p[0] == '-') *out = -*out;
         return true;
     }
     if (i < s.n && s.p[i] != 'e' && s.p[i] != 'E') return false;
