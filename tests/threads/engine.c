@@ -132,6 +132,7 @@ int main(void)
     const struct engine_options o = {
         .bus = {.embedded = true, .partitions = 4},
         .worker = {.inputs = &input, .n_inputs = 1, .flush_ms = 50, .lateness_ms = 200},
+        .ingest_threads = 2,
         .stage = {.tick_ms = 100},
         .serve = {.listen = listen},
     };

@@ -1,9 +1,8 @@
 /* tests/integration/ingest/ingest_tool.c -- one process of the kill test
  *
- * ingest_tool BOOTSTRAP PREFIX setup           make serin's topics, route load-0 …
- * load-9 ingest_tool BOOTSTRAP PREFIX run INSTANCE TOPIC   a worker until SIGTERM
- * ingest_tool BOOTSTRAP PREFIX sum             committed partials of the inbox, added
- * up */
+ * ingest_tool BOOTSTRAP PREFIX setup    make serin's topics, route load-0 to load-9
+ * ingest_tool BOOTSTRAP PREFIX sum      committed partials of the inbox, added up
+ * ingest_tool BOOTSTRAP PREFIX run INSTANCE TOPIC [THREADS]   workers until SIGTERM */
 #include <signal.h>
 #include <stdlib.h>
 
@@ -12,13 +11,13 @@
 #include "engine/bus/producer.h"
 #include "engine/bus/table.h"
 #include "engine/bus/topics.h"
-#include "ingest/worker.h"
+#include "ingest/worker_pool.h"
 #include "proto/decode.h"
 #include "tests/support/ingest_world.h"
 
 enum { ROLLOUTS = 10 };
 
-static struct worker *worker;
+static struct worker_pool *workers;
 static struct bus *bus;
 
 static _Noreturn void die(const char *what, const struct fault *f)
@@ -30,7 +29,7 @@ static _Noreturn void die(const char *what, const struct fault *f)
 static void on_term(int signal)
 {
     (void)signal;
-    worker_stop(worker);
+    worker_pool_stop(workers);
 }
 
 static void send_row(void *ctx, pb_rollout *row)
@@ -61,20 +60,21 @@ static int setup(void)
     return 0;
 }
 
-static int run(const char *topic)
+static int run(const char *topic, unsigned threads)
 {
     struct fault f = {0};
     struct worker_input in = {.topic = topic, .format = "auto"};
     struct worker_options o = {.inputs = &in, .n_inputs = 1, .flush_ms = 50};
-    if (worker_open(&worker, bus, &o, &f) != SERIN_OK) die("worker", &f);
+    if (worker_pool_open(&workers, bus, &o, threads, &f) != SERIN_OK)
+        die("workers", &f);
     signal(SIGTERM, on_term);
-    if (worker_run(worker, &f) != SERIN_OK) die("worker", &f);
-    struct worker_counts c = worker_counts(worker);
+    if (worker_pool_run(workers, &f) != SERIN_OK) die("workers", &f);
+    struct worker_counts c = worker_pool_counts(workers);
     printf(
         "{\"messages\":%llu,\"quarantined\":%llu,\"aborted\":%llu,\"rebuilds\":%llu}\n",
         (unsigned long long)c.messages, (unsigned long long)c.quarantined,
         (unsigned long long)c.transactions_aborted, (unsigned long long)c.rebuilds);
-    worker_close(worker);
+    worker_pool_close(workers);
     return 0;
 }
 
@@ -128,7 +128,8 @@ int main(int argc, char **argv)
 {
     struct fault f = {0};
     if (argc < 4) {
-        fputs("usage: ingest_tool BOOTSTRAP PREFIX setup|sum|run [INSTANCE TOPIC]\n",
+        fputs("usage: ingest_tool BOOTSTRAP PREFIX setup|sum|run [INSTANCE TOPIC "
+              "[THREADS]]\n",
               stderr);
         return 2;
     }
@@ -147,7 +148,7 @@ int main(int argc, char **argv)
     else if (strcmp(argv[3], "sum") == 0)
         code = add_up();
     else if (strcmp(argv[3], "run") == 0 && argc > 5)
-        code = run(argv[5]);
+        code = run(argv[5], argc > 6 ? (unsigned)strtoul(argv[6], NULL, 10) : 1);
     bus_close(bus);
     return code;
 }

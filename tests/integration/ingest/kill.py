@@ -2,7 +2,8 @@
 """Kill ingest workers with SIGKILL at random moments under load, on a real broker: the
 partials in the inbox add up exactly to the messages produced.
 
-kill.py --tool INGEST_TOOL --loadgen LOADGEN [--rounds N] [--workers N] [--seed S]
+kill.py --tool INGEST_TOOL --loadgen LOADGEN [--rounds N] [--workers N] [--threads N]
+        [--seed S]
 The broker's address comes in SERIN_TEST_BOOTSTRAP. SERIN_LONG=1: ten times the rounds."""
 
 import argparse
@@ -20,16 +21,16 @@ MESSAGES, SAMPLES = 40000, 3
 class Fleet:
     """The workers of one group; every one has a name of its own and keeps it."""
 
-    def __init__(self, tool, base, topic, n):
+    def __init__(self, tool, base, topic, n, threads):
         self.command = [tool, *base, "run"]
-        self.topic = topic
+        self.arguments = [topic, str(threads)]
         self.running = {f"w{i}": None for i in range(n)}
 
     def start(self):
         for name, process in self.running.items():
             if process is None or process.poll() is not None:
                 self.running[name] = subprocess.Popen(
-                    [*self.command, name, self.topic], stdout=subprocess.PIPE, text=True,
+                    [*self.command, name, *self.arguments], stdout=subprocess.PIPE, text=True,
                     env=os.environ | {"SERIN_DEBUG": "1"},  # read when a run fails
                 )
 
@@ -72,6 +73,7 @@ def main():
     p.add_argument("--loadgen", required=True)
     p.add_argument("--rounds", type=int, default=10)
     p.add_argument("--workers", type=int, default=1)
+    p.add_argument("--threads", type=int, default=1, help="of each worker process")
     p.add_argument("--seed", type=int, default=1)
     o = p.parse_args()
     rounds = o.rounds * (10 if os.environ.get("SERIN_LONG") else 1)
@@ -84,7 +86,7 @@ def main():
             "--rollouts", "10", "--samples", str(SAMPLES), "--messages", str(MESSAGES)]
     expected = {"units": 0, "bad": 0, "samples": 0, "poison": 0}
     call(*load[:-1], "0")  # the topic exists before anybody reads it
-    fleet = Fleet(o.tool, base, topic, o.workers)
+    fleet = Fleet(o.tool, base, topic, o.workers, o.threads)
     for _ in range(rounds):
         fleet.start()
         writer = subprocess.Popen(load, stdout=subprocess.PIPE, text=True)

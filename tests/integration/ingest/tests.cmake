@@ -14,6 +14,18 @@ if(TARGET serin_ingest AND worker_sources)
                        TIMEOUT 300)
 endif()
 
+# A partition whose broker is away, among others that go on.
+if(TARGET serin_worker)
+  add_executable(integration-ingest-hung ${CMAKE_CURRENT_LIST_DIR}/test_worker_hung.c)
+  target_link_libraries(integration-ingest-hung PRIVATE serin_worker serin_support
+                        PkgConfig::RDKAFKA PkgConfig::CRITERION)
+  add_test(NAME integration-ingest-hung
+    COMMAND ${CMAKE_SOURCE_DIR}/tests/support/run_clean.sh
+            $<TARGET_FILE:integration-ingest-hung>
+    WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  set_tests_properties(integration-ingest-hung PROPERTIES LABELS integration TIMEOUT 300)
+endif()
+
 # Workers killed on a real broker.
 if(TARGET serin_worker)
   add_executable(ingest_tool ${CMAKE_CURRENT_LIST_DIR}/ingest_tool.c)
@@ -23,7 +35,7 @@ if(TARGET serin_worker)
              COMMAND ${CMAKE_SOURCE_DIR}/tests/integration/with_env.sh
                      ${CMAKE_BINARY_DIR}/kafka1.env ${PYTHON3} -B
                      ${CMAKE_CURRENT_LIST_DIR}/kill.py --tool $<TARGET_FILE:ingest_tool>
-                     --loadgen $<TARGET_FILE:loadgen> --workers ${workers})
+                     --loadgen $<TARGET_FILE:loadgen> --workers ${workers} --threads ${workers})
     set_tests_properties(integration-ingest-kill-${workers} PROPERTIES LABELS integration
                          TIMEOUT 1800 FIXTURES_REQUIRED kafka1 RUN_SERIAL TRUE)
   endforeach()
