@@ -194,6 +194,11 @@ static uint64_t series_hash_of(const void *s)
     return ((const struct aggregate_series *)s)->hash;
 }
 
+static bool attribute(const void *series, struct strview key, struct strview *value)
+{
+    return series_attribute_get(series, key, value);
+}
+
 static size_t match_targets(struct route_match *m, const struct series_name *name,
                             struct aggregate_target *out, size_t room)
 {
@@ -206,10 +211,8 @@ static size_t match_targets(struct route_match *m, const struct series_name *nam
         if (n == 0) stratum = route_stratum(r, name);
         out[n] = (struct aggregate_target){.route = r, .metric = metric};
         out[n].series = (uint32_t)i << 16 | stratum << 8 | (uint32_t)m->cohort;
-        struct strview value;
-        out[n].bad = metric->conditional &&
-                     series_attribute_get(name, metric->bad.key, &value) &&
-                     condition_holds(&metric->bad, value);
+        out[n].bad =
+            metric->conditional && condition_holds(&metric->bad, attribute, name);
         (void)series_attribute_get(name, metric->unit_key, &out[n].unit);
         n++;
     }
@@ -563,14 +566,32 @@ void aggregate_run_value(struct aggregate_run *r, int64_t t_ms, double v)
     if (lost) r->lost++;
 }
 
+/* A histogram of either form; the other one is NULL. */
 static bool give_hist(struct aggregate_run *r, struct aggregate_target *t,
-                      const struct buckets_view *v, uint64_t total)
+                      const struct buckets_view *v, const struct buckets_bounds *b,
+                      uint64_t total)
 {
     struct aggregate_cell *c = cell_of(r->a, t, r->window_ms);
+    struct arena *a = &r->a->arena;
+    double scale = t->metric->scale;
     if (c == NULL || c->n > AGGREGATE_MAX_COUNT - total) return false;
-    if (!buckets_merge(&c->hist, &r->a->arena, v, t->metric->scale)) return false;
+    if (!(v != NULL ? buckets_merge(&c->hist, a, v, scale)
+                    : buckets_merge_bounds(&c->hist, a, b, scale, &c->ratio)))
+        return false;
     c->n += total;
     return true;
+}
+
+static void run_hist(struct aggregate_run *r, const struct buckets_view *v,
+                     const struct buckets_bounds *b, uint64_t total)
+{
+    bool lost = false;
+    r->n += total;
+    for (size_t i = 0; i < r->s->n; i++) {
+        struct aggregate_target *t = &r->s->targets[i];
+        if (t->metric->kind == ROUTE_LATENCY) lost |= !give_hist(r, t, v, b, total);
+    }
+    if (lost) r->lost++;
 }
 
 void aggregate_run_hist(struct aggregate_run *r, int64_t t_ms,
@@ -579,25 +600,7 @@ void aggregate_run_hist(struct aggregate_run *r, int64_t t_ms,
     uint64_t total = 0;
     bool good = v->scale >= BUCKETS_SCALE_MIN && v->scale <= BUCKETS_SCALE_MAX &&
                 buckets_view_total(v, AGGREGATE_MAX_COUNT, &total);
-    if (!aggregate_run_time(r, t_ms, good)) return;
-    r->n += total;
-    bool lost = false;
-    for (size_t i = 0; i < r->s->n; i++) {
-        struct aggregate_target *t = &r->s->targets[i];
-        if (t->metric->kind == ROUTE_LATENCY) lost |= !give_hist(r, t, v, total);
-    }
-    if (lost) r->lost++;
-}
-
-static bool give_bounds(struct aggregate_run *r, struct aggregate_target *t,
-                        const struct buckets_bounds *v, uint64_t total)
-{
-    struct aggregate_cell *c = cell_of(r->a, t, r->window_ms);
-    if (c == NULL || c->n > AGGREGATE_MAX_COUNT - total) return false;
-    if (!buckets_merge_bounds(&c->hist, &r->a->arena, v, t->metric->scale, &c->ratio))
-        return false;
-    c->n += total;
-    return true;
+    if (aggregate_run_time(r, t_ms, good)) run_hist(r, v, NULL, total);
 }
 
 void aggregate_run_bounds(struct aggregate_run *r, int64_t t_ms,
@@ -605,12 +608,5 @@ void aggregate_run_bounds(struct aggregate_run *r, int64_t t_ms,
 {
     uint64_t total = 0;
     bool good = buckets_bounds_ok(v, AGGREGATE_MAX_COUNT, &total);
-    if (!aggregate_run_time(r, t_ms, good)) return;
-    r->n += total;
-    bool lost = false;
-    for (size_t i = 0; i < r->s->n; i++) {
-        struct aggregate_target *t = &r->s->targets[i];
-        if (t->metric->kind == ROUTE_LATENCY) lost |= !give_bounds(r, t, v, total);
-    }
-    if (lost) r->lost++;
+    if (aggregate_run_time(r, t_ms, good)) run_hist(r, NULL, v, total);
 }

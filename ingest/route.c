@@ -2,7 +2,9 @@
  *
  * Found by id, or by attributes: every cohort's match is filed under its rarest
  * (key, value) pair, so a series with k attributes looks k pairs up and verifies the
- * few cohorts filed there. Both indexes are rebuilt on the first look after a change.
+ * few cohorts filed there. A rule with several values is filed under each of them; a
+ * cohort with nothing but prefixes and regular expressions under a key alone. Both
+ * indexes are rebuilt on the first look after a change.
  */
 #include "ingest/route.h"
 
@@ -15,8 +17,8 @@ enum { POOL_FIRST = 1024, POOL_MAX = 1 << 20 };
 
 struct pair { /* one distinct (key, value) among all matches */
     uint64_t hash;
-    struct strview key, value;
-    uint32_t uses, head; /* posting, 1-based; 0: none */
+    struct strview key, value; /* value.p == NULL: the key alone */
+    uint32_t uses, head;       /* posting, 1-based; 0: none */
 };
 
 struct posting { /* a cohort filed under a pair */
@@ -33,6 +35,8 @@ struct route_table {
     struct pair *pairs;
     size_t n_pairs; /* likewise */
     struct posting *postings;
+    uint32_t n_postings;
+    bool by_key; /* some cohort is filed under a key alone */
     bool stale;
 };
 
@@ -76,6 +80,23 @@ static bool metric_kind(const char *text, enum route_kind *out)
     return false;
 }
 
+static struct strview pool_view(struct pool *b, const char *s)
+{
+    char *copy = pool_text(b, s);
+    return copy != NULL ? strview_of(copy) : (struct strview){"", 0};
+}
+
+static void build_rule(struct pool *b, struct route_rule *r, const char *key,
+                       enum pattern_kind kind, char *const *values, size_t n)
+{
+    struct strview *list = pool_take(b, n * sizeof *list);
+    *r = (struct route_rule){.key = pool_view(b, key)};
+    r->key = series_canonical(r->key);
+    for (size_t i = 0; list != NULL && i < n; i++)
+        list[i] = pool_view(b, values[i]);
+    r->pattern = (struct pattern){.kind = kind, .values = list, .n = n};
+}
+
 static void build_match(struct pool *b, struct route *r, const pb_match *m)
 {
     if (m->cohort != SERIN__V1__COHORT__COHORT_CANARY &&
@@ -84,13 +105,38 @@ static void build_match(struct pool *b, struct route *r, const pb_match *m)
     }
     int c =
         m->cohort == SERIN__V1__COHORT__COHORT_CANARY ? ROUTE_CANARY : ROUTE_BASELINE;
-    struct series_attribute *a = pool_take(b, m->n_all * sizeof *a);
-    for (size_t i = 0; a != NULL && i < m->n_all; i++) {
-        a[i].key = strview_of(pool_text(b, m->all[i]->key));
-        a[i].value = strview_of(pool_text(b, m->all[i]->value));
+    struct route_rule *a = pool_take(b, (m->n_all + m->n_rules) * sizeof *a);
+    for (size_t i = 0; a != NULL && i < m->n_all; i++)
+        build_rule(b, &a[i], m->all[i]->key, PATTERN_EQUAL, &m->all[i]->value, 1);
+    for (size_t i = 0; a != NULL && i < m->n_rules; i++) {
+        Serin__V1__Rule *u = m->rules[i];
+        bool regex = u->regex[0] != '\0', prefix = u->prefix[0] != '\0';
+        char **one = regex ? &u->regex : &u->prefix;
+        enum pattern_kind kind = regex    ? PATTERN_REGEX
+                                 : prefix ? PATTERN_PREFIX
+                                          : PATTERN_IN;
+        build_rule(b, &a[m->n_all + i], u->key, kind,
+                   kind == PATTERN_IN ? u->one_of : one,
+                   kind == PATTERN_IN ? u->n_one_of : 1);
     }
     r->match[c] = a;
-    r->n_match[c] = a != NULL ? m->n_all : 0;
+    r->n_match[c] = a != NULL ? m->n_all + m->n_rules : 0;
+}
+
+/* Regular expressions live outside the pool: made last, when all else is there. */
+static enum serin_status open_patterns(struct route *r, struct fault *f)
+{
+    enum serin_status status = SERIN_OK;
+    for (int c = 0; c < ROUTE_COHORTS; c++)
+        for (size_t k = 0; k < r->n_match[c]; k++) {
+            struct fault why;
+            if (pattern_open(&r->match[c][k].pattern, &why) == SERIN_OK) continue;
+            status = fault_set(
+                f, SERIN_EDOM,
+                "rollout %s, attribute %.*s: %s; its cohort gets nothing", r->id,
+                (int)r->match[c][k].key.n, r->match[c][k].key.p, why.text);
+        }
+    return status;
 }
 
 static enum serin_status build_metric(struct pool *b, struct route *r,
@@ -152,7 +198,10 @@ static enum serin_status route_make(const pb_rollout *m, struct route **out,
         struct pool b = {mem_calloc(1, room), 0, room, false};
         if (b.p == NULL) return fault_set(f, SERIN_ENOMEM, "routes: out of memory");
         enum serin_status s = build(&b, m, out, f);
-        if (!b.full) return s;
+        if (!b.full) {
+            enum serin_status p = open_patterns(*out, f);
+            return s != SERIN_OK ? s : p;
+        }
         mem_free(b.p);
     }
     return fault_set(f, SERIN_ELIMIT, "rollout %s: its route is over %d bytes",
@@ -163,6 +212,9 @@ static void route_free(struct route *r)
 {
     for (size_t i = 0; i < r->n_stratum; i++)
         mem_free(r->stratum[i]);
+    for (int c = 0; c < ROUTE_COHORTS; c++)
+        for (size_t k = 0; k < r->n_match[c]; k++)
+            pattern_close(&r->match[c][k].pattern);
     mem_free(r); /* the start of its pool */
 }
 
@@ -312,20 +364,21 @@ enum serin_status route_table_put(struct route_table *t, const pb_rollout *m,
 /* ---------------------------------------------------------------- the attribute index
  */
 
-static uint64_t pair_hash(const struct series_attribute *a)
+static uint64_t pair_hash(struct strview key, struct strview value)
 {
-    return series_hash(a->value.p, a->value.n, series_hash(a->key.p, a->key.n, 2));
+    uint64_t seed = value.p != NULL ? 2 : 4;
+    return series_hash(value.p, value.n, series_hash(key.p, key.n, seed));
 }
 
-static struct pair *pair_find(const struct route_table *t,
-                              const struct series_attribute *a)
+static struct pair *pair_find(const struct route_table *t, struct strview key,
+                              struct strview value)
 {
-    uint64_t h = pair_hash(a);
+    uint64_t h = pair_hash(key, value);
     size_t i = (size_t)h & (t->n_pairs - 1);
     for (; t->pairs[i].uses != 0; i = (i + 1) & (t->n_pairs - 1)) {
         struct pair *p = &t->pairs[i];
-        if (p->hash == h && strview_eq(p->key, a->key) &&
-            strview_eq(p->value, a->value)) {
+        if (p->hash == h && (p->value.p == NULL) == (value.p == NULL) &&
+            strview_eq(p->key, key) && strview_eq(p->value, value)) {
             return p;
         }
     }
@@ -333,13 +386,28 @@ static struct pair *pair_find(const struct route_table *t,
     return &t->pairs[i];
 }
 
-static size_t count_pairs(struct route_table *t)
+/* The pairs that a rule may be filed under: one for each value, or its key alone. */
+static size_t rule_pairs(const struct route_rule *r)
+{
+    bool listed = r->pattern.kind == PATTERN_EQUAL || r->pattern.kind == PATTERN_IN;
+    return listed ? r->pattern.n : 1;
+}
+
+static struct pair *rule_pair(const struct route_table *t, const struct route_rule *r,
+                              size_t i, struct strview *value)
+{
+    bool listed = r->pattern.kind == PATTERN_EQUAL || r->pattern.kind == PATTERN_IN;
+    *value = listed ? r->pattern.values[i] : (struct strview){NULL, 0};
+    return pair_find(t, r->key, *value);
+}
+
+static size_t count_pairs(const struct route_table *t)
 {
     size_t n = 0;
-    for (size_t i = 0; i < t->n; i++) {
-        n +=
-            t->routes[i]->n_match[ROUTE_CANARY] + t->routes[i]->n_match[ROUTE_BASELINE];
-    }
+    for (size_t i = 0; i < t->n; i++)
+        for (int c = 0; c < ROUTE_COHORTS; c++)
+            for (size_t k = 0; k < t->routes[i]->n_match[c]; k++)
+                n += rule_pairs(&t->routes[i]->match[c][k]);
     return n;
 }
 
@@ -347,34 +415,59 @@ static void count_uses(struct route_table *t, const struct route *r)
 {
     for (int c = 0; c < ROUTE_COHORTS; c++) {
         for (size_t k = 0; k < r->n_match[c]; k++) {
-            struct pair *p = pair_find(t, &r->match[c][k]);
-            p->key = r->match[c][k].key;
-            p->value = r->match[c][k].value;
-            p->uses++;
+            for (size_t i = 0; i < rule_pairs(&r->match[c][k]); i++) {
+                struct strview value;
+                struct pair *p = rule_pair(t, &r->match[c][k], i, &value);
+                p->key = r->match[c][k].key;
+                p->value = value;
+                p->uses++;
+            }
         }
     }
 }
 
-static void file_cohort(struct route_table *t, struct route *r, enum route_cohort c,
-                        uint32_t *n)
+/* How many cohorts a series is compared with for each that is filed so; a key alone is
+ * taken only when there is nothing else. */
+static uint64_t rule_cost(const struct route_table *t, const struct route_rule *r)
 {
-    struct pair *rarest = NULL;
+    uint64_t cost = 0;
+    struct strview value = {"", 0};
+    for (size_t i = 0; i < rule_pairs(r); i++)
+        cost += rule_pair(t, r, i, &value)->uses;
+    return value.p != NULL ? cost : cost + UINT32_MAX;
+}
+
+static void file_cohort(struct route_table *t, struct route *r, enum route_cohort c)
+{
+    const struct route_rule *rarest = NULL;
+    uint64_t least = UINT64_MAX;
     for (size_t k = 0; k < r->n_match[c]; k++) {
-        struct pair *p = pair_find(t, &r->match[c][k]);
-        if (rarest == NULL || p->uses < rarest->uses) rarest = p;
+        uint64_t cost = rule_cost(t, &r->match[c][k]);
+        if (cost < least) {
+            least = cost;
+            rarest = &r->match[c][k];
+        }
     }
     if (rarest == NULL) return; /* no attributes: reached by name only */
-    t->postings[(*n)++] = (struct posting){r, c, rarest->head};
-    rarest->head = *n;
+    for (size_t i = 0; i < rule_pairs(rarest); i++) {
+        struct strview value;
+        struct pair *p = rule_pair(t, rarest, i, &value);
+        const struct posting *there = p->head != 0 ? &t->postings[p->head - 1] : NULL;
+        if (there != NULL && there->route == r && there->cohort == c)
+            continue; /* a value given twice */
+        t->postings[t->n_postings++] = (struct posting){r, c, p->head};
+        p->head = t->n_postings;
+        t->by_key |= value.p == NULL;
+    }
 }
 
 static enum serin_status rebuild(struct route_table *t)
 {
-    size_t size = 16;
-    while (size < 2 * count_pairs(t) + 2)
+    size_t size = 16, all = count_pairs(t);
+    while (size < 2 * all + 2)
         size *= 2;
     struct pair *pairs = mem_calloc(size, sizeof *pairs);
-    struct posting *postings = mem_calloc(2 * t->n, sizeof *postings);
+    struct posting *postings = mem_calloc(all + 1, sizeof *postings);
     if (pairs == NULL || postings == NULL) {
         mem_free(pairs);
         mem_free(postings);
@@ -385,12 +478,13 @@ static enum serin_status rebuild(struct route_table *t)
     t->pairs = pairs;
     t->n_pairs = size;
     t->postings = postings;
-    uint32_t n = 0;
+    t->n_postings = 0;
+    t->by_key = false;
     for (size_t i = 0; i < t->n; i++)
         count_uses(t, t->routes[i]);
     for (size_t i = 0; i < t->n; i++) {
-        file_cohort(t, t->routes[i], ROUTE_CANARY, &n);
-        file_cohort(t, t->routes[i], ROUTE_BASELINE, &n);
+        file_cohort(t, t->routes[i], ROUTE_CANARY);
+        file_cohort(t, t->routes[i], ROUTE_BASELINE);
     }
     t->stale = false;
     return SERIN_OK;
@@ -403,13 +497,14 @@ static bool matches(const struct route *r, enum route_cohort c,
 {
     struct strview v;
     for (size_t k = 0; k < r->n_match[c]; k++) {
-        if (!series_attribute_get(s, r->match[c][k].key, &v)) return false;
-        if (!strview_eq(v, r->match[c][k].value)) return false;
+        const struct route_rule *rule = &r->match[c][k];
+        if (!series_attribute_get(s, rule->key, &v)) return false;
+        if (!pattern_matches(&rule->pattern, v)) return false;
     }
     return r->n_match[c] != 0;
 }
 
-/* Which cohort of r the attributes name: the one asking for more of them. */
+/* Which cohort of r the attributes name: the one with more rules. */
 static bool cohort_of(const struct route *r, const struct series_name *s,
                       enum route_cohort *out)
 {
@@ -433,11 +528,12 @@ static bool cohort_named(struct strview name, enum route_cohort *out)
     return true;
 }
 
-static void find_by_attribute(struct route_table *t, const struct series_name *s,
-                              const struct series_attribute *a, struct route_match *out,
-                              size_t *n)
+static void find_filed(const struct route_table *t, const struct series_name *s,
+                       struct strview key, struct strview value,
+                       struct route_match *out, size_t *n)
 {
-    for (uint32_t p = pair_find(t, a)->head; p != 0; p = t->postings[p - 1].next) {
+    for (uint32_t p = pair_find(t, key, value)->head; p != 0;
+         p = t->postings[p - 1].next) {
         const struct posting *at = &t->postings[p - 1];
         enum route_cohort c;
         /* Each cohort is filed once; asking for its own keeps a rollout to one entry.
@@ -467,7 +563,11 @@ enum serin_status route_table_find(struct route_table *t, const struct series_na
         for (size_t k = 0; k < i; k++) {
             repeated |= strview_eq(s->attributes[k].key, s->attributes[i].key);
         }
-        if (!repeated) find_by_attribute(t, s, &s->attributes[i], out, n);
+        const struct series_attribute *a = &s->attributes[i];
+        struct strview value = {a->value.p != NULL ? a->value.p : "", a->value.n};
+        if (repeated) continue;
+        find_filed(t, s, a->key, value, out, n);
+        if (t->by_key) find_filed(t, s, a->key, (struct strview){NULL, 0}, out, n);
     }
     return SERIN_OK;
 }

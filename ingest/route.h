@@ -3,6 +3,7 @@
 #define SERIN_INGEST_ROUTE_H
 
 #include "engine/base/condition.h"
+#include "engine/base/pattern.h"
 #include "engine/base/status.h"
 #include "ingest/series.h"
 #include "proto/messages.h"
@@ -29,11 +30,16 @@ struct route_metric {
     double scale; /* multiplies values to milliseconds */
 };
 
+struct route_rule { /* an attribute that a cohort's series have */
+    struct strview key;
+    struct pattern pattern;
+};
+
 /* One live rollout. Lives until the table is changed. */
 struct route {
     char *id;
     size_t id_len;
-    struct series_attribute *match[ROUTE_COHORTS];
+    struct route_rule *match[ROUTE_COHORTS]; /* all of them hold */
     size_t n_match[ROUTE_COHORTS];
     struct strview *strata; /* attribute keys */
     size_t n_strata;
@@ -76,7 +82,7 @@ struct route_match {
 /**
  * All rollouts that want this series: the one it names, or those one of whose cohorts
  * it matches. A series that matches both cohorts of a rollout belongs to the one with
- * more attributes; with as many, to neither. At most ROUTE_MAX_MATCHES. Errors:
+ * more rules; with as many, to neither. At most ROUTE_MAX_MATCHES. Errors:
  * SERIN_ENOMEM.
  */
 SERIN_MUST_USE

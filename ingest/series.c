@@ -68,6 +68,19 @@ attribute_parse(struct strview bytes, struct series_attribute *out, struct rejec
     return SERIN_OK;
 }
 
+struct strview series_canonical(struct strview key)
+{
+    static const char *const names[][2] = {
+        {"deployment.environment", "deployment.environment.name"},
+        {"http.status_code", "http.response.status_code"},
+        {"http.method", "http.request.method"},
+        {"feature_flag.variant", "feature_flag.result.variant"},
+        {"enduser.id", "user.id"}};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strview_eq(key, strview_of(names[i][0]))) return strview_of(names[i][1]);
+    return key;
+}
+
 static enum serin_status attribute_field(struct wire *w, struct series_name *out,
                                          struct reject *why)
 {
@@ -80,7 +93,10 @@ static enum serin_status attribute_field(struct wire *w, struct series_name *out
         return quarantine_refuse(why, QUARANTINE_LIMIT, "more than %d attributes",
                                  SERIES_MAX_ATTRIBUTES);
     }
-    return attribute_parse(bytes, &out->attributes[out->n_attributes++], why);
+    struct series_attribute *a = &out->attributes[out->n_attributes++];
+    enum serin_status s = attribute_parse(bytes, a, why);
+    a->key = series_canonical(a->key);
+    return s;
 }
 
 enum serin_status series_parse(struct strview key, struct series_name *out,
@@ -120,6 +136,7 @@ enum serin_status series_parse(struct strview key, struct series_name *out,
 bool series_attribute_get(const struct series_name *s, struct strview key,
                           struct strview *value)
 {
+    key = series_canonical(key);
     for (size_t i = 0; i < s->n_attributes; i++) {
         if (!strview_eq(s->attributes[i].key, key)) continue;
         *value = s->attributes[i].value;

@@ -43,6 +43,12 @@ struct series_name {
 SERIN_MUST_USE
 enum serin_status series_parse(struct strview key, struct series_name *out,
                                struct reject *why);
+/**
+ * The present name of an attribute that the semantic conventions used to call
+ * otherwise: http.status_code is http.response.status_code, and so on; else the key.
+ * series_parse has renamed all keys, series_attribute_get takes either.
+ */
+struct strview series_canonical(struct strview key);
 /** Value of an attribute; false when the header has none of that name. */
 bool series_attribute_get(const struct series_name *s, struct strview key,
                           struct strview *value);

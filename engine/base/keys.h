@@ -48,10 +48,11 @@ struct keys_key {
         max; /* inclusive; of a list or map: how many; of texts: bytes of each */
     const char *unit, *doc;
     bool required;
-    const char *word;             /* a word that stands for 0: "auto", "skip" */
-    const char *const *choices;   /* KEYS_ENUM; ends with NULL */
-    size_t count_at;              /* offset of the size_t of an array */
-    size_t name_at;               /* KEYS_TABLE: offset of const char * in the item */
+    const char *word;           /* a word that stands for 0: "auto", "skip" */
+    const char *const *choices; /* KEYS_ENUM; ends with NULL */
+    size_t count_at;            /* offset of the size_t of an array */
+    size_t name_at;             /* KEYS_TABLE: offset of const char * in the item */
+    const char *schema; /* KEYS_ANY: members of its JSON Schema; NULL: anything */
     const struct keys_table *sub; /* KEYS_SECTION, KEYS_LIST, KEYS_TABLE */
 };
 

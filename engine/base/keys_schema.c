@@ -110,6 +110,8 @@ static void value(struct text *t, const struct keys_key *k)
     if (k->type == KEYS_SECTION) {
         text_add(t, ",");
         table(t, k->sub);
+    } else if (k->schema != NULL) {
+        text_add(t, ",%s", k->schema);
     } else if (k->type != KEYS_ANY) {
         text_add(t, ",");
         if (k->type <= KEYS_ENUM)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/core/plan_check.h"
+#include "engine/core/plan_cohorts.h"
 #include "engine/core/plan_keys.h"
 
 /* Put the default steps where the author could have written them. */
@@ -80,11 +81,13 @@ static void fill_metrics(struct plan *p, const struct doc_node *root)
 
 static void fill_texts(struct plan *p)
 {
-    const char **texts[] = {&p->id, &p->service, &p->owner, &p->release_notes,
-                            &p->rollback_plan};
+    const char **texts[] = {
+        &p->id,          &p->service, &p->owner, &p->release_notes, &p->rollback_plan,
+        &p->environment, &p->flag};
     for (size_t i = 0; p->service == NULL && i < p->n_cohort[0]; i++)
-        if (strcmp(p->cohort[0][i].key, "service.name") == 0)
-            p->service = p->cohort[0][i].value;
+        if (strcmp(p->cohort[0][i].key, "service.name") == 0 &&
+            p->cohort[0][i].kind == PATTERN_EQUAL)
+            p->service = p->cohort[0][i].values[0];
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (*texts[i] == NULL) *texts[i] = "";
     for (size_t i = 0; i < p->n_freezes; i++)
@@ -102,6 +105,7 @@ enum serin_status plan_parse(struct arena *a, const char *text, size_t n,
     if (p == NULL) return SERIN_ENOMEM;
     rc = add_default_steps(a, root);
     if (rc == SERIN_OK) rc = keys_read(a, &plan_keys, root, p, errors);
+    if (rc == SERIN_OK) rc = plan_cohorts_read(a, p, errors);
     if (rc != SERIN_OK) return rc;
     fill_steps(p, root);
     fill_texts(p);
@@ -141,25 +145,6 @@ static char *shared(const char *s)
     return u.out;
 }
 
-static pb_match *match_new(struct arena *a, const struct plan *p, int which)
-{
-    pb_match *m = arena_alloc(a, sizeof *m);
-    if (m == NULL) return NULL;
-    serin__v1__match__init(m);
-    m->cohort = which == 0 ? SERIN__V1__COHORT__COHORT_CANARY
-                           : SERIN__V1__COHORT__COHORT_BASELINE;
-    m->n_all = p->n_cohort[which];
-    m->all = arena_alloc(a, m->n_all * sizeof *m->all);
-    for (size_t i = 0; m->all != NULL && i < m->n_all; i++) {
-        pb_attribute *one = m->all[i] = arena_alloc(a, sizeof *one);
-        if (one == NULL) return NULL;
-        serin__v1__attribute__init(one);
-        one->key = shared(p->cohort[which][i].key);
-        one->value = shared(p->cohort[which][i].value);
-    }
-    return m->all != NULL ? m : NULL;
-}
-
 static pb_route_metric *route_metric_new(struct arena *a, const struct plan_metric *m)
 {
     pb_route_metric *r = arena_alloc(a, sizeof *r);
@@ -187,7 +172,7 @@ enum serin_status plan_route(struct arena *a, const struct plan *p, pb_route **o
     if (r->cohorts == NULL || r->strata == NULL || r->metrics == NULL)
         return SERIN_ENOMEM;
     for (int i = 0; i < 2; i++)
-        if ((r->cohorts[r->n_cohorts++] = match_new(a, p, i)) == NULL)
+        if (plan_cohorts_match(a, p, i, &r->cohorts[r->n_cohorts++]) != SERIN_OK)
             return SERIN_ENOMEM;
     for (size_t i = 0; i < p->n_strata; i++)
         r->strata[r->n_strata++] = shared(p->strata[i]);

@@ -8,6 +8,7 @@
 #include "engine/base/arena.h"
 #include "engine/base/doc.h"
 #include "engine/base/hash.h"
+#include "engine/base/pattern.h"
 #include "engine/base/status.h"
 #include "proto/messages.h"
 
@@ -34,8 +35,11 @@ enum plan_quantile {
 enum plan_mode { PLAN_GATE, PLAN_WARN, PLAN_SHADOW };
 enum plan_action { PLAN_ON_HOLD, PLAN_ON_ABORT };
 
-struct plan_attribute {
-    const char *key, *value;
+struct plan_rule { /* which values of an attribute a cohort's records have */
+    const char *key;
+    enum pattern_kind kind;
+    const char **values; /* n; 1 but for PATTERN_IN */
+    size_t n;
 };
 
 struct plan_step {
@@ -93,7 +97,9 @@ struct plan {
     const char *owner, *release_notes, *rollback_plan; /* "" = not given */
     bool strict;
     enum plan_strategy strategy;
-    struct plan_attribute *cohort[2]; /* 0 canary, 1 baseline */
+    const char *environment, *flag; /* of cohorts that name a version or variant only */
+    const struct doc_node *cohort_node[2]; /* as written */
+    struct plan_rule *cohort[2];           /* 0 canary, 1 baseline; all of them hold */
     size_t n_cohort[2];
     const char **strata;
     size_t n_strata;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "engine/base/condition.h"
+#include "engine/core/plan_cohorts.h"
 #include "engine/core/plan_keys.h"
 
 struct check {
@@ -73,50 +74,6 @@ static void check_texts(struct check *c)
             doc_error_add(c->errors, doc_get(c->root, "strict"),
                           "strict: true needs \"%s\"; add it, or drop strict",
                           names[i]);
-}
-
-/* ---- cohorts */
-static bool contains(const struct plan_attribute *all, size_t n,
-                     const struct plan_attribute *one)
-{
-    for (size_t i = 0; i < n; i++)
-        if (strcmp(all[i].key, one->key) == 0 && strcmp(all[i].value, one->value) == 0)
-            return true;
-    return false;
-}
-
-/* Every record that cohort `big` matches is matched by cohort `small` too. */
-static bool covers(const struct plan *p, int small, int big)
-{
-    for (size_t i = 0; i < p->n_cohort[small]; i++)
-        if (!contains(p->cohort[big], p->n_cohort[big], &p->cohort[small][i]))
-            return false;
-    return true;
-}
-
-static void check_cohorts(struct check *c)
-{
-    const struct doc_node *cohorts = doc_get(c->root, "cohorts");
-    const struct doc_node *canary = good(c, cohorts, "canary");
-    const struct doc_node *baseline = good(c, cohorts, "baseline");
-    if (canary == NULL || baseline == NULL || canary->n != c->p->n_cohort[0] ||
-        baseline->n != c->p->n_cohort[1])
-        return;
-    if (covers(c->p, 0, 1) && covers(c->p, 1, 0))
-        doc_error_add(
-            c->errors, baseline,
-            "canary and baseline are identical; give them different values of "
-            "an attribute, e.g. service.version");
-    else if (covers(c->p, 1, 0))
-        doc_error_add(
-            c->errors, baseline,
-            "baseline matches every record of the canary, too; add an attribute "
-            "in which they differ");
-    else if (covers(c->p, 0, 1))
-        doc_error_add(
-            c->errors, canary,
-            "canary matches every record of the baseline, too; add an attribute "
-            "in which they differ");
 }
 
 /* ---- gates */
@@ -409,7 +366,7 @@ void plan_check(const struct plan *p, const struct doc_node *root,
     struct check c = {p, root, errors};
     if (root->type != DOC_MAP) return;
     check_texts(&c);
-    check_cohorts(&c);
+    plan_cohorts_check(p, errors);
     check_window(&c);
     if (good(&c, root, "strategy") != NULL)
         unsupported(&c, root, "strategy", plan_keys_strategies, p->strategy,

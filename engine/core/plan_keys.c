@@ -2,6 +2,8 @@
  */
 #include "engine/core/plan_keys.h"
 
+#include "engine/core/plan_cohorts.h"
+
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 /* Milliseconds. */
 #define SECOND 1e3
@@ -38,12 +40,13 @@ double plan_keys_tolerance(uint32_t weight_bp)
 #define ARRAY(field, number) offsetof(struct plan, field), .count_at = offsetof(struct plan, number)
 
 static const struct keys_key cohort_keys[] = {
-    KEYS_KEY("canary", KEYS_PAIRS, AT(cohort[0]), NULL, 1, 16, NULL,
-             "attributes that name the new version's records, all of them equal",
-             .required = true, .count_at = AT(n_cohort[0])),
-    KEYS_KEY("baseline", KEYS_PAIRS, AT(cohort[1]), NULL, 1, 16, NULL,
-             "attributes that name the old version's records, all of them equal",
-             .required = true, .count_at = AT(n_cohort[1])),
+    KEYS_KEY("canary", KEYS_ANY, AT(cohort_node[0]), NULL, 0, 0, NULL,
+             "what tells the new version's records: its version (with service, "
+             "environment or flag), or attributes that all fit",
+             .required = true, .schema = plan_cohorts_schema),
+    KEYS_KEY("baseline", KEYS_ANY, AT(cohort_node[1]), NULL, 0, 0, NULL,
+             "what tells the old version's records, likewise",
+             .required = true, .schema = plan_cohorts_schema),
 };
 static const struct keys_table cohort_table = KEYS_OF(cohort_keys, struct plan);
 
@@ -206,6 +209,10 @@ static const struct keys_key top_keys[] = {
              "the rollout's name, unique, e.g. checkout-2.4.0", .required = true),
     KEYS_KEY("service", KEYS_TEXT, AT(service), NULL, 1, 256, NULL,
              "what is released; by default the canary's service.name"),
+    KEYS_KEY("environment", KEYS_TEXT, AT(environment), NULL, 1, 256, NULL,
+             "deployment.environment.name of cohorts that are given as versions"),
+    KEYS_KEY("flag", KEYS_TEXT, AT(flag), NULL, 1, 256, NULL,
+             "feature_flag.key: cohorts that are no maps are its result.variants"),
     KEYS_KEY("owner", KEYS_TEXT, AT(owner), NULL, 1, 256, NULL, "whom to ask"),
     KEYS_KEY("release_notes", KEYS_TEXT, AT(release_notes), NULL, 1, 4096, NULL,
              "address or text of the release notes"),

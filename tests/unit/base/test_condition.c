@@ -2,6 +2,13 @@
 #include "engine/base/condition.h"
 #include "tests/support/check.h"
 
+static bool get_any(const void *ctx, struct strview key, struct strview *value)
+{
+    (void)key;
+    *value = strview_of(ctx);
+    return true;
+}
+
 Test(condition, is_read_and_holds)
 {
     static const struct {
@@ -29,8 +36,8 @@ Test(condition, is_read_and_holds)
         struct fault f = {0};
         int rc = condition_parse(strview_of(cases[i].text), &c, &f);
         cr_assert(eq(int, rc, SERIN_OK), "%s: %s", cases[i].text, f.text);
-        cr_expect(condition_holds(&c, strview_of(cases[i].value)) == cases[i].holds,
-                  "%s", cases[i].text);
+        cr_expect(condition_holds(&c, get_any, cases[i].value) == cases[i].holds, "%s",
+                  cases[i].text);
     }
 }
 
@@ -49,7 +56,16 @@ Test(condition, says_what_is_wrong_and_leaves_the_rest_alone)
         {"status ! 500", "no such operator"},
         {"status like 5", "no such operator"},
         {"status >= 5xx", "< <= > >= need a number"},
-        {"status >= 500 and status < 600", "conditions cannot be joined"},
+        {"status >= 500 and", "the attribute's name is missing"},
+        {"and status >= 500", "no such operator"},
+        {"status >= 500 xor a = 1", "terms are joined by and, or"},
+        {"not", "the attribute's name is missing"},
+        {"(status >= 500", "a parenthesis is not closed"},
+        {"status >= 500)", "was not opened"},
+        {"((((((((a = 1))))))))", "nests too deep"},
+        {"a=1 or a=1 or a=1 or a=1 or a=1 or a=1 or a=1 or a=1 or a=1",
+         "more than 8 terms"},
+        {"a in [1 2]", "a value with spaces needs quotes"},
         {"outcome = not found", "a value with spaces needs quotes"},
         {"outcome = 'lost", "a quote is not closed"},
         {"outcome = '", "a quote is not closed"},
@@ -63,11 +79,46 @@ Test(condition, says_what_is_wrong_and_leaves_the_rest_alone)
          "[1,2,3,4,5,6,7,8,9,0,1,2,3,4,5,6,7,8,9,0,1,2,3,4,5,6,7,8,9,0,1,2,3]",
          "more than 32 values"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct condition c = {.n = 77};
+        struct condition c = {.n_terms = 77};
         struct fault f = {0};
         int rc = condition_parse(strview_of(cases[i][0]), &c, &f);
         cr_expect(eq(int, rc, SERIN_EPARSE), "%s", cases[i][0]);
         cr_expect(strstr(f.text, cases[i][1]) != NULL, "%s: %s", cases[i][0], f.text);
-        cr_expect(eq(sz, c.n, 77));
+        cr_expect(eq(sz, c.n_terms, 77));
+    }
+}
+
+/* Attributes a, b, c are "1" where their bit is set in *ctx; d is never there. */
+static bool get_bits(const void *ctx, struct strview key, struct strview *value)
+{
+    unsigned bits = *(const unsigned *)ctx;
+    if (*key.p == 'd') return false;
+    *value = strview_of((bits >> (*key.p - 'a') & 1) != 0 ? "1" : "0");
+    return true;
+}
+
+Test(condition, joins_bind_not_then_and_then_or)
+{
+    static const struct {
+        const char *text;
+        unsigned table; /* bit i: holds for the bits i */
+    } cases[] = {{.text = "a=1 or b=1 and c=1", .table = 0xea},
+                 {.text = "(a=1 or b=1) and c=1", .table = 0xe0},
+                 {.text = "not a=1 and b=1", .table = 0x44},
+                 {.text = "not (a=1 and b=1)", .table = 0x77},
+                 {.text = "not not a in [1]", .table = 0xaa},
+                 {.text = "a=1 and not(b=1 or c=1)", .table = 0x02},
+                 {.text = "d=1 or a=1", .table = 0xaa},
+                 {.text = "d!=1", .table = 0x00},
+                 {.text = "not d=1", .table = 0xff}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct condition c;
+        struct fault f = {0};
+        int rc = condition_parse(strview_of(cases[i].text), &c, &f);
+        cr_assert(eq(int, rc, SERIN_OK), "%s: %s", cases[i].text, f.text);
+        for (unsigned bits = 0; bits < 8; bits++)
+            cr_expect(condition_holds(&c, get_bits, &bits) ==
+                          (cases[i].table >> bits & 1),
+                      "%s for %u", cases[i].text, bits);
     }
 }

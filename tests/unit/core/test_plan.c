@@ -68,8 +68,9 @@ Test(plan, everything_written_is_read)
     cr_assert(p->strict);
     cr_assert(eq(sz, p->n_cohort[0], 2));
     cr_assert(eq(str, (char *)p->cohort[0][1].key, "service.version"));
-    cr_assert(eq(str, (char *)p->cohort[0][1].value, "2.4.0"));
-    cr_assert(eq(str, (char *)p->cohort[1][1].value, "2.30"), "a text, not a number");
+    cr_assert(eq(str, (char *)p->cohort[0][1].values[0], "2.4.0"));
+    cr_assert(eq(str, (char *)p->cohort[1][1].values[0], "2.30"),
+              "a text, not a number");
     cr_assert(eq(sz, p->n_strata, 1));
     cr_assert(eq(i64, p->window_ms, 1000));
     cr_assert(eq(dbl, p->alpha, 0.02));
@@ -214,6 +215,37 @@ Test(plan, route)
     cr_assert(eq(str, r->metrics[0]->from, "http.server.request.duration"));
     cr_assert(eq(str, r->metrics[2]->from, "cart"));
     cr_assert(gt(sz, serin__v1__route__get_packed_size(r), 100));
+    arena_free(&a);
+}
+
+#define REST "metrics: [{name: errors}]\n"
+
+Test(plan, cohorts_are_written_in_several_ways)
+{
+    struct arena a = {0};
+    const struct plan *p =
+        parsed(&a, "id: x\nservice: shop\nenvironment: prod\n"
+                   "cohorts: {canary: 2.4.0, baseline: [2.3.8, 2.3.9]}\n" REST);
+    cr_assert(eq(sz, p->n_cohort[0], 3));
+    cr_assert(eq(str, (char *)p->cohort[0][0].key, "service.name"));
+    cr_assert(eq(str, (char *)p->cohort[0][1].values[0], "prod"));
+    cr_assert(eq(str, (char *)p->cohort[0][2].key, "service.version"));
+    cr_assert(eq(str, (char *)p->cohort[0][2].values[0], "2.4.0"));
+    cr_assert(eq(int, (int)p->cohort[1][2].kind, PATTERN_IN));
+    cr_assert(eq(str, (char *)p->cohort[1][2].values[1], "2.3.9"));
+    p = parsed(&a,
+               "id: x\nflag: new-cart\ncohorts: {canary: on, baseline: off}\n" REST);
+    cr_assert(eq(sz, p->n_cohort[1], 2));
+    cr_assert(eq(str, (char *)p->cohort[1][0].values[0], "new-cart"));
+    cr_assert(eq(str, (char *)p->cohort[1][1].key, "feature_flag.result.variant"));
+    p = parsed(&a, "id: x\ncohorts:\n  canary: {v: {prefix: 2.4.}, zone: [a, b]}\n"
+                   "  baseline: {v: {regex: \"2[.][0-3][.].*\"}}\n" REST);
+    pb_route *r = NULL;
+    cr_assert(eq(int, plan_route(&a, p, &r), SERIN_OK));
+    cr_assert(eq(sz, r->cohorts[0]->n_all, 0));
+    cr_assert(eq(str, r->cohorts[0]->rules[0]->prefix, "2.4."));
+    cr_assert(eq(str, r->cohorts[0]->rules[1]->one_of[1], "b"));
+    cr_assert(eq(str, r->cohorts[1]->rules[0]->regex, "2[.][0-3][.].*"));
     arena_free(&a);
 }
 
