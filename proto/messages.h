@@ -42,6 +42,7 @@ typedef Serin__V1__Status pb_status;
 typedef Serin__V1__Outcome pb_outcome;
 typedef Serin__V1__MetricVerdict pb_metric_verdict;
 typedef Serin__V1__CohortSummary pb_cohort_summary;
+typedef Serin__V1__Question pb_question;
 typedef Serin__V1__SampleRatio pb_sample_ratio;
 typedef Serin__V1__GateStatus pb_gate_status;
 typedef Serin__V1__Clock pb_clock;

@@ -76,18 +76,23 @@ static bool domain_ok(double w_a, const double *w_s, size_t n_s)
     return true;
 }
 
+static void fill_up(struct grid *g, const struct grid *edges)
+{
+    for (size_t j = 0; j < edges->n; j++)
+        insert(g, edges->theta[j]);
+    for (int i = 0; i < GRID_UNIFORM; i++) {
+        double theta = (i - 40) / 20.0;
+        if (!near_boundary(edges, edges->n, theta)) insert(g, theta);
+    }
+}
+
 static void place_points(struct grid *g, double w_a, const double *w_s, size_t n_s)
 {
     struct grid edges = {0};
     insert(&edges, w_a == 1 ? 0.0 : elem_log(w_a));
     for (size_t s = 0; s < n_s; s++)
         if (!is_point(&edges, elem_log(w_s[s]))) insert(&edges, elem_log(w_s[s]));
-    for (size_t j = 0; j < edges.n; j++)
-        insert(g, edges.theta[j]);
-    for (int i = 0; i < GRID_UNIFORM; i++) {
-        double theta = (i - 40) / 20.0;
-        if (!near_boundary(&edges, edges.n, theta)) insert(g, theta);
-    }
+    fill_up(g, &edges);
     g->j0 = find(g, 0.0);
     g->ja = find(g, w_a == 1 ? 0.0 : elem_log(w_a));
     g->n_s = n_s;
@@ -123,18 +128,45 @@ static void measure_cells(struct grid *g)
         g->w[j] = elem_exp(g->theta[j]);
 }
 
-enum serin_status grid_init(struct grid *g, double w_a, const double *w_s, size_t n_s)
+static void weigh(struct grid *g)
 {
-    if (!domain_ok(w_a, w_s, n_s)) return SERIN_EDOM;
-    *g = (struct grid){0};
-    place_points(g, w_a, w_s, n_s);
     measure_cells(g);
     link_points(g);
     grid_abort_prior(g, g->ja, g->log_pi);
     for (size_t j = 0; j < GRID_MAX; j++)
         g->log_u[j] =
             j < g->n ? elem_log(g->width[j]) - fabs(g->theta[j]) / q_scale : -HUGE_VAL;
-    for (size_t s = 0; s < n_s; s++)
+    for (size_t s = 0; s < g->n_s; s++)
         g->log_uz[s] = lse_sum(g->log_u, g->js[s]);
+}
+
+enum serin_status grid_init(struct grid *g, double w_a, const double *w_s, size_t n_s)
+{
+    if (!domain_ok(w_a, w_s, n_s)) return SERIN_EDOM;
+    *g = (struct grid){0};
+    place_points(g, w_a, w_s, n_s);
+    weigh(g);
+    return SERIN_OK;
+}
+
+enum serin_status grid_init_around(struct grid *g, double margin)
+{
+    const double uniform_gap = 0.05;
+    struct grid edges = {0};
+    if (!(margin >= GRID_MARGIN_MIN && margin <= 1)) return SERIN_EDOM;
+    *g = (struct grid){0};
+    double m = elem_log1p(margin);
+    insert(&edges, 0.0);
+    for (double theta = m / 2; theta < uniform_gap || theta <= m;
+         theta *= theta < m ? 2 : M_SQRT2) {
+        insert(&edges, theta);
+        insert(&edges, -theta);
+    }
+    fill_up(g, &edges);
+    g->j0 = g->ja = find(g, 0.0);
+    g->n_s = 1;
+    g->js[0] = find(g, m);
+    g->jm = find(g, -m);
+    weigh(g);
     return SERIN_OK;
 }

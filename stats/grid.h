@@ -23,6 +23,7 @@ struct grid {
     size_t j0, ja;             /* theta = 0; theta = log w_a */
     size_t n_s;                /* tolerances given */
     size_t js[GRID_MAX_STEPS]; /* theta = log w_s, by step */
+    size_t jm;                 /* theta = -log w_s[0], after grid_init_around; else 0 */
     short uniform[GRID_MAX];   /* index of the uniform point; -1 - row for boundaries */
     double row[GRID_MAX_STEPS + 1][CHEB_NODES]; /* their interpolation weights */
     double theta[GRID_MAX];                     /* log odds ratio canary / baseline */
@@ -41,6 +42,15 @@ struct grid {
  */
 SERIN_MUST_USE
 enum serin_status grid_init(struct grid *g, double w_a, const double *w_s, size_t n_s);
+/**
+ * Grid for the two-sided question whether w differs from 1: w_a = 1, boundaries at w =
+ * 1 + margin (js[0]) and at its inverse (jm), points between the uniform ones so that
+ * ratios near the margin can be told apart.
+ * Errors: SERIN_EDOM unless GRID_MARGIN_MIN <= margin <= 1, *g unchanged.   Ref: [GRID]
+ */
+SERIN_MUST_USE
+enum serin_status grid_init_around(struct grid *g, double margin);
+#define GRID_MARGIN_MIN 1e-3
 /** Unnormalised density of the abort prior at delta = theta - theta_a > 0. */
 double grid_abort_bump(double delta);
 /**

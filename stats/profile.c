@@ -189,8 +189,7 @@ double profile_log_abort(const struct profile *p, const struct grid *g)
     return rest < profile_used_up ? begun : lse_add(begun, elem_log(rest));
 }
 
-/* As profile_log_promote for any boundary i > 0. */
-static double log_below(const struct profile *p, const struct grid *g, size_t i)
+double profile_log_below(const struct profile *p, const struct grid *g, size_t i)
 {
     return lse_dot(g->log_u, p->l, i) - lse_sum(g->log_u, i) - p->l[i];
 }
@@ -201,7 +200,7 @@ double profile_log_promote(const struct profile *p, const struct grid *g, size_t
     return lse_dot(g->log_u, p->l, i) - g->log_uz[s] - p->l[i];
 }
 
-static double log_above(const struct profile *p, const struct grid *g, size_t i)
+double profile_log_above(const struct profile *p, const struct grid *g, size_t i)
 {
     double prior[GRID_MAX];
     grid_abort_prior(g, i, prior);
@@ -212,11 +211,11 @@ void profile_limits(const struct profile *p, const struct grid *g, double alpha,
                     double beta, double *lower, double *upper)
 {
     size_t n = g->n, i = n - 1;
-    while (i > 0 && level_crossed(log_below(p, g, i), beta))
+    while (i > 0 && level_crossed(profile_log_below(p, g, i), beta))
         i--;
     *upper = i == n - 1 ? HUGE_VAL : g->theta[i + 1];
     i = 0;
-    while (i + 1 < n && level_crossed(log_above(p, g, i), alpha))
+    while (i + 1 < n && level_crossed(profile_log_above(p, g, i), alpha))
         i++;
     *lower = i == 0 ? -HUGE_VAL : g->theta[i - 1];
 }

@@ -83,6 +83,11 @@ double profile_log_abort(const struct profile *p, const struct grid *g);
  */
 double profile_log_promote(const struct profile *p, const struct grid *g, size_t s);
 
+/** log E against "w_t <= w_i in every window", 0 <= i < g->n - 1. Ref: [CS]. */
+double profile_log_above(const struct profile *p, const struct grid *g, size_t i);
+/** log E against "w_t >= w_i in every window", 0 < i < g->n. Ref: [CS]. */
+double profile_log_below(const struct profile *p, const struct grid *g, size_t i);
+
 /**
  * Anytime limits of log w: lower at level alpha, upper at level beta; grid points, or
  * -inf and +inf. O(n^2): for reports. Ref: [CS].

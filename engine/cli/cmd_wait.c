@@ -161,7 +161,7 @@ static const struct cli_option options[] = {
 const struct cli_verb cmd_wait = {
     "wait",
     "R [--for OUTCOME] [--timeout 30m] [options]",
-    "Wait for the outcome: exit 0 promoted, 1 aborted, 3 time-out, 4 held.",
+    "Wait for the outcome: exit 0 good, 1 bad, 3 time-out, 4 held, 6 no difference.",
     options,
     1,
     1,

@@ -94,10 +94,10 @@ static void help_all(void)
         "Usage: serin VERB [options]      serin VERB --help for its options\n\nVerbs:");
     for (const struct cli_verb *const *v = cli_verbs; *v != NULL; v++)
         printf("  %-12s %s\n", (*v)->name, (*v)->summary);
-    puts("\nExit codes: 0 done or promoted, 1 aborted, 2 usage or bad input, 3 "
-         "time-out,\n"
-         "4 held, 5 engine or broker unreachable. The engine is found by --addr, then\n"
-         "SERIN_ADDR, then unix:/run/serin/serin.sock.");
+    puts("\nExit codes: 0 done, promoted or won, 1 aborted or lost, 2 usage or bad\n"
+         "input, 3 time-out, 4 held, 5 engine or broker unreachable, 6 no difference.\n"
+         "The engine is found by --addr, then SERIN_ADDR, then\n"
+         "unix:/run/serin/serin.sock.");
 }
 
 static const struct cli_verb *find(const char *name)

@@ -220,7 +220,8 @@ const char *output_colour(const char *state)
     static const char *const by_state[][2] = {
         {"PROMOTED", "\033[32m"}, {"PROMOTE", "\033[32m"},   {"ABORTED", "\033[31m"},
         {"ABORT", "\033[31m"},    {"CANCELLED", "\033[31m"}, {"HELD", "\033[33m"},
-        {"HOLD", "\033[33m"},     {"GATED", "\033[33m"},
+        {"HOLD", "\033[33m"},     {"GATED", "\033[33m"},     {"CONCLUDED", "\033[36m"},
+        {"RESULT", "\033[36m"},
     };
     if (!cli_colour()) return "";
     for (size_t i = 0; i < sizeof by_state / sizeof *by_state; i++)

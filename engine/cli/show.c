@@ -10,6 +10,8 @@
 #include "engine/cli/output.h"
 #include "engine/cli/remote.h"
 
+enum { CLI_NO_DIFFERENCE = 6 }; /* an experiment's result */
+
 static void cohort_text(char *out, size_t room, const json_t *c)
 {
     if (json_object_get(c, "p50") != NULL)
@@ -139,6 +141,10 @@ int show_code(const json_t *status)
 {
     const char *state = output_text(status, "state");
     if (strcmp(state, "PROMOTED") == 0) return CLI_OK;
+    if (strcmp(state, "CONCLUDED") == 0)
+        return strcmp(output_text(status, "result"), "win") == 0    ? CLI_OK
+               : strcmp(output_text(status, "result"), "lose") == 0 ? CLI_ABORTED
+                                                                    : CLI_NO_DIFFERENCE;
     if (strcmp(state, "ABORTED") == 0 || strcmp(state, "CANCELLED") == 0)
         return CLI_ABORTED;
     return strcmp(state, "HELD") == 0 ? CLI_HELD : -1;

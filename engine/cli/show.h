@@ -12,7 +12,7 @@ void show_status(const json_t *status);
 /** One line: rollout, state, step, weight, why. */
 void show_line(FILE *out, const json_t *status);
 /** What `wait` returns for this state: PROMOTED 0, ABORTED and CANCELLED 1, HELD 4;
- * -1 for every other. */
+ * CONCLUDED by its result: win 0, lose 1, no difference 6; -1 for every other. */
 int show_code(const json_t *status);
 
 /**

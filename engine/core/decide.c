@@ -11,6 +11,7 @@
 #define ABORT SERIN__V1__KIND__KIND_ABORT
 #define HOLDS SERIN__V1__KIND__KIND_HOLD
 #define RESUME SERIN__V1__KIND__KIND_RESUME
+#define RESULT SERIN__V1__KIND__KIND_RESULT
 #define SILENT SERIN__V1__KIND__KIND_UNSPECIFIED
 
 /* Legal in every state that is not final, whatever else is going on. */
@@ -51,6 +52,7 @@ const struct decide_rule decide_rules[ROLLOUT_NSTATE][EV_N] = {
         {ALWAYS, DOUBTS, MOVES, [EV_SAFE] = {ROLLOUT_SETTLING, PROMOTE, "non-inferior"},
          [EV_FULL] = {ROLLOUT_WATCHING, PROMOTE, "non-inferior"},
          [EV_DONE] = {ROLLOUT_PROMOTED, PROMOTE, "non-inferior"},
+         [EV_RESULT] = {ROLLOUT_CONCLUDED, RESULT, "limits or deadline decide"},
          [EV_GATE] = {ROLLOUT_GATED, HOLDS, "step needs approval"}},
     [ROLLOUT_GATED] = {ALWAYS, DOUBTS, MOVES,
                        CANCELS, [EV_OPEN] = {ROLLOUT_BACK, RESUME, "approved"}},
@@ -95,7 +97,8 @@ bool decide_state_parse(const char *name, enum rollout_state *out)
 
 bool decide_final(enum rollout_state s)
 {
-    return s == ROLLOUT_PROMOTED || s == ROLLOUT_ABORTED || s == ROLLOUT_CANCELLED;
+    return s == ROLLOUT_PROMOTED || s == ROLLOUT_CONCLUDED || s == ROLLOUT_ABORTED ||
+           s == ROLLOUT_CANCELLED;
 }
 
 static void add(char *out, const char *fmt, ...) SERIN_PRINTF(2, 3);

@@ -17,6 +17,7 @@
     X(HELD, "does not advance, for the reason shown; still judged, still abortable")  \
     X(WATCHING, "at 100 %, still abortable")                                          \
     X(PROMOTED, "final")                                                              \
+    X(CONCLUDED, "final: the experiment has its result")                              \
     X(ABORTED, "final, 0 %")                                                          \
     X(CANCELLED, "final, never had traffic")
 
@@ -27,6 +28,7 @@
     X(SAFE, "evidence suffices: next weight")                                         \
     X(FULL, "evidence suffices: 100 %")                                               \
     X(DONE, "nothing left to prove")                                                  \
+    X(RESULT, "an experiment is decided, or over")                                    \
     X(GATE, "a gate is closed")                                                       \
     X(OPEN, "the gate opened")                                                        \
     X(DOUBT, "a reason to hold")                                                      \

@@ -32,12 +32,27 @@ static double odds_over(const struct plan_metric *m)
     return m->kind == PLAN_RATIO ? m->abort_over : 1;
 }
 
+static enum serin_status grid_of_question(struct evidence_set *s, struct evidence *e,
+                                          struct fault *why)
+{
+    double margin = s->plan->experiment.equivalent;
+    struct grid *g = &s->grids[s->n_grids];
+    if (grid_init_around(g, margin) != SERIN_OK)
+        return fault_set(why, SERIN_EDOM,
+                         "experiment.equivalent %g is outside [0.1%%, 100%%]", margin);
+    s->n_grids++;
+    e->grid = g;
+    return SERIN_OK;
+}
+
 static enum serin_status grid_for(struct evidence_set *s, const struct plan_metric *m,
                                   const double *w_s, size_t n_s, struct evidence *e,
                                   struct fault *why)
 {
     double w_a = odds_over(m);
+    if (m->primary) return grid_of_question(s, e, why);
     for (size_t i = 0; i < s->n_grids; i++) {
+        if (s->grids[i].jm != 0) continue;
         e->grid = &s->grids[i];
         if (s->grids[i].w[s->grids[i].ja] == w_a) return SERIN_OK;
         if (fabs(s->grids[i].theta[s->grids[i].ja] - elem_log(w_a)) < 1e-12)
@@ -197,6 +212,7 @@ enum serin_status evidence_window(struct evidence_set *s, size_t metric,
 static void abort_values(const struct evidence *e, struct evidence_values *v)
 {
     bool limited = e->kind->limited(e);
+    if (e->metric->primary) return; /* E = 1: it may well get worse */
     v->harm = e->kind->harm(e);
     if (limited) v->limit = e->kind->limit(e);
     v->abort = limited ? lse_add(v->harm, v->limit) - elem_log(2) : v->harm;
@@ -245,7 +261,7 @@ static size_t gating(const struct evidence_set *s, double *log_e, double *share,
     size_t n = 0;
     for (size_t i = 0; i < s->n; i++) {
         struct evidence_values v;
-        if (!evidence_gates(&s->metrics[i])) continue;
+        if (!evidence_gates(&s->metrics[i]) || s->metrics[i].metric->primary) continue;
         abort_values(&s->metrics[i], &v);
         log_e[n] = v.abort;
         share[n] = s->metrics[i].metric->share;

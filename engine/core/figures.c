@@ -3,8 +3,10 @@
 
 #include <math.h>
 
+#include "engine/core/experiment.h"
 #include "engine/core/kind.h"
 #include "engine/core/plan_keys.h"
+#include "stats/combine.h"
 #include "stats/forecast.h"
 #include "stats/level.h"
 
@@ -30,7 +32,10 @@ static void refresh_limits(const struct plan *p, struct evidence *e, bool fresh,
                            int64_t now_ms)
 {
     if (!fresh && e->limits_ms != 0 && now_ms - e->limits_ms < LIMITS_AGE_MS) return;
-    e->kind->limits(e, p->alpha, p->beta, &e->lower, &e->upper);
+    bool asked = e->metric->primary;
+    double half = p->experiment.level / 2;
+    e->kind->limits(e, asked ? half : p->alpha, asked ? half : p->beta, &e->lower,
+                    &e->upper);
     e->limits_ms = now_ms;
 }
 
@@ -62,7 +67,26 @@ static pb_metric_verdict *metric(struct rollout *r, struct arena *a, size_t i)
     m->limit = e->metric->limit;
     m->limit_log_e = v.limit;
     m->protected_ = evidence_protected(e);
+    if (!experiment_figures(r->plan, e, a, m)) return NULL;
     return e->kind->figures == NULL || e->kind->figures(e, a, m) ? m : NULL;
+}
+
+/* e-BH: which of the metrics that may abort are worse, not just the strongest. */
+static void flag(pb_metric_verdict **items, const struct rollout *r)
+{
+    double log_e[PLAN_MAX_METRICS] = {0};
+    bool rejected[PLAN_MAX_METRICS] = {0};
+    size_t at[PLAN_MAX_METRICS], n = 0, count;
+    for (size_t i = 0; i < r->evidence.n; i++) {
+        const struct evidence *e = &r->evidence.metrics[i];
+        if (!evidence_gates(e) || e->metric->primary) continue;
+        at[n] = i;
+        log_e[n++] = items[i]->abort_log_e;
+    }
+    if (n == 0) return; /* nor is there a plan when the state is lost */
+    if (combine_ebh(log_e, n, r->plan->alpha, rejected, &count) != SERIN_OK) return;
+    for (size_t k = 0; k < n; k++)
+        items[at[k]]->flagged = rejected[k];
 }
 
 enum serin_status figures_metrics(struct rollout *r, struct arena *a, bool fresh,
@@ -75,6 +99,7 @@ enum serin_status figures_metrics(struct rollout *r, struct arena *a, bool fresh
         items[i] = metric(r, a, i);
         if (items[i] == NULL) return SERIN_ENOMEM;
     }
+    flag(items, r);
     *out = items;
     *n = r->evidence.n;
     return SERIN_OK;
@@ -125,6 +150,13 @@ static int64_t watch_left(const struct rollout *r, int64_t now_ms)
     return end_ms > now_ms ? end_ms - now_ms : 0;
 }
 
+/* At the latest: an answer may come at any time. */
+static int64_t question_left(const struct rollout *r, int64_t now_ms)
+{
+    int64_t end_ms = r->began_ms + r->plan->experiment.duration_ms + r->extend_ms;
+    return end_ms > now_ms ? end_ms - now_ms : 0;
+}
+
 int64_t figures_eta_ms(const struct rollout *r, int64_t now_ms)
 {
     const double longest_s = 1e8;
@@ -132,6 +164,7 @@ int64_t figures_eta_ms(const struct rollout *r, int64_t now_ms)
     /* Whoever is held has no end in sight. */
     if (r->plan == NULL || r->step == 0 || r->state == ROLLOUT_HELD) return -1;
     if (s == ROLLOUT_WATCHING) return watch_left(r, now_ms);
+    if (experiment_is(r)) return question_left(r, now_ms);
     if (s != ROLLOUT_OBSERVING || !(r->plan->steps[r->step - 1].worse_than > 1))
         return -1;
     double worst = 0;

@@ -352,6 +352,7 @@ bool holds_timed_out(const struct fold *f, const struct rollout *r)
 {
     const struct plan_step *step = rollout_step(r);
     if (step == NULL || rollout_under(r) != ROLLOUT_OBSERVING) return false;
+    if (r->plan->strategy == PLAN_EXPERIMENT) return false; /* it concludes */
     return streamclock_now(&f->clock) - r->began_ms > step->timeout_ms + r->extend_ms;
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "engine/base/mem.h"
+#include "engine/core/experiment.h"
 #include "engine/core/explain.h"
 #include "engine/core/figures.h"
 #include "engine/core/gate.h"
@@ -272,11 +273,13 @@ static void refresh(struct rollout *r)
     r->stale = false;
     r->harmed = false;
     r->passes = false;
+    r->answer = RESULT_NONE;
     if (r->step == 0) return;
     double log_e = evidence_abort(&r->evidence);
     if (!isfinite(log_e)) r->sticky |= 1u << HOLD_DEFECT;
     r->harmed = level_crossed(log_e, r->plan->alpha);
     if (log_e > r->peak_log_e && isfinite(log_e)) r->peak_log_e = log_e;
+    if (experiment_is(r)) r->answer = experiment_answer(r);
     r->passes = rollout_under(r) == ROLLOUT_OBSERVING && step_passes(r);
 }
 
@@ -434,9 +437,18 @@ static bool from_calibrating(struct fold *f, struct rollout *r)
     return taken;
 }
 
+static bool from_experiment(struct fold *f, struct rollout *r)
+{
+    struct turn t = turn_of(r, "");
+    if (!holds_fresh(f, r) || !experiment_ends(r, streamclock_now(&f->clock), &t))
+        return false;
+    return take(f, r, EV_RESULT, &t);
+}
+
 static bool from_observing(struct fold *f, struct rollout *r)
 {
     struct turn t = turn_of(r, "non_inferior");
+    if (experiment_is(r)) return from_experiment(f, r);
     if (!r->passes || !holds_fresh(f, r)) return false;
     if (gate_closed(f, r, &t)) return take(f, r, EV_GATE, &t);
     enum decide_event ev = judge_next(r, &t);
@@ -485,6 +497,7 @@ static bool advances(struct fold *f, struct rollout *r)
         return from_watching(f, r);
     case ROLLOUT_HELD:
     case ROLLOUT_PROMOTED:
+    case ROLLOUT_CONCLUDED:
     case ROLLOUT_ABORTED:
     case ROLLOUT_CANCELLED:
     case ROLLOUT_NSTATE:

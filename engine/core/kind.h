@@ -51,6 +51,9 @@ struct kind {
     double (*estimate)(const struct evidence *e); /* of the effect, over the run */
     void (*limits)(const struct evidence *e, double alpha, double beta, double *lower,
                    double *upper);
+    /** What estimate and limits are read from; NULL: the kind cannot be asked about in
+     * an experiment. */
+    const struct profile *(*profile)(const struct evidence *e);
 
     /** Learn from a baseline window before the first weight, beyond its sum; or NULL.
      * Errors: SERIN_EDOM. */

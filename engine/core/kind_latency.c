@@ -176,6 +176,7 @@ const struct kind kind_latency = {
     .restart = restart,
     .estimate = estimate,
     .limits = limits,
+    .profile = worst,
     .calibrate = calibrate,
     .phi = phi,
     .figures = figures,

@@ -103,6 +103,11 @@ static double estimate(const struct evidence *e)
     return elem_exp(profile_estimate(&e->all, e->grid));
 }
 
+static const struct profile *profile(const struct evidence *e)
+{
+    return &e->all;
+}
+
 static void limits(const struct evidence *e, double alpha, double beta, double *lower,
                    double *upper)
 {
@@ -156,6 +161,7 @@ const struct kind kind_ratio = {
     .restart = restart,
     .estimate = estimate,
     .limits = limits,
+    .profile = profile,
     .phi = phi,
     .cohorts = cohorts,
     .beyond = beyond,

@@ -137,6 +137,11 @@ static bool may_raise(struct fold *f, struct rollout *r, bool next, char *messag
 static bool promote(struct fold *f, struct rollout *r, const pb_command *c,
                     char *message)
 {
+    if (r->plan != NULL && r->plan->strategy == PLAN_EXPERIMENT) {
+        say(message,
+            "an experiment has no next step: wait for its result, or abort it");
+        return false;
+    }
     if (!may_raise(f, r, true, message)) return false;
     struct turn t = by(r, c, "promoted");
     enum decide_event ev = judge_next(r, &t);

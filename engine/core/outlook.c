@@ -253,6 +253,10 @@ static bool in(double x, double low, double high)
 static enum serin_status check(const struct plan *p, const struct outlook_query *q,
                                struct fault *f)
 {
+    if (p->strategy == PLAN_EXPERIMENT)
+        return fault_set(f, SERIN_EDOM,
+                         "an experiment has no steps to pass; times are simulated for "
+                         "the other strategies");
     if (!in(q->rate, 0, 1e9))
         return fault_set(f, SERIN_EDOM, "rate %g: above 0 and below 1e9 requests/s",
                          q->rate);

@@ -55,6 +55,27 @@ static void fill_steps(struct plan *p, const struct doc_node *root)
     }
 }
 
+/* An experiment has one step, which ends by its result. */
+static bool set_experiment(struct arena *a, struct plan *p)
+{
+    const struct plan_experiment *x = &p->experiment;
+    const struct plan_step model =
+        p->n_steps != 0 ? p->steps[0] : (struct plan_step){0};
+    if (p->strategy != PLAN_EXPERIMENT) return true;
+    p->steps = arena_alloc(a, sizeof *p->steps);
+    if (p->steps == NULL) return false;
+    p->n_steps = 1;
+    p->steps[0] = (struct plan_step){.weight_bp = x->weight_bp,
+                                     .worse_than = (double)NAN,
+                                     .timeout_ms = x->duration_ms,
+                                     .warmup_ms = model.warmup_ms};
+    for (size_t i = 0; i < p->n_metrics; i++)
+        p->metrics[i].primary = x->metric == NULL
+                                    ? p->n_metrics == 1
+                                    : strcmp(p->metrics[i].name, x->metric) == 0;
+    return true;
+}
+
 static bool listed(const char *const *list, size_t n, const char *name)
 {
     for (size_t i = 0; i < n; i++)
@@ -110,6 +131,7 @@ enum serin_status plan_parse(struct arena *a, const char *text, size_t n,
     fill_steps(p, root);
     fill_texts(p);
     fill_metrics(p, root);
+    if (!set_experiment(a, p)) return SERIN_ENOMEM;
     if (!p->srm_check) p->srm_tolerance = -1;
     if (p->actuate != NULL) p->require_ack = true;
     p->lateness_ms = 2000;

@@ -61,6 +61,7 @@ struct plan_metric {
     enum plan_kind kind;
     enum plan_mode mode;
     enum plan_direction direction;
+    bool primary;      /* the experiment's question; it never aborts */
     bool protected;    /* promotion needs it: mode gate, and in criteria.all_of */
     double abort_over; /* odds ratio w_a; of a latency the ratio of values; >= 1 */
     double floor;      /* rate d below which a large ratio is ignored; 0 = none */
@@ -72,6 +73,17 @@ struct plan_metric {
     size_t n_protect;
     double too_good;                  /* clearly faster than this share is suspicious */
     int64_t limit_ms[PLAN_NQUANTILE]; /* absolute; 0 = none */
+};
+
+/* strategy: experiment. One step of this weight, one question about one metric. */
+struct plan_experiment {
+    const char *metric; /* NULL: the only one */
+    uint32_t weight_bp;
+    int64_t duration_ms;
+    enum plan_direction better; /* of the share that it counts: up or down */
+    double equivalent; /* margin m: odds ratios within 1/(1+m) to 1+m do not matter */
+    double level;      /* of the two-sided limits */
+    bool keep;         /* the weight, unless it lost */
 };
 
 struct plan_gate {
@@ -110,6 +122,7 @@ struct plan {
     size_t n_steps;
     struct plan_metric *metrics;
     size_t n_metrics;
+    struct plan_experiment experiment; /* with strategy experiment */
     struct plan_gate *gates;
     size_t n_gates;
     const char **all_of; /* names of metrics; none given: every one of mode gate */

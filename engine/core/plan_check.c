@@ -21,10 +21,11 @@ enum {
     BIT_RATIO = 1 << PLAN_RATIO,
     BIT_LATENCY = 1 << PLAN_LATENCY,
     BIT_CANARY = 1 << PLAN_CANARY,
+    BIT_EXPERIMENT = 1 << PLAN_EXPERIMENT,
     BIT_UP = 1 << PLAN_UP
 };
 static const unsigned supported_kinds = BIT_RATIO | BIT_LATENCY;
-static const unsigned supported_strategies = BIT_CANARY;
+static const unsigned supported_strategies = BIT_CANARY | BIT_EXPERIMENT;
 static const unsigned supported_directions = BIT_UP;
 
 /* The value of a key, when it is written and has no error yet; else NULL. */
@@ -176,6 +177,92 @@ static double last_tolerance(const struct check *c)
 {
     const struct plan *p = c->p;
     return p->n_steps >= 2 ? p->steps[p->n_steps - 2].worse_than : (double)NAN;
+}
+
+/* ---- experiment */
+static const struct plan_metric *primary(const struct plan *p)
+{
+    for (size_t i = 0; i < p->n_metrics; i++)
+        if (p->metrics[i].primary) return &p->metrics[i];
+    return NULL;
+}
+
+static void check_primary(struct check *c, const struct plan_metric *m,
+                          const struct doc_node *node)
+{
+    static const char *const foreign[] = {"abort_over", "floor", "limit", "share"};
+    if (m->kind != PLAN_RATIO && m->kind != PLAN_LATENCY)
+        doc_error_add(c->errors, place(node, "kind"),
+                      "%s: an experiment asks about a metric of kind ratio or latency",
+                      m->name);
+    if (m->kind == PLAN_LATENCY && m->n_protect != 1)
+        doc_error_add(c->errors, place(node, "protect"),
+                      "protect: an experiment asks about one quantile of a latency; "
+                      "write e.g. protect: [p50]");
+    if (m->mode != PLAN_GATE)
+        doc_error_add(c->errors, doc_get(node, "mode"),
+                      "mode: %s decides the experiment, so it is a gate", m->name);
+    for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++)
+        if (doc_get(node, foreign[i]) != NULL)
+            doc_error_add(
+                c->errors, doc_get(node, foreign[i]),
+                "%s: %s decides the experiment and never aborts it; guard it by "
+                "another metric, which may come from the same stream",
+                foreign[i], m->name);
+}
+
+static void check_question(struct check *c, const struct doc_node *section)
+{
+    const struct plan *p = c->p;
+    const struct doc_node *at = good(c, section, "metric");
+    const struct plan_metric *m = primary(p);
+    const char *names[PLAN_MAX_METRICS + 1] = {NULL};
+    char hint[KEYS_HINT];
+    for (size_t i = 0; i < p->n_metrics; i++) {
+        names[i] = p->metrics[i].name;
+        if (m != &p->metrics[i]) continue;
+        const struct doc_node *node = entry(c, "metrics", i);
+        if (node->type == DOC_MAP) check_primary(c, m, node);
+    }
+    if (m != NULL || p->n_metrics == 0) return;
+    if (at != NULL)
+        doc_error_add(c->errors, at, "metric: no metric is named \"%.60s\"%s",
+                      p->experiment.metric,
+                      keys_hint(p->experiment.metric, names, hint));
+    else if (doc_get(section, "metric") == NULL)
+        doc_error_add(c->errors, section,
+                      "experiment: \"metric\" is missing: the name of the metric that "
+                      "the question is about, since there are %zu",
+                      p->n_metrics);
+}
+
+static void check_experiment(struct check *c)
+{
+    const struct doc_node *section = doc_get(c->root, "experiment");
+    const struct doc_node *steps = doc_get(c->root, "steps");
+    const struct doc_node *strategy = doc_get(c->root, "strategy");
+    bool given = steps != NULL && steps->n != 0 && steps->items[0]->line != 0;
+    if (c->p->strategy != PLAN_EXPERIMENT) {
+        if (section != NULL &&
+            (strategy == NULL || good(c, c->root, "strategy") != NULL))
+            doc_error_add(c->errors, section,
+                          "experiment: belongs to strategy: experiment; add that, or "
+                          "leave it out");
+        return;
+    }
+    if (section == NULL)
+        doc_error_add(c->errors, strategy,
+                      "strategy: experiment needs the section experiment, e.g. "
+                      "experiment: {metric: conversion, better: up}");
+    if (given)
+        doc_error_add(c->errors, steps,
+                      "steps: an experiment has one weight, experiment.weight; leave "
+                      "the steps out");
+    const struct doc_node *all_of = doc_get(doc_get(c->root, "criteria"), "all_of");
+    if (all_of != NULL)
+        doc_error_add(c->errors, all_of,
+                      "all_of: is about promotion; an experiment ends by its metric");
+    if (section != NULL && section->type == DOC_MAP) check_question(c, section);
 }
 
 /* ---- metrics */
@@ -373,7 +460,8 @@ void plan_check(const struct plan *p, const struct doc_node *root,
                     supported_strategies);
     for (size_t i = 0; i < p->n_gates; i++)
         check_gate(&c, &p->gates[i], entry(&c, "gates", i));
-    for (size_t i = 0; i < p->n_steps; i++)
+    check_experiment(&c);
+    for (size_t i = 0; i < p->n_steps && p->strategy != PLAN_EXPERIMENT; i++)
         check_step(&c, i);
     for (size_t i = 0; i < p->n_metrics; i++)
         check_metric(&c, i);

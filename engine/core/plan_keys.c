@@ -16,6 +16,7 @@ const char *const plan_keys_strategies[] = {"canary", "blue_green", "flag",
 const char *const plan_keys_directions[] = {"up", "down", "both", NULL};
 const char *const plan_keys_quantiles[] = {"p50", "p75",  "p90", "p95",
                                            "p99", "p999", NULL};
+static const char *const better[] = {"up", "down", NULL};
 static const char *const modes[] = {"gate", "warn", "shadow", NULL};
 static const char *const actions[] = {"hold", "abort", NULL};
 static const char *const api_versions[] = {"serin/v1", NULL};
@@ -165,6 +166,25 @@ static const struct keys_table freeze_table = KEYS_OF(freeze_keys, struct plan_f
 
 #undef AT
 #define AT(field) offsetof(struct plan, field)
+static const struct keys_key experiment_keys[] = {
+    KEYS_KEY("metric", KEYS_ID, AT(experiment.metric), NULL, 0, 0, NULL,
+             "name of the metric that the question is about; needless when there is one"),
+    KEYS_KEY("better", KEYS_ENUM, AT(experiment.better), NULL, 0, 0, NULL,
+             "which way its share is better: up for conversions, down for errors",
+             .required = true, .choices = better),
+    KEYS_KEY("weight", KEYS_WEIGHT, AT(experiment.weight_bp), "50%", 1, 9999,
+             "percent of traffic", "share of traffic that the canary gets, e.g. 50%"),
+    KEYS_KEY("duration", KEYS_DURATION, AT(experiment.duration_ms), "14d", SECOND,
+             90 * DAY, NULL, "undecided this long after the start: no_difference"),
+    KEYS_KEY("equivalent", KEYS_SHARE, AT(experiment.equivalent), "2%", 0.001, 1,
+             "odds ratio - 1", "a difference smaller than this does not matter"),
+    KEYS_KEY("level", KEYS_SHARE, AT(experiment.level), "5%", 1e-9, 0.5, "probability",
+             "chance of a win or loss without a difference, however often one looks"),
+    KEYS_KEY("keep", KEYS_BOOL, AT(experiment.keep), "false", 0, 0, NULL,
+             "the canary keeps its weight after the result, unless it lost"),
+};
+static const struct keys_table experiment_table = KEYS_OF(experiment_keys, struct plan);
+
 static const struct keys_key criteria_keys[] = {
     KEYS_KEY("all_of", KEYS_TEXTS, AT(all_of), NULL, 1, PLAN_MAX_METRICS, NULL,
              "metrics whose evidence promotion needs; by default every one of mode gate",
@@ -243,6 +263,9 @@ static const struct keys_key top_keys[] = {
     KEYS_KEY("gates", KEYS_TABLE, ARRAY(gates, n_gates), NULL, 0, PLAN_MAX_GATES, NULL,
              "approvals that steps may ask for, by name", .sub = &gate_table,
              .name_at = offsetof(struct plan_gate, name)),
+    KEYS_KEY("experiment", KEYS_SECTION, 0, NULL, 0, 0, NULL,
+             "the question of strategy: experiment; it replaces the steps",
+             .sub = &experiment_table),
     KEYS_KEY("criteria", KEYS_SECTION, 0, NULL, 0, 0, NULL, "what promotion needs",
              .sub = &criteria_table),
     KEYS_KEY("schedule", KEYS_SECTION, 0, NULL, 0, 0, NULL, "when traffic may move",

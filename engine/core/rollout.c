@@ -36,6 +36,24 @@ bool rollout_hold_sticky(enum rollout_hold h)
     return h < HOLD_NONE && holds[h].sticky;
 }
 
+static const char *const results[] = {
+#define X(name, text) text,
+    ROLLOUT_RESULTS(X)
+#undef X
+};
+
+const char *rollout_result_text(enum rollout_result r)
+{
+    return r < RESULT_N ? results[r] : "";
+}
+
+enum rollout_result rollout_result_parse(const char *text)
+{
+    for (size_t r = 0; r < RESULT_N; r++)
+        if (strcmp(text, results[r]) == 0) return (enum rollout_result)r;
+    return RESULT_NONE;
+}
+
 struct rollout *rollout_new(const char *id)
 {
     struct rollout *r = mem_calloc(1, sizeof *r);

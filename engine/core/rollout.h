@@ -47,6 +47,16 @@
 enum rollout_hold { ROLLOUT_HOLDS(X) HOLD_NONE };
 #undef X
 
+/* Of an experiment. */
+#define ROLLOUT_RESULTS(X)                                                             \
+    X(NONE, "")                                                                        \
+    X(WIN, "win")                                                                      \
+    X(LOSE, "lose")                                                                    \
+    X(NO_DIFFERENCE, "no_difference")
+#define X(name, text) RESULT_##name,
+enum rollout_result { ROLLOUT_RESULTS(X) RESULT_N };
+#undef X
+
 enum {
     ROLLOUT_OUTCOMES = 16, /* kept in the row */
     ROLLOUT_DONE = 64,     /* command ids remembered, to drop repeats */
@@ -109,6 +119,7 @@ struct rollout {
     enum rollout_state state;
     enum rollout_state held_from, gated_from; /* where HELD and GATED go back to */
     enum rollout_hold hold;                   /* the one shown; HOLD_NONE unless HELD */
+    enum rollout_result result;               /* once it is CONCLUDED */
     uint32_t sticky;                          /* bit per enum rollout_hold */
     char reason[ROLLOUT_REASON], message[ROLLOUT_TEXT];
     uint32_t step, weight_bp; /* step: 1-based, 0 before the first weight */
@@ -151,7 +162,9 @@ struct rollout {
      * asks. */
     int64_t row_ms, snapshot_ms, summary_ms;
     bool dirty, row_due, snapshot_due;
-    bool stale, harmed, passes; /* the last two follow from the evidence unless stale */
+    bool stale, harmed,
+        passes; /* the last two follow from the evidence unless stale … */
+    enum rollout_result answer; /* … and so does this one */
     pb_clock *restored_clock;   /* until the first record; in restored */
     struct arena restored;
     uint64_t epoch;
@@ -161,6 +174,11 @@ struct rollout {
 const char *rollout_hold_text(enum rollout_hold h);
 bool rollout_hold_parse(const char *text, enum rollout_hold *out);
 bool rollout_hold_sticky(enum rollout_hold h);
+
+/** "win", …; "" for RESULT_NONE. */
+const char *rollout_result_text(enum rollout_result r);
+/** RESULT_NONE for what is none. */
+enum rollout_result rollout_result_parse(const char *text);
 
 /** An empty rollout: no plan, PENDING. NULL when memory is out. */
 struct rollout *rollout_new(const char *id);

@@ -101,6 +101,7 @@ static bool status(struct fold *f, struct rollout *r, struct arena *a, pb_status
     s->poison = r->poison;
     s->lag_ms = lag > 0 ? lag : 0;
     s->window_ms = r->window_ms;
+    s->result = (char *)(uintptr_t)rollout_result_text(r->result);
     s->started_ms = r->started_ms;
     s->peak_log_e = r->peak_log_e;
     s->abort_log_e = r->step != 0 ? evidence_abort(&r->evidence) : 0;

@@ -263,6 +263,7 @@ static void times_out(const struct rollout *r, pb_fold_state *m)
     m->settle_ms = r->settle_ms;
     m->extend_ms = r->extend_ms;
     m->started_ms = r->started_ms;
+    m->result = (char *)(uintptr_t)rollout_result_text(r->result);
     m->peak_log_e = r->peak_log_e;
     m->window_ms = r->window_ms;
     m->closed_ms = r->closed_ms;

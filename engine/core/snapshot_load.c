@@ -247,6 +247,7 @@ static void times_in(struct rollout *r, const pb_fold_state *m)
     r->settle_ms = m->settle_ms;
     r->extend_ms = m->extend_ms;
     r->started_ms = m->started_ms;
+    r->result = rollout_result_parse(m->result);
     r->peak_log_e = m->peak_log_e;
     r->closed_ms = m->closed_ms;
     r->has_closed = m->has_closed;

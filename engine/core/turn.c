@@ -93,6 +93,7 @@ static bool draft(struct fold *f, struct rollout *r, const struct turn *t,
     v->poison = r->poison;
     v->actor = (char *)t->actor;
     v->metric = (char *)t->metric;
+    v->result = (char *)(uintptr_t)rollout_result_text(t->result);
     if (r->plan != NULL) {
         v->plan_hash = (ProtobufCBinaryData){HASH_DIGEST, r->plan->hash};
         v->steps = (uint32_t)r->plan->n_steps;
@@ -181,6 +182,7 @@ bool turn_take(struct fold *f, struct rollout *r, enum decide_event ev,
     }
     rollout_move(r, ev, t->reason, streamclock_now(&f->clock));
     if (r->state == ROLLOUT_HELD) r->hold = t->hold;
+    if (r->state == ROLLOUT_CONCLUDED) r->result = t->result;
     snprintf(r->message, sizeof r->message, "%s", t->message);
     if (t->to_bp != r->weight_bp || t->to_step != r->step) reweigh(f, r, t);
     if (rule->kind != SERIN__V1__KIND__KIND_UNSPECIFIED) {

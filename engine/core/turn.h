@@ -12,6 +12,7 @@ struct turn {
     const char *metric;         /* the one that decided; "" otherwise */
     uint32_t to_bp, to_step;    /* where the weight goes */
     enum rollout_hold hold;     /* with HOLD verdicts */
+    enum rollout_result result; /* with RESULT verdicts */
 };
 
 /** No change of weight, no actor, empty message. */

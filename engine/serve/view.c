@@ -68,6 +68,12 @@ static json_t *known(int64_t ms)
     return ms < 0 ? json_null() : json_integer(ms);
 }
 
+/* Of an experiment; null for what has none. */
+static json_t *result(const char *text)
+{
+    return text != NULL && *text != '\0' ? view_text(text) : json_null();
+}
+
 static json_t *sample_ratio(const pb_sample_ratio *s)
 {
     if (s == NULL) return json_null();
@@ -125,6 +131,21 @@ static json_t *limit_side(const pb_metric_verdict *m)
     return done(o, bad);
 }
 
+static json_t *question(const pb_question *q)
+{
+    if (q == NULL) return json_null();
+    json_t *o = json_object();
+    int bad = json_object_set_new(o, "better", view_text(q->better));
+    bad |= json_object_set_new(o, "level", view_number(q->level));
+    bad |= json_object_set_new(o, "equivalent", view_number(q->equivalent));
+    bad |= json_object_set_new(o, "threshold", view_number(q->threshold));
+    bad |= json_object_set_new(o, "more_log_e", view_number(q->more_log_e));
+    bad |= json_object_set_new(o, "less_log_e", view_number(q->less_log_e));
+    bad |= json_object_set_new(o, "below_log_e", view_number(q->below_log_e));
+    bad |= json_object_set_new(o, "above_log_e", view_number(q->above_log_e));
+    return done(o, bad);
+}
+
 static json_t *metric(const pb_metric_verdict *m)
 {
     json_t *o = json_object();
@@ -139,6 +160,8 @@ static json_t *metric(const pb_metric_verdict *m)
     bad |= json_object_set_new(o, "promote", promote_side(m));
     bad |= json_object_set_new(o, "dispersion", view_number(m->dispersion));
     bad |= json_object_set_new(o, "limit", limit_side(m));
+    bad |= json_object_set_new(o, "flagged", json_boolean(m->flagged));
+    bad |= json_object_set_new(o, "question", question(m->question));
     return done(o, bad);
 }
 
@@ -221,6 +244,7 @@ json_t *view_verdict(const pb_verdict *v)
     bad |= json_object_set_new(o, "step", json_integer(v->step));
     bad |= json_object_set_new(o, "steps", json_integer(v->steps));
     bad |= json_object_set_new(o, "metric", view_text(v->metric));
+    bad |= json_object_set_new(o, "result", result(v->result));
     return done(o, bad);
 }
 
@@ -237,6 +261,10 @@ static int extras(json_t *o, const pb_status *s)
     bad |= json_object_set_new(o, "poison", count(s->poison));
     bad |= json_object_set_new(o, "sample_ratio", sample_ratio(s->sample_ratio));
     bad |= json_object_set_new(o, "warnings", texts(s->warnings, s->n_warnings));
+    bad |= json_object_set_new(o, "result", result(s->result));
+    bad |= json_object_set_new(o, "started_ms",
+                               s->started_ms != 0 ? json_integer(s->started_ms)
+                                                  : json_null());
     return bad;
 }
 

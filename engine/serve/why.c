@@ -125,6 +125,45 @@ static void safety(struct why *w, const pb_metric_verdict *m)
             m->name, m->dispersion, m->dispersion);
 }
 
+static void side(struct why *w, const pb_metric_verdict *m, const char *about,
+                 const char *text, double ratio, double log_e)
+{
+    bool out = log_e >= m->question->threshold;
+    inequality(w, m->name, about, log_e, m->question->threshold);
+    say(w, "%s -- odds %s %.4g times the baseline's: log e = %.4f %s %.4f, %s.",
+        m->name, text, ratio, log_e, out ? ">=" : "<", m->question->threshold,
+        out ? "ruled out" : "still possible");
+}
+
+/* The question of an experiment, side by side. */
+static void asked(struct why *w, const pb_metric_verdict *m)
+{
+    const pb_question *q = m->question;
+    say(w,
+        "%s -- %s is better; limits at level %.4g, a difference within %.4g and %.4g "
+        "does not matter.",
+        m->name, q->better, q->level, 1 / (1 + q->equivalent), 1 + q->equivalent);
+    side(w, m, "more", "of at most", 1, q->more_log_e);
+    side(w, m, "less", "of at least", 1, q->less_log_e);
+    side(w, m, "below", "of at least", 1 + q->equivalent, q->below_log_e);
+    side(w, m, "above", "of at most", 1 / (1 + q->equivalent), q->above_log_e);
+}
+
+/* Several metrics are judged: those that are worse at the abort level all together. */
+static void flagged(struct why *w, pb_metric_verdict *const *list, size_t n)
+{
+    char names[400] = "";
+    size_t used = 0, count = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!list[i]->flagged) continue;
+        if (used < sizeof names)
+            used += (size_t)snprintf(names + used, sizeof names - used, "%s%s",
+                                     count != 0 ? ", " : "", list[i]->name);
+        count++;
+    }
+    if (n > 1 && count != 0) say(w, "Worse by e-BH over the metrics: %s.", names);
+}
+
 static struct why begin(void)
 {
     return (struct why){json_array(), json_array(), 0};
@@ -189,9 +228,14 @@ json_t *why_verdict(const pb_verdict *v)
     for (size_t i = 0; i < v->n_metrics; i++) {
         const pb_metric_verdict *m = v->metrics[i];
         seen(&w, m);
+        if (m->question != NULL) {
+            asked(&w, m);
+            continue;
+        }
         if (v->kind != SERIN__V1__KIND__KIND_PROMOTE) harm(&w, m);
         if (v->kind != SERIN__V1__KIND__KIND_ABORT) safety(&w, m);
     }
+    flagged(&w, v->metrics, v->n_metrics);
     if (strcmp(v->reason, "harm") == 0 && !any_harm(v))
         say(&w, "No metric alone is over its threshold; their average, weighted by "
                 "share, is.");
@@ -213,9 +257,14 @@ json_t *why_status(const pb_rollout *r)
     split(&w, s->sample_ratio, s->reason);
     for (size_t i = 0; i < s->n_metrics; i++) {
         seen(&w, s->metrics[i]);
+        if (s->metrics[i]->question != NULL) {
+            asked(&w, s->metrics[i]);
+            continue;
+        }
         harm(&w, s->metrics[i]);
         if (!s->final && s->step != 0) safety(&w, s->metrics[i]); /* none for step 1 */
     }
+    flagged(&w, s->metrics, s->n_metrics);
     for (size_t i = 0; i < s->n_gates; i++)
         say(&w, "Gate %s is %s.", s->gates[i]->name, s->gates[i]->state);
     if (!s->final && s->eta_ms >= 0)

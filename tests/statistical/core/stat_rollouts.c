@@ -3,9 +3,8 @@
  *
  * Partials go in decoded, so that judging dominates. 2000 rollouts a cell, 10 000 with
  * SERIN_LONG=1. */
-#include "engine/core/fold_state.h"
 #include "stats/level.h"
-#include "tests/support/check.h"
+#include "tests/support/direct.h"
 
 enum { T0 = 1700000000, RATE = 2000 };
 
@@ -62,72 +61,6 @@ static const char time_plan[] =
     "  - {weight: 100%, watch: 0s, warmup: 0s}\n"
     "metrics: [{name: errors, kind: ratio, phi: 1, abort_over: 1}]\n";
 
-static void give(struct fold *f, int64_t *offset, const pb_inbox *in,
-                 struct effects *fx)
-{
-    arena_reset(&f->record);
-    cr_assert(eq(int, fold_take(f, (*offset)++, in, fx), SERIN_OK));
-    effects_reset(fx);
-}
-
-static void tick(struct fold *f, int64_t *offset, int64_t at_ms, struct effects *fx)
-{
-    pb_inbox in = SERIN__V1__INBOX__INIT;
-    pb_tick t = SERIN__V1__TICK__INIT;
-    pb_source s = SERIN__V1__SOURCE__INIT, *items[] = {&s};
-    s.topic = "m";
-    s.known = true;
-    s.watermark_ms = at_ms;
-    t.wall_ms = at_ms;
-    t.n_sources = 1;
-    t.sources = items;
-    in.body_case = SERIN__V1__INBOX__BODY_TICK;
-    in.tick = &t;
-    give(f, offset, &in, fx);
-}
-
-static void apply(struct fold *f, int64_t *offset, const char *plan, struct effects *fx)
-{
-    pb_inbox in = SERIN__V1__INBOX__INIT;
-    pb_command c = SERIN__V1__COMMAND__INIT;
-    c.id = "1";
-    c.rollout = "r";
-    c.verb = SERIN__V1__VERB__VERB_APPLY;
-    c.plan = (char *)plan;
-    in.body_case = SERIN__V1__INBOX__BODY_COMMAND;
-    in.command = &c;
-    give(f, offset, &in, fx);
-    cr_assert(fold_find(f, "r") != NULL);
-}
-
-static void second(struct fold *f, int64_t *offset, int64_t at_ms, const unsigned c[4],
-                   struct effects *fx)
-{
-    pb_inbox in = SERIN__V1__INBOX__INIT;
-    pb_partial p = SERIN__V1__PARTIAL__INIT;
-    pb_cell cells[2], *items[] = {&cells[0], &cells[1]};
-    for (size_t i = 0; i < 2; i++) {
-        serin__v1__cell__init(&cells[i]);
-        cells[i].cohort = i == 0 ? SERIN__V1__COHORT__COHORT_CANARY
-                                 : SERIN__V1__COHORT__COHORT_BASELINE;
-        cells[i].metric = "errors";
-        cells[i].window_ms = at_ms;
-        cells[i].n = c[2 * i];
-        cells[i].bad = c[2 * i + 1];
-    }
-    p.rollout = "r";
-    p.n_cells = 2;
-    p.cells = items;
-    in.body_case = SERIN__V1__INBOX__BODY_PARTIAL;
-    in.partial = &p;
-    give(f, offset, &in, fx);
-}
-
-static double odds_rate(double p, double odds)
-{
-    return odds * p / (1 + (odds - 1) * p);
-}
-
 /* Bad ones among n: independent, or in bursts of geometric size. */
 static unsigned bad_of(gsl_rng *g, double p, unsigned n, double burst)
 {
@@ -141,15 +74,14 @@ static unsigned bad_of(gsl_rng *g, double p, unsigned n, double burst)
 static struct outcome run(const struct cell *c, gsl_rng *g)
 {
     const double day = 600; /* seconds: a fast day, so that a run sees several */
-    struct fold_options o = {.row_every_ms = INT64_MAX / 2,
-                             .snapshot_every_ms = INT64_MAX / 16};
+    struct fold_options o = direct_options();
     struct effects fx = {0};
     struct fold *f;
     struct outcome out = {0};
     int64_t offset = 0;
     cr_assert(eq(int, fold_open(&f, &o), SERIN_OK));
-    tick(f, &offset, T0 * 1000LL, &fx);
-    apply(f, &offset, c->plan, &fx);
+    direct_tick(f, &offset, T0 * 1000LL, &fx);
+    direct_apply(f, &offset, c->plan, &fx);
     const struct rollout *r = fold_find(f, "r");
     double phase = gsl_rng_uniform(g) * 2 * M_PI;
     for (int s = 0; s < c->seconds && !decide_final(r->state); s++) {
@@ -157,11 +89,11 @@ static struct outcome run(const struct cell *c, gsl_rng *g)
         double p = c->rate * (1 + c->drift * sin(2 * M_PI * s / day + phase)) *
                    (1 + (c->ramp - 1) * (r->step > 0 ? r->step - 1 : 0) / 3.0);
         unsigned n = gsl_ran_binomial(g, share, c->per_second), m = c->per_second - n;
-        unsigned counts[4] = {n, bad_of(g, odds_rate(p, c->odds), n, c->burst), m,
+        unsigned counts[4] = {n, bad_of(g, direct_worse(p, c->odds), n, c->burst), m,
                               bad_of(g, p, m, c->burst)};
         if (r->weight_bp == 10000) break;
-        second(f, &offset, (T0 + s) * 1000LL, counts, &fx);
-        tick(f, &offset, (T0 + s + 1) * 1000LL, &fx);
+        direct_second(f, &offset, (T0 + s) * 1000LL, counts, &fx);
+        direct_tick(f, &offset, (T0 + s + 1) * 1000LL, &fx);
         out.windows = r->step == 1 ? r->range.n : out.windows;
     }
     out.aborted = r->state == ROLLOUT_ABORTED;
@@ -206,17 +138,11 @@ static struct tally study(const char *name, const struct cell *c, unsigned runs,
     return t;
 }
 
-/* More hits than this happen to a correct program once in a million. */
-static bool too_many(unsigned hits, double level, unsigned runs)
-{
-    return gsl_cdf_binomial_Q(hits, level, runs) < 1e-6;
-}
-
 Test(rollouts, a_harmless_canary_is_promoted_and_not_aborted, .timeout = 600)
 {
     struct cell c = {ramp_plan, 0.001, 0.8, 9, 1, RATE, 3600, 0};
     struct tally t = study("A/A, drift, ramp", &c, replicates(), 1);
-    cr_assert(not(too_many(t.aborted, 0.01, t.runs)));
+    cr_assert(not(direct_too_many(t.aborted, 0.01, t.runs)));
     cr_assert(
         ge(uint, t.promoted, t.runs * 99 / 100)); /* never promoting must not pass */
 }
@@ -225,14 +151,14 @@ Test(rollouts, at_the_abort_tolerance_few_are_aborted, .timeout = 600)
 {
     struct cell c = {ramp_plan, 0.001, 0.8, 9, 1.2, RATE, 1800, 0};
     struct tally t = study("odds ratio 1.2 = abort tolerance", &c, replicates(), 2);
-    cr_assert(not(too_many(t.aborted, 0.01, t.runs)));
+    cr_assert(not(direct_too_many(t.aborted, 0.01, t.runs)));
 }
 
 Test(rollouts, at_the_last_tolerance_few_are_promoted, .timeout = 600)
 {
     struct cell c = {ramp_plan, 0.001, 0.8, 9, 1.5, RATE, 5400, 0};
     struct tally t = study("odds ratio 1.5 = last tolerance", &c, replicates(), 3);
-    cr_assert(not(too_many(t.promoted, 0.05, t.runs)));
+    cr_assert(not(direct_too_many(t.promoted, 0.05, t.runs)));
     cr_assert(ge(uint, t.aborted, t.runs * 9 / 10));
 }
 
@@ -251,7 +177,7 @@ static struct tally bursts(bool calibrated)
 Test(rollouts, calibration_keeps_bursts_from_aborting_healthy_canaries, .timeout = 600)
 {
     struct tally with = bursts(true), without = bursts(false);
-    cr_assert(not(too_many(with.aborted, 0.01, with.runs)));
+    cr_assert(not(direct_too_many(with.aborted, 0.01, with.runs)));
     cr_assert(gt(uint, without.aborted, without.runs / 10),
               "the bursts are too tame to tell");
 }
@@ -273,7 +199,7 @@ static double direct_windows(double p, double odds, unsigned per_window, double 
         profile_init(&e, true);
         while (!level_crossed(profile_log_abort(&e, &grid), alpha)) {
             unsigned n = gsl_ran_binomial(g, 0.01, per_window), m = per_window - n;
-            struct count_table c = {n, gsl_ran_binomial(g, odds_rate(p, odds), n), m,
+            struct count_table c = {n, gsl_ran_binomial(g, direct_worse(p, odds), n), m,
                                     gsl_ran_binomial(g, p, m)};
             cr_assert(eq(int, profile_window(&e, &grid, &horizon, &c, 1, 1), SERIN_OK));
         }

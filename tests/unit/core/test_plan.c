@@ -312,3 +312,27 @@ Test(plan, the_table_keeps_its_own_rules)
 {
     check_table(&plan_keys);
 }
+
+Test(plan, an_experiment_has_one_step)
+{
+    static const char text[] =
+        "id: x\nstrategy: experiment\n"
+        "cohorts: {canary: {v: \"2\"}, baseline: {v: \"1\"}}\n"
+        "experiment: {metric: b, better: up, weight: 25%, duration: 3d, keep: true}\n"
+        "metrics: [{name: a}, {name: b}]\n";
+    struct arena a = {0};
+    struct doc_errors errors = {0};
+    struct plan *p = NULL;
+    cr_assert(eq(int, plan_parse(&a, text, strlen(text), &p, &errors), SERIN_OK));
+    cr_assert(eq(sz, p->n_steps, 1));
+    cr_assert(eq(u32, p->steps[0].weight_bp, 2500u));
+    cr_assert(eq(i64, p->steps[0].timeout_ms, INT64_C(3) * 24 * 3600 * 1000));
+    cr_assert(eq(i64, p->steps[0].warmup_ms, 10000));
+    cr_assert(isnan(p->steps[0].worse_than));
+    cr_assert(not(p->metrics[0].primary));
+    cr_assert(p->metrics[1].primary && p->experiment.keep);
+    cr_assert(eq(int, p->experiment.better, PLAN_UP));
+    cr_assert(eq(dbl, p->experiment.equivalent, 0.02));
+    cr_assert(eq(dbl, p->experiment.level, 0.05));
+    arena_free(&a);
+}

@@ -44,7 +44,7 @@ static const struct {
     {"id: shop-1", "id: shop-1\napiVersion: serin/v2",
      "2:13: apiVersion: \"serin/v2\" is none of serin/v1; did you mean \"serin/v1\"?"},
     {"id: shop-1", "id: shop-1\nstrategy: blue_green",
-     "2:11: strategy: blue_green is not judged by this version; it judges: canary"},
+     "2:11: strategy: blue_green is not judged by this version; it judges: canary, experiment"},
     {"id: shop-1", "id: shop-1\nstrategy: canry",
      "2:11: strategy: \"canry\" is none of canary, blue_green, flag, experiment; did you mean \"canary\"?"},
     {"id: shop-1", "id: shop-1\nstrict: true",
@@ -385,4 +385,74 @@ Test(plan_bad, all_errors_come_at_once_in_the_order_of_the_text)
     cr_assert(eq(str, all, (char *)expected));
     free(all);
     arena_free(&a);
+}
+
+/* Every check of an experiment. */
+static const char experiment_head[] =
+    "id: x\ncohorts: {canary: {v: \"2\"}, baseline: {v: \"1\"}}\n";
+static const struct {
+    const char *text, *errors;
+} experiments[] = {
+    {"strategy: experiment\nmetrics: [{name: a}]\n",
+     "3:11: strategy: experiment needs the section experiment, e.g. experiment: "
+     "{metric: conversion, better: up}"},
+    {"experiment: {better: up}\nmetrics: [{name: a}]\n",
+     "3:13: experiment: belongs to strategy: experiment; add that, or leave it "
+     "out"},
+    {"strategy: experiment\nexperiment: {weight: 20%}\nmetrics: [{name: a}]\n",
+     "4:13: experiment: \"better\" is missing: which way its share is better: up "
+     "for "
+     "conversions, down for errors"},
+    {"strategy: experiment\nexperiment: {better: left}\nmetrics: [{name: a}]\n",
+     "4:22: better: \"left\" is none of up, down"},
+    {"strategy: experiment\nexperiment: {better: up}\nmetrics: [{name: a}, {name: "
+     "b}]\n",
+     "4:13: experiment: \"metric\" is missing: the name of the metric that the "
+     "question is about, since there are 2"},
+    {"strategy: experiment\nexperiment: {better: up, metric: salse}\n"
+     "metrics: [{name: sales}, {name: b}]\n",
+     "4:34: metric: no metric is named \"salse\"; did you mean \"sales\"?"},
+    {"strategy: experiment\nexperiment: {better: up, weight: 100%, level: 0.6}\n"
+     "metrics: [{name: a}]\n",
+     "4:34: weight: 100% is above the maximum of 99.99%\n"
+     "4:47: level: 0.6 is above the maximum of 0.5; did you mean 0.6%?"},
+    {"strategy: experiment\nexperiment: {better: up, equivalent: 0%}\n"
+     "metrics: [{name: a}]\n",
+     "4:38: equivalent: 0% is below the minimum of 0.001"},
+    {"strategy: experiment\nexperiment: {better: up, metric: a}\n"
+     "metrics: [{name: a, abort_over: 2, limit: 3%, mode: warn}, {name: b}]\n",
+     "5:33: abort_over: a decides the experiment and never aborts it; guard it by "
+     "another metric, which may come from the same stream\n"
+     "5:43: limit: a decides the experiment and never aborts it; guard it by "
+     "another "
+     "metric, which may come from the same stream\n"
+     "5:53: mode: a decides the experiment, so it is a gate"},
+    {"strategy: experiment\nexperiment: {better: down}\n"
+     "metrics: [{name: a, kind: latency, protect: [p50, p99]}]\n",
+     "5:45: protect: an experiment asks about one quantile of a latency; write "
+     "e.g. "
+     "protect: [p50]"},
+    {"strategy: experiment\nexperiment: {better: up}\n"
+     "steps: [{weight: 5%}, {weight: 100%}]\n"
+     "metrics: [{name: a}]\ncriteria: {all_of: [a]}\n",
+     "5:8: steps: an experiment has one weight, experiment.weight; leave the steps "
+     "out\n"
+     "7:20: all_of: is about promotion; an experiment ends by its metric"},
+};
+
+Test(plan_bad, experiments)
+{
+    for (size_t i = 0; i < sizeof experiments / sizeof *experiments; i++) {
+        struct arena a = {0};
+        struct doc_errors errors = {0};
+        struct plan *p = NULL;
+        char text[600];
+        snprintf(text, sizeof text, "%s%s", experiment_head, experiments[i].text);
+        int rc = plan_parse(&a, text, strlen(text), &p, &errors);
+        char *all = said(&errors);
+        cr_expect(eq(int, rc, SERIN_EPARSE), "%s", experiments[i].text);
+        cr_expect(eq(str, all, (char *)(uintptr_t)experiments[i].errors));
+        free(all);
+        arena_free(&a);
+    }
 }

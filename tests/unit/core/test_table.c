@@ -38,7 +38,8 @@ Test(table, readme_shows_what_the_code_does)
 
 static bool final(int s)
 {
-    return s == ROLLOUT_PROMOTED || s == ROLLOUT_ABORTED || s == ROLLOUT_CANCELLED;
+    return s == ROLLOUT_PROMOTED || s == ROLLOUT_CONCLUDED || s == ROLLOUT_ABORTED ||
+           s == ROLLOUT_CANCELLED;
 }
 
 Test(table, final_states_absorb)
@@ -75,6 +76,8 @@ Test(table, every_cell_keeps_the_rules)
             bool up = r->to == ROLLOUT_SETTLING || r->to == ROLLOUT_WATCHING ||
                       r->to == ROLLOUT_PROMOTED;
             cr_assert(eq(int, promote, up), "%d %d", s, e);
+            cr_assert(eq(int, r->kind == SERIN__V1__KIND__KIND_RESULT,
+                         r->to == ROLLOUT_CONCLUDED));
             cr_assert(eq(int, r->kind == SERIN__V1__KIND__KIND_ABORT,
                          r->to == ROLLOUT_ABORTED));
             cr_assert(eq(int, r->kind == SERIN__V1__KIND__KIND_HOLD,
@@ -84,7 +87,7 @@ Test(table, every_cell_keeps_the_rules)
         }
     for (int s = 0; s < ROLLOUT_NSTATE;
          s++) /* evidence alone never leaves a hold upwards */
-        for (int e = EV_START; e <= EV_DONE; e++)
+        for (int e = EV_START; e <= EV_RESULT; e++)
             if (s == ROLLOUT_HELD || s == ROLLOUT_GATED || s == ROLLOUT_PENDING)
                 cr_assert(decide_rules[s][e].why == NULL);
 }

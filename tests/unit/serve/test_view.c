@@ -37,7 +37,7 @@ static void same(json_t *got, const char *want)
     "\"abort\":{\"log_e\":-0.75,\"threshold\":4.605,\"over\":1.2},"                    \
     "\"promote\":{\"log_e\":2.5,\"threshold\":2.996,\"worse_than\":null,"              \
     "\"restart_log_e\":\"-inf\",\"protected\":true},"                                  \
-    "\"dispersion\":1.3,\"limit\":null}"
+    "\"dispersion\":1.3,\"limit\":null,\"flagged\":false,\"question\":null}"
 
 Test(view, verdict_to_the_byte)
 {
@@ -70,7 +70,7 @@ Test(view, verdict_to_the_byte)
         "\"observed\":0.101,\"log_e\":-1.5,\"threshold\":6.9},\"metrics\":[" METRIC
         "],\"lag_ms\":7,\"late\":2,\"poison\":9223372036854775807,\"actor\":\"alice\","
         "\"prev_hash\":\"\",\"hash\":\"\",\"sig\":\"\",\"step\":1,\"steps\":5,"
-        "\"metric\":\"errors\"}");
+        "\"metric\":\"errors\",\"result\":null}");
 }
 
 Test(view, status_to_the_byte)
@@ -99,7 +99,8 @@ Test(view, status_to_the_byte)
          "\"approved_by\":[\"bob\"]}],\"plan_hash\":\"\",\"final\":false,"
          "\"service\":\"checkout\",\"owner\":\"\",\"updated_ms\":99,\"window_ms\":1000,"
          "\"lag_ms\":0,\"late\":0,\"poison\":0,\"sample_ratio\":null,"
-         "\"warnings\":[\"window shorter than 10 s\"]}");
+         "\"warnings\":[\"window shorter than 10 "
+         "s\"],\"result\":null,\"started_ms\":null}");
 }
 
 Test(view, latency_shows_quantiles_and_a_limit_shows)

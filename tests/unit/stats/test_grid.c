@@ -1,4 +1,5 @@
 /* tests/unit/stats/test_grid.c -- points, boundaries, priors; start weights */
+#include "stats/fnch.h"
 #include "stats/grid.h"
 #include "stats/horizon.h"
 #include "tests/support/check.h"
@@ -29,6 +30,36 @@ Test(grid, most_tolerances_fit)
     cr_assert(eq(int, grid_init(&g, 1.2, w_s, GRID_MAX_STEPS), SERIN_OK));
     cr_assert(eq(sz, g.n, 133 + 33));
     cr_assert(eq(int, grid_init(&g, 1.2, w_s, GRID_MAX_STEPS + 1), SERIN_EDOM));
+}
+
+/* Both margins are points, so is half of each; between, the normaliser is as exact as
+ * at the uniform points. */
+Test(grid, around_one_the_margin_is_a_boundary_on_either_side)
+{
+    const double margins[] = {0.001, 0.0037, 0.02, 0.05, 0.0512710963760240, 0.3, 1};
+    struct grid g;
+    for (size_t i = 0; i < sizeof margins / sizeof *margins; i++) {
+        double fast[GRID_MAX], slow[GRID_MAX], m = log1p(margins[i]);
+        cr_assert(eq(int, grid_init_around(&g, margins[i]), SERIN_OK));
+        cr_assert(le(sz, g.n, (size_t)GRID_MAX));
+        cr_assert(eq(dbl, g.theta[g.j0], 0));
+        cr_assert(eq(sz, g.ja, g.j0));
+        cr_assert(epsilon_eq(dbl, g.theta[g.js[0]], m, 1e-15), "%g", margins[i]);
+        cr_assert(eq(dbl, g.theta[g.jm], -g.theta[g.js[0]]));
+        for (size_t j = 1; j < g.n; j++)
+            cr_assert(lt(dbl, g.theta[j - 1] + 1e-10, g.theta[j]));
+        cr_assert(le(dbl, g.theta[g.j0 + 1], m / 2 + 1e-15), "%g", margins[i]);
+        fnch_profile(&g, 1000, 1200, 90, fast);
+        fnch_profile_slowly(&g, 1000, 1200, 90, slow);
+        for (size_t j = 0; j < g.n; j++)
+            cr_assert(
+                epsilon_eq(dbl, fast[j], slow[j], 1e-12 * fmax(1, fabs(slow[j]))));
+    }
+    g.n = 7;
+    const double bad[] = {0, 0.0009, -0.1, 1.01, NAN};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        cr_assert(eq(int, grid_init_around(&g, bad[i]), SERIN_EDOM));
+    cr_assert(eq(sz, g.n, 7));
 }
 
 Test(grid, refuses_what_has_no_alternative)
