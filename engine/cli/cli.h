@@ -71,6 +71,7 @@ bool cli_colour(void);
     X(schema) \
     X(topics) \
     X(completion) \
+    X(audit) \
     X(record) \
     X(replay) \
     X(version)

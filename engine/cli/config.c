@@ -36,6 +36,8 @@ struct written {
     int64_t flush, snapshot, status, lateness, idle, max_lag;
     uint64_t max_series, max_rollout, max_message, memory, ingest_threads;
     double fleet_level;
+    const char *audit_key;
+    int64_t audit_checkpoint;
     int log_level, log_format;
 };
 
@@ -134,6 +136,14 @@ static const struct keys_key fleet_keys[] = {
 };
 static const struct keys_table fleet_table = KEYS_OF(fleet_keys, struct written);
 
+static const struct keys_key audit_keys[] = {
+    KEYS_KEY("key_file", KEYS_TEXT, AT(audit_key), NULL, 1, 4096, NULL,
+             "signs verdicts and audit entries; 'serin audit keygen' makes it"),
+    KEYS_KEY("checkpoint", KEYS_DURATION, AT(audit_checkpoint), "1h", SECOND, 24 * HOUR, NULL,
+             "time between entries that say where all chains stand"),
+};
+static const struct keys_table audit_table = KEYS_OF(audit_keys, struct written);
+
 static const struct keys_key log_keys[] = {
     KEYS_KEY("level", KEYS_ENUM, AT(log_level), "info", 0, 0, NULL, "least level written",
              .choices = levels),
@@ -180,6 +190,8 @@ static const struct keys_key top_keys[] = {
     KEYS_KEY("fleet", KEYS_SECTION, 0, NULL, 0, 0, NULL,
              "judge all rollouts together, too; without it they are not",
              .sub = &fleet_table),
+    KEYS_KEY("audit", KEYS_SECTION, 0, NULL, 0, 0, NULL, "the audit trail",
+             .sub = &audit_table),
     KEYS_KEY("log", KEYS_SECTION, 0, NULL, 0, 0, NULL, "lines on standard error",
              .sub = &log_table),
 };
@@ -419,6 +431,8 @@ static enum serin_status take(struct config *c, const struct written *w)
     c->memory = w->memory;
     c->ingest_threads = (unsigned)w->ingest_threads;
     c->fleet_level = w->fleet_level;
+    c->audit_key = w->audit_key;
+    c->audit_checkpoint_ms = w->audit_checkpoint;
     c->log_level = (enum log_level)w->log_level;
     c->log_json = w->log_format == 1;
     c->roles = w->n_roles == 0 ? CONFIG_ALL : 0;
@@ -620,7 +634,9 @@ struct worker_options config_worker(const struct config *c)
 
 struct stage_options config_stage(const struct config *c)
 {
-    return (struct stage_options){.fold = {.max_lag_ms = c->max_lag_ms,
+    return (struct stage_options){.key_file = c->audit_key,
+                                  .checkpoint_ms = c->audit_checkpoint_ms,
+                                  .fold = {.max_lag_ms = c->max_lag_ms,
                                            .row_every_ms = c->status_ms,
                                            .snapshot_every_ms = c->snapshot_ms}};
 }

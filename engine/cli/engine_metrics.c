@@ -229,4 +229,9 @@ void engine_metrics_write(FILE *out, struct worker_pool *workers,
                 "Duration of the latest restore.", (double)stage->restore_ms / 1000);
     metrics_one(out, "serin_stage_connected", "gauge",
                 "1 while a broker answers, else 0.", stage->connected ? 1 : 0);
+    metrics_one(out, "serin_stage_unaudited", "gauge",
+                "1 while the audit topic takes nothing: no promotions; else 0.",
+                stage->unaudited ? 1 : 0);
+    metrics_one(out, "serin_stage_audit_checkpoints_total", "counter",
+                "Checkpoints of the audit trail.", (double)stage->checkpoints);
 }

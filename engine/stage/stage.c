@@ -38,6 +38,7 @@ static const size_t pending_most = (size_t)16 << 20; /* effects that force a com
 struct stage {
     struct bus *bus;
     struct stage_options o;
+    struct sign_key key; /* of o.key_file */
     char group[280];
     struct consumer *consumer;
     struct producer *producer;
@@ -114,7 +115,7 @@ static struct commit commit_of(const struct stage *s, int64_t tick_ms)
                            .parts = s->parts.items,
                            .n = s->parts.n,
                            .tick_ms = tick_ms,
-                           .key = s->o.key};
+                           .key = s->o.key_file != NULL ? &s->key : NULL};
 }
 
 /* Only the audit topic refused: the folds keep what they have to say, nothing is
@@ -549,12 +550,17 @@ enum serin_status stage_run(struct stage *s, struct fault *f)
 enum serin_status stage_open(struct stage **out, struct bus *b,
                              const struct stage_options *o, struct fault *f)
 {
+    struct sign_key key = {0};
+    enum serin_status rc = SERIN_OK;
+    if (o->key_file != NULL) rc = sign_load(o->key_file, &key, f);
+    if (rc != SERIN_OK) return rc;
     struct stage *s = mem_calloc(1, sizeof *s);
     if (s != NULL) s->batch = mem_calloc(BATCH, sizeof *s->batch);
     if (s == NULL || s->batch == NULL) {
         mem_free(s);
         return fault_set(f, SERIN_ENOMEM, "no memory for the decision stage");
     }
+    s->key = key;
     const char *inbox = bus_topic_name(b, BUS_INBOX);
     s->bus = b;
     s->o = *o;
@@ -567,6 +573,9 @@ enum serin_status stage_open(struct stage **out, struct bus *b,
     if (!bus_transactional(b))
         log_info("stage", "these brokers have no transactions: at least once, not "
                           "exactly once; verdict ids still tell a repeat");
+    if (o->key_file == NULL)
+        log_info("stage", "verdicts and audit entries are chained, not signed: no "
+                          "audit.key_file is given");
     *out = s;
     return SERIN_OK;
 }

@@ -2,17 +2,15 @@
 #ifndef SERIN_ENGINE_STAGE_STAGE_H
 #define SERIN_ENGINE_STAGE_STAGE_H
 
-#include "engine/base/sign.h"
 #include "engine/base/status.h"
 #include "engine/bus/bus.h"
 #include "engine/core/fold.h"
 
 struct stage_options {
     struct fold_options fold;
-    int64_t tick_ms;            /* wall ticks into each owned partition; 0 = 1 000 */
-    const struct sign_key *key; /* signs verdicts and audit entries; NULL = nobody. Must
-                                 * live until stage_close */
-    int64_t checkpoint_ms;      /* between checkpoints of the audit trail; 0 = 1 h */
+    int64_t tick_ms;       /* wall ticks into each owned partition; 0 = 1 000 */
+    const char *key_file;  /* signs verdicts and audit entries; NULL = nobody does */
+    int64_t checkpoint_ms; /* between checkpoints of the audit trail; 0 = 1 h */
 };
 
 struct stage_counts {
@@ -28,6 +26,7 @@ struct stage_counts {
 
 struct stage; /* opaque */
 
+/** Errors: SERIN_ENOMEM; of the key's file SERIN_EIO, SERIN_EDOM. */
 SERIN_MUST_USE
 enum serin_status stage_open(struct stage **out, struct bus *b,
                              const struct stage_options *o, struct fault *f);
