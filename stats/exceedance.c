@@ -98,8 +98,7 @@ static void learn(struct exceedance *e, const struct hist_view *v)
     trim(e);
 }
 
-/* The bucket whose cumulated share is nearest to q, the lowest on ties. */
-static int32_t threshold(const struct exceedance *e, double q)
+int32_t exceedance_threshold(const struct exceedance *e, double q)
 {
     double total = e->zero, seen = e->zero;
     for (uint32_t k = 0; k < e->n; k++)
@@ -146,7 +145,7 @@ enum serin_status exceedance_window(struct exceedance *e,
     for (int q = 0; q < EXCEEDANCE_LEVELS; q++) {
         struct count_table c = {0};
         if (ready) {
-            int32_t b = e->bucket[q] = threshold(e, exceedance_levels[q]);
+            int32_t b = e->bucket[q] = exceedance_threshold(e, exceedance_levels[q]);
             c = (struct count_table){.n = n,
                                      .x = exceedance_above(canary, e->scale, b, 0),
                                      .m = m,

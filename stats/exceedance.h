@@ -45,6 +45,9 @@ enum serin_status exceedance_window(struct exceedance *e,
                                     const struct hist_view *baseline, int32_t shift,
                                     struct count_table plain[EXCEEDANCE_LEVELS],
                                     struct count_table shifted[EXCEEDANCE_LEVELS]);
+/** Bucket of the past (at e->scale) up to which the share is nearest to q, the lowest
+ * on ties; EXCEEDANCE_ZERO: zeros alone. */
+int32_t exceedance_threshold(const struct exceedance *e, double q);
 /**
  * Counts above the upper edge of bucket b of this scale (EXCEEDANCE_ZERO: all but
  * zeros), bucket i counted as i - shift. v's scale is not below `scale`. For strata:

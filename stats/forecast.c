@@ -11,6 +11,26 @@ double forecast_promote(double p, double rho, double w_s)
     return p * (elem_log1p(rho * (w_s - 1)) - rho * elem_log(w_s));
 }
 
+/* Bad ones in the canary, per pooled request, at odds ratio w: the root x of
+ * x (1 - rho - p + x) = w (rho - x) (p - x). */
+static double bad_share(double p, double rho, double w)
+{
+    double b = 1 - (rho + p) * (1 - w), c = w * rho * p;
+    return 2 * c / (b + sqrt(b * b + 4 * (1 - w) * c));
+}
+
+/* log P(theta)/P(0) is the integral of the mean; Simpson's rule. */
+double forecast_promote_share(double p, double rho, double w_s)
+{
+    enum { PIECES = 16 }; /* even */
+    double h = elem_log(w_s) / PIECES, sum = 0;
+    for (int i = 0; i <= PIECES; i++) {
+        double weight = i == 0 || i == PIECES ? 1 : i % 2 == 1 ? 4 : 2;
+        sum += weight * (bad_share(p, rho, elem_exp(i * h)) - rho * p);
+    }
+    return sum * h / 3;
+}
+
 double forecast_abort(double p, double rho, double w, double w_a)
 {
     double grown = rho * w + 1 - rho;

@@ -1,4 +1,4 @@
-/* stats/forecast.h -- when will the evidence suffice? Rare events, for people only */
+/* stats/forecast.h -- when will the evidence suffice? For people only */
 #ifndef SERIN_STATS_FORECAST_H
 #define SERIN_STATS_FORECAST_H
 
@@ -8,6 +8,8 @@
  * [FORE]
  */
 double forecast_promote(double p, double rho, double w_s);
+/** The same at any pooled share p, not only a rare one; at most that. */
+double forecast_promote_share(double p, double rho, double w_s);
 /** Growth of the abort evidence per pooled request when the odds ratio is w > w_a. */
 double forecast_abort(double p, double rho, double w, double w_a);
 /**

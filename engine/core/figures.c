@@ -7,7 +7,6 @@
 #include "engine/core/kind.h"
 #include "engine/core/plan_keys.h"
 #include "stats/combine.h"
-#include "stats/forecast.h"
 #include "stats/level.h"
 
 enum { LIMITS_AGE_MS = 30000 };
@@ -132,16 +131,14 @@ double figures_observed_bp(const struct rollout *r)
 static double seconds_left(const struct rollout *r, size_t i)
 {
     const struct evidence *e = &r->evidence.metrics[i];
-    const struct count_table *c = &e->counts;
-    double span = (double)(r->range.last_ms - r->range.first_ms) / 1000;
-    if (c->n == 0 || c->m == 0 || c->x + c->y == 0 || !(span > 0)) return INFINITY;
-    double all = (double)(c->n + c->m), rho = (double)c->n / all,
-           p = (double)(c->x + c->y) / all,
-           w_s = r->plan->steps[r->step - 1].worse_than;
-    struct evidence_values v;
-    evidence_values(&r->evidence, i, r->step - 1, &v);
-    return forecast_seconds(r->plan->beta, fmin(v.promote, v.restart),
-                            forecast_promote(p, rho, w_s), all / span, 1 / e->phi);
+    size_t step = r->step - 1;
+    double span_s = (double)(r->range.last_ms - r->range.first_ms) / 1000;
+    double n = (double)e->counts.n, least = (double)r->plan->min_requests;
+    if (e->kind->left == NULL || r->evidence.tolerance[step] < 0) return INFINITY;
+    double evidence_s =
+        e->kind->left(e, (size_t)r->evidence.tolerance[step],
+                      r->plan->steps[step].worse_than, r->plan->beta, span_s);
+    return n < least ? fmax(evidence_s, (least - n) * span_s / n) : evidence_s;
 }
 
 static int64_t watch_left(const struct rollout *r, int64_t now_ms)
@@ -162,7 +159,8 @@ int64_t figures_eta_ms(const struct rollout *r, int64_t now_ms)
     const double longest_s = 1e8;
     enum rollout_state s = rollout_under(r);
     /* Whoever is held has no end in sight. */
-    if (r->plan == NULL || r->step == 0 || r->state == ROLLOUT_HELD) return -1;
+    if (r->plan == NULL || r->step == 0 || r->state == ROLLOUT_HELD || decide_final(s))
+        return -1;
     if (s == ROLLOUT_WATCHING) return watch_left(r, now_ms);
     if (experiment_is(r)) return question_left(r, now_ms);
     if (s != ROLLOUT_OBSERVING || !(r->plan->steps[r->step - 1].worse_than > 1))

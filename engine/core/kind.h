@@ -55,6 +55,14 @@ struct kind {
      * an experiment. */
     const struct profile *(*profile)(const struct evidence *e);
 
+    /**
+     * Seconds until the evidence suffices for the step's tolerance w_s (s of the grid)
+     * at level beta, when the canary is healthy and the traffic of this step, seen for
+     * span_s, goes on; +inf: cannot be told yet. NULL: never can.
+     */
+    double (*left)(const struct evidence *e, size_t s, double w_s, double beta,
+                   double span_s);
+
     /** Learn from a baseline window before the first weight, beyond its sum; or NULL.
      * Errors: SERIN_EDOM. */
     enum serin_status (*calibrate)(struct evidence *e, int64_t fixed_ms,

@@ -80,6 +80,12 @@ static void limits(const struct evidence *e, double alpha, double beta, double *
     *upper = elem_exp(*upper);
 }
 
+static double left(const struct evidence *e, size_t s, double w_s, double beta,
+                   double span_s)
+{
+    return latency_left(e->own, e->grid, s, w_s, beta, span_s, 1 / e->phi);
+}
+
 static enum serin_status calibrate(struct evidence *e, int64_t fixed_ms,
                                    const struct kind_window *w)
 {
@@ -178,6 +184,7 @@ const struct kind kind_latency = {
     .limits = limits,
     .profile = worst,
     .calibrate = calibrate,
+    .left = left,
     .phi = phi,
     .figures = figures,
     .cohorts = cohorts,

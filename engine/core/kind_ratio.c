@@ -6,6 +6,7 @@
 #include "engine/core/explain.h"
 #include "engine/core/kind.h"
 #include "stats/elem.h"
+#include "stats/forecast.h"
 
 static enum serin_status bound(struct floor *f, const struct plan_metric *m,
                                const char *key, double d, struct fault *why)
@@ -116,6 +117,17 @@ static void limits(const struct evidence *e, double alpha, double beta, double *
     *upper = elem_exp(*upper);
 }
 
+static double left(const struct evidence *e, size_t s, double w_s, double beta,
+                   double span_s)
+{
+    const struct count_table *c = &e->counts;
+    double all = (double)(c->n + c->m), bad = (double)(c->x + c->y);
+    if (c->n == 0 || c->m == 0 || !(bad > 0) || !(span_s > 0)) return INFINITY;
+    double speed = forecast_promote_share(bad / all, (double)c->n / all, w_s);
+    return forecast_seconds(beta, fmin(promote(e, s), restart(e, s > 0 ? s - 1 : 0)),
+                            speed, all / span_s, 1 / e->phi);
+}
+
 static bool phi(const struct evidence *e, const struct calibrate *c, int64_t fixed_ms,
                 int64_t length_ms, bool settle_for, double *out)
 {
@@ -162,6 +174,7 @@ const struct kind kind_ratio = {
     .estimate = estimate,
     .limits = limits,
     .profile = profile,
+    .left = left,
     .phi = phi,
     .cohorts = cohorts,
     .beyond = beyond,

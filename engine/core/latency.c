@@ -7,6 +7,7 @@
 #include "engine/core/plan_keys.h"
 #include "engine/core/rollout.h"
 #include "stats/combine.h"
+#include "stats/forecast.h"
 
 enum { LEVELS = EXCEEDANCE_LEVELS };
 
@@ -279,15 +280,22 @@ bool latency_within(const struct latency *l)
     return true;
 }
 
+/* Of one level; own: from this step's windows only. */
+static double promote_at(const struct latency *l, const struct grid *g, int q, size_t s,
+                         bool own)
+{
+    struct profile p = *latency_profile(l, q);
+    for (size_t j = 0; own && j < g->n; j++)
+        p.l[j] -= l->begun[q][j];
+    return profile_log_promote(&p, g, s);
+}
+
 static double least(const struct latency *l, const struct grid *g, size_t s, bool own)
 {
     double min = INFINITY;
     for (int q = 0; q < LEVELS; q++) {
         if (!l->protects[q]) continue;
-        struct profile p = *latency_profile(l, q);
-        for (size_t j = 0; own && j < g->n; j++)
-            p.l[j] -= l->begun[q][j];
-        double log_e = profile_log_promote(&p, g, s);
+        double log_e = promote_at(l, g, q, s, own);
         if (isnan(log_e)) return log_e;
         if (log_e < min) min = log_e;
     }
@@ -302,6 +310,33 @@ double latency_log_promote(const struct latency *l, const struct grid *g, size_t
 double latency_log_restart(const struct latency *l, const struct grid *g, size_t s)
 {
     return least(l, g, s, true);
+}
+
+/* This step's values of a cohort beyond the threshold of the next window. */
+static double beyond_now(const struct latency *l, int q, int cohort)
+{
+    struct hist_view v = hist_view(&l->step[cohort]);
+    int scale = v.scale < l->past.scale ? v.scale : l->past.scale;
+    int32_t b = exceedance_threshold(&l->past, exceedance_levels[q]);
+    if (b != EXCEEDANCE_ZERO) b >>= l->past.scale - scale;
+    return (double)exceedance_above(&v, scale, b, 0);
+}
+
+double latency_left(const struct latency *l, const struct grid *g, size_t s, double w_s,
+                    double beta, double span_s, double eta)
+{
+    double n = (double)l->step[0].total, all = n + (double)l->step[1].total, most = 0;
+    if (!(n > 0 && all > n && span_s > 0) || !l->has_fixed) return INFINITY;
+    for (int q = 0; q < LEVELS; q++) {
+        if (!l->protects[q]) continue;
+        double share = (beyond_now(l, q, 0) + beyond_now(l, q, 1)) / all;
+        double log_e = fmin(promote_at(l, g, q, s, false),
+                            promote_at(l, g, q, s > 0 ? s - 1 : 0, true));
+        double speed =
+            share > 0 && share < 1 ? forecast_promote_share(share, n / all, w_s) : 0;
+        most = fmax(most, forecast_seconds(beta, log_e, speed, all / span_s, eta));
+    }
+    return most;
 }
 
 int latency_worst(const struct latency *l, const struct grid *g)

@@ -80,6 +80,11 @@ double latency_log_promote(const struct latency *l, const struct grid *g, size_t
 /** The same from this step's windows only. */
 double latency_log_restart(const struct latency *l, const struct grid *g, size_t s);
 
+/** Seconds until the slowest protected level suffices, as kind.h says of `left`: each
+ * level at the share that is beyond its present threshold. */
+double latency_left(const struct latency *l, const struct grid *g, size_t s, double w_s,
+                    double beta, double span_s, double eta);
+
 /** Protected level with the largest estimated odds ratio: the one to report. */
 int latency_worst(const struct latency *l, const struct grid *g);
 /** Evidence of a level as it promotes. */

@@ -191,6 +191,7 @@ bool turn_take(struct fold *f, struct rollout *r, enum decide_event ev,
         v.final = decide_final(r->state);
         v.state_after = (char *)decide_state_name(r->state);
         v.step = r->step;
+        v.eta_ms = figures_eta_ms(r, v.t_ms);
         send(f, r, &v);
     }
     if (before != r->state) note_state(f, r, before, t, rule->why);

@@ -245,6 +245,7 @@ json_t *view_verdict(const pb_verdict *v)
     bad |= json_object_set_new(o, "steps", json_integer(v->steps));
     bad |= json_object_set_new(o, "metric", view_text(v->metric));
     bad |= json_object_set_new(o, "result", result(v->result));
+    bad |= json_object_set_new(o, "eta_ms", known(v->eta_ms));
     return done(o, bad);
 }
 

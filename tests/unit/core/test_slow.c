@@ -207,3 +207,31 @@ Test(slow, a_latency_metric_stays_within_256_kib)
                PENDING_BUCKETS_PER_LATENCY * sizeof(uint64_t);
     cr_assert(le(sz, n, (size_t)256 << 10), "%zu", n);
 }
+
+/* Its forecast is about right, is restored to the bit, and goes with RESUME. */
+Test(slow, the_time_left_is_foreseen)
+{
+    struct play p;
+    play_start(&p, PLAY_HEAD
+               "window: 1s\ncalibrate: skip\nsteps:\n"
+               "  - {weight: 10%, worse_than: 1.5, bake: 0s, warmup: 1s, timeout: 9h}\n"
+               "  - {weight: 100%, watch: 20s}\n" SLOW_METRIC
+               ", protect: [p90, p99]}\n");
+    slow_for(&p, 3, (struct slow){.factor = 1});
+    cr_assert(eq(i64, foldrun_row(&p.run, PLAY_ID)->status->eta_ms, -1));
+    slow_for(&p, 37, (struct slow){.factor = 1});
+    int64_t eta = foldrun_row(&p.run, PLAY_ID)->status->eta_ms, at = p.now;
+    cr_assert(play_verb(&p, SERIN__V1__VERB__VERB_HOLD)->accepted);
+    cr_assert(eq(i64, foldrun_last(&p.run)->eta_ms, -1));
+    cr_assert(play_verb(&p, SERIN__V1__VERB__VERB_RESUME)->accepted);
+    int64_t resumed = foldrun_last(&p.run)->eta_ms;
+    cr_assert(resumed > eta / 2 && resumed <= 2 * eta, "%lld, %lld", (long long)eta,
+              (long long)resumed);
+    while (play_weight(&p) < 10000 && p.now < at + 3600)
+        slow_for(&p, 1, (struct slow){.factor = 1});
+    int64_t took = (p.now - at) * 1000;
+    fprintf(stderr, "foreseen %lld s, it took %lld s\n", (long long)eta / 1000,
+            (long long)took / 1000);
+    cr_assert(eta > took / 3 && eta < 3 * took);
+    play_end(&p);
+}

@@ -56,7 +56,7 @@ Test(view, verdict_to_the_byte)
     v.first_window_ms = 1000, v.last_window_ms = 61000, v.windows = 61;
     v.sample_ratio = &s, v.metrics = errors_list, v.n_metrics = 1;
     v.lag_ms = 7, v.late = 2, v.poison = UINT64_MAX, v.actor = (char *)"alice";
-    v.step = 1, v.steps = 5, v.metric = (char *)"errors";
+    v.step = 1, v.steps = 5, v.eta_ms = 1500, v.metric = (char *)"errors";
     same(
         view_verdict(&v),
         "{\"schema\":\"serin.verdict/1\",\"id\":\"checkout-2.4.0/3\","
@@ -70,7 +70,7 @@ Test(view, verdict_to_the_byte)
         "\"observed\":0.101,\"log_e\":-1.5,\"threshold\":6.9},\"metrics\":[" METRIC
         "],\"lag_ms\":7,\"late\":2,\"poison\":9223372036854775807,\"actor\":\"alice\","
         "\"prev_hash\":\"\",\"hash\":\"\",\"sig\":\"\",\"step\":1,\"steps\":5,"
-        "\"metric\":\"errors\",\"result\":null}");
+        "\"metric\":\"errors\",\"result\":null,\"eta_ms\":1500}");
 }
 
 Test(view, status_to_the_byte)

@@ -4,6 +4,7 @@
 #include "stats/dispersion.h"
 #include "stats/elem.h"
 #include "stats/floor.h"
+#include "stats/fnch.h"
 #include "stats/forecast.h"
 #include "stats/level.h"
 #include "stats/srm.h"
@@ -69,6 +70,36 @@ Test(forecast, seconds)
     cr_assert(eq(dbl, forecast_seconds(0.05, 4, rate, 2000, 1), 0));
     cr_assert(isinf(forecast_seconds(0.05, 0, 0, 2000, 1)));
     cr_assert(isinf(forecast_seconds(0.05, 0, rate, 0, 1)));
+}
+
+/* The normaliser of a large table says how fast the evidence grows. */
+Test(forecast, at_any_share)
+{
+    const double w_s[] = {1.5, 2, 4};
+    static const struct {
+        uint64_t n, m, k;
+    } tables[] = {{500000, 500000, 500000},
+                  {10000, 990000, 500000},
+                  {250000, 750000, 100000},
+                  {50000, 950000, 10000}};
+    for (size_t i = 0; i < 12; i++) {
+        uint64_t n = tables[i / 3].n, m = tables[i / 3].m, k = tables[i / 3].k;
+        double all = (double)(n + m), w = w_s[i % 3], out[GRID_MAX];
+        struct grid g;
+        cr_assert(eq(int, grid_init(&g, 1, &w, 1), SERIN_OK));
+        double center = fnch_profile(&g, n, m, k, out);
+        double grown =
+            out[g.js[0]] + (center - (double)n * (double)k / all) * g.theta[g.js[0]];
+        double rate = forecast_promote_share((double)k / all, (double)n / all, w);
+        cr_expect(epsilon_eq(dbl, rate * all / grown, 1.0, 2e-3), "%zu: %g of %g", i,
+                  rate * all, grown);
+    }
+    cr_expect(epsilon_eq(dbl,
+                         forecast_promote_share(1e-5, 0.05, 1.5) /
+                             forecast_promote(1e-5, 0.05, 1.5),
+                         1.0, 1e-4));
+    cr_expect(lt(dbl, forecast_promote_share(0.5, 0.5, 2),
+                 0.6 * forecast_promote(0.5, 0.5, 2)));
 }
 
 Test(srm, everything_is_a_share)
