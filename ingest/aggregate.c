@@ -211,9 +211,13 @@ static size_t match_targets(struct route_match *m, const struct series_name *nam
         if (n == 0) stratum = route_stratum(r, name);
         out[n] = (struct aggregate_target){.route = r, .metric = metric};
         out[n].series = (uint32_t)i << 16 | stratum << 8 | (uint32_t)m->cohort;
+        struct strview value;
         out[n].bad =
             metric->conditional && condition_holds(&metric->bad, attribute, name);
         (void)series_attribute_get(name, metric->unit_key, &out[n].unit);
+        if (metric->per_user && metric->user_key.n != 0 &&
+            series_attribute_get(name, metric->user_key, &value))
+            out[n].user = users_of_name(value);
         n++;
     }
     return n;
@@ -409,10 +413,11 @@ cell_of(struct aggregate *a, struct aggregate_target *t, int64_t window_ms)
 /* ---------------------------------------------------------------- runs */
 
 /* Can this metric use samples of this kind? Else the series counts as unrouted. */
-static bool accepts(const struct aggregate_target *t, enum aggregate_kind kind)
+static bool accepts(const struct aggregate_target *t, const struct aggregate_run *r)
 {
     enum route_kind m = t->metric->kind;
-    switch (kind) {
+    if (t->metric->per_user && r->user == 0 && t->user == 0) return false;
+    switch (r->kind) {
     case AGGREGATE_COUNTS:
         return m == ROUTE_RATIO || m == ROUTE_EVENTS;
     case AGGREGATE_UNITS_ONLY:
@@ -436,6 +441,26 @@ void aggregate_run_begin(struct aggregate_run *r, struct aggregate *a,
     r->latest_ms = INT64_MIN;
 }
 
+static bool note_user(struct aggregate *a, struct aggregate_cell *c, uint64_t user,
+                      bool bad)
+{
+    if (c->users == NULL) c->users = arena_alloc(&a->arena, sizeof *c->users);
+    return c->users != NULL && users_add(c->users, &a->arena, user, bad);
+}
+
+void aggregate_run_user(struct aggregate_run *r, bool bad)
+{
+    bool lost = false;
+    for (size_t i = 0; i < r->s->n; i++) {
+        struct aggregate_target *t = &r->s->targets[i];
+        if (!t->metric->per_user || !accepts(t, r)) continue;
+        struct aggregate_cell *c = cell_of(r->a, t, r->window_ms);
+        bool met = r->kind != AGGREGATE_COUNTS && t->metric->conditional ? t->bad : bad;
+        lost |= c != NULL && !note_user(r->a, c, r->user, met);
+    }
+    if (lost) r->lost++;
+}
+
 /* Counts of the open window into one target's cell; false: no room. */
 static bool give_counts(struct aggregate_run *r, struct aggregate_target *t)
 {
@@ -449,6 +474,9 @@ static bool give_counts(struct aggregate_run *r, struct aggregate_target *t)
     if (m == ROUTE_EVENTS && t->metric->conditional && r->kind != AGGREGATE_COUNTS)
         n = bad;
     if (c == NULL || n > AGGREGATE_MAX_COUNT - c->n) return false;
+    if (t->metric->per_user && r->user == 0 && n != 0 &&
+        !note_user(r->a, c, t->user, bad != 0))
+        return false;
     c->n += n;
     c->bad += bad;
     return true;
@@ -460,7 +488,7 @@ void aggregate_run_turn(struct aggregate_run *r, int64_t t_ms)
     bool lost = false, folded = false;
     for (size_t i = 0; r->samples != 0 && i < r->s->n; i++) {
         struct aggregate_target *t = &r->s->targets[i];
-        if (!accepts(t, r->kind)) continue;
+        if (!accepts(t, r)) continue;
         bool kept = give_counts(r, t);
         folded |= t->folded;
         struct aggregate_tally *tally = tally_of(r->a, t->route);
@@ -488,7 +516,7 @@ void aggregate_run_end(struct aggregate_run *r)
     if (r->samples != 0) aggregate_run_turn(r, r->window_ms);
     for (size_t i = 0; i < r->s->n; i++) {
         struct aggregate_target *t = &r->s->targets[i];
-        if (!accepts(t, r->kind)) continue;
+        if (!accepts(t, r)) continue;
         wanted = true;
         if (r->poison + r->lost == 0) break;
         struct aggregate_tally *tally = tally_of(r->a, t->route);
@@ -558,6 +586,7 @@ void aggregate_run_value(struct aggregate_run *r, int64_t t_ms, double v)
     if (!aggregate_run_time(r, t_ms, good)) return;
     r->n++;
     bool lost = false;
+    if (r->user != 0) aggregate_run_user(r, false);
     for (size_t i = 0; i < r->s->n; i++) {
         struct aggregate_target *t = &r->s->targets[i];
         if (t->metric->kind == ROUTE_LATENCY && !gauge) lost |= !give_latency(r, t, v);
@@ -587,6 +616,7 @@ static void run_hist(struct aggregate_run *r, const struct buckets_view *v,
 {
     bool lost = false;
     r->n += total;
+    if (r->user != 0 && total != 0) aggregate_run_user(r, false);
     for (size_t i = 0; i < r->s->n; i++) {
         struct aggregate_target *t = &r->s->targets[i];
         if (t->metric->kind == ROUTE_LATENCY) lost |= !give_hist(r, t, v, b, total);

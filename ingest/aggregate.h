@@ -11,6 +11,7 @@
 #include "ingest/buckets.h"
 #include "ingest/quarantine.h"
 #include "ingest/route.h"
+#include "ingest/users.h"
 
 enum { AGGREGATE_WINDOW_MS = 1000, AGGREGATE_MAX_UNITS = 256 };
 #define AGGREGATE_MAX_COUNT (UINT64_C(1) << 53) /* counts stay exact as double */
@@ -35,6 +36,7 @@ struct aggregate_cell {
     double ratio;        /* widest, of the bounds that values came in by; 0: none */
     struct aggregate_unit *units;
     uint32_t n_units;
+    struct users *users; /* of a metric per user; NULL: none yet */
 };
 
 static inline enum route_cohort aggregate_cell_cohort(const struct aggregate_cell *c)
@@ -68,6 +70,7 @@ struct aggregate_target {
     uint32_t series;             /* as in a cell */
     bool bad;                    /* the metric's condition holds for this header */
     struct strview unit;         /* value of the unit_key attribute */
+    uint64_t user;               /* of the user_key attribute; 0: none */
     struct aggregate_cell *cell; /* latest, of window_ms in `flush` */
     bool folded;                 /* into the stratum "other" */
     int64_t window_ms;
@@ -175,6 +178,7 @@ struct aggregate_run {
     struct aggregate *a;
     struct aggregate_series *s;
     struct strview unit;
+    uint64_t user; /* of the next sample (ingest/users.h); 0: nobody is named */
     enum aggregate_kind kind;
     int64_t window_ms, horizon_ms, latest_ms;
     uint64_t n, bad, samples; /* of the open window */
@@ -219,6 +223,9 @@ static inline bool aggregate_run_time(struct aggregate_run *r, int64_t t_ms, boo
     return true;
 }
 
+/** Note r->user in the cells of the open window; bad: met an error. */
+void aggregate_run_user(struct aggregate_run *r, bool bad);
+
 /** n units of which `bad` went wrong; bad > n, or n over 2^53 (negative): poison. */
 static inline void aggregate_run_counts(struct aggregate_run *r, int64_t t_ms,
                                         uint64_t n, uint64_t bad)
@@ -226,6 +233,7 @@ static inline void aggregate_run_counts(struct aggregate_run *r, int64_t t_ms,
     if (!aggregate_run_time(r, t_ms, bad <= n && n <= AGGREGATE_MAX_COUNT)) return;
     r->n += n;
     r->bad += bad;
+    if (r->user != 0 && n != 0) aggregate_run_user(r, bad != 0);
 }
 
 #endif

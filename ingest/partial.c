@@ -44,6 +44,16 @@ static bool put_units(struct arena *s, const struct aggregate_cell *c, pb_cell *
     return true;
 }
 
+static bool put_users(struct arena *s, const struct users *u, pb_cell *out)
+{
+    out->users = arena_alloc(s, (u->n + 1) * sizeof *out->users);
+    if (out->users == NULL) return false;
+    users_list(u, out->users);
+    out->n_users = u->n;
+    out->user_thin = u->thin;
+    return true;
+}
+
 static pb_cell *put_cell(struct arena *s, const struct aggregate_cell *c)
 {
     pb_cell *out = arena_alloc(s, sizeof *out);
@@ -60,13 +70,15 @@ static pb_cell *put_cell(struct arena *s, const struct aggregate_cell *c)
     out->bounds_ratio = c->ratio;
     if (c->hist.total != 0 && !put_hist(s, &c->hist, out)) return NULL;
     if (c->n_units != 0 && !put_units(s, c, out)) return NULL;
+    if (c->users != NULL && !put_users(s, c->users, out)) return NULL;
     return out;
 }
 
 /* An upper bound of what the cell adds to a record, within a small factor. */
 static size_t weight(const struct aggregate_cell *c)
 {
-    return 128 + 3 * (size_t)c->hist.n + 160 * (size_t)c->n_units;
+    size_t users = c->users != NULL ? c->users->n : 0;
+    return 128 + 3 * (size_t)c->hist.n + 160 * (size_t)c->n_units + 8 * users;
 }
 
 /* One record from *at on; *at moves behind its last cell. */

@@ -153,6 +153,8 @@ static enum serin_status build_metric(struct pool *b, struct route *r,
     out.from =
         m->from[0] != '\0' ? strview_of(pool_text(b, m->from)) : strview_of(out.name);
     out.unit_key = strview_of(pool_text(b, m->unit_key));
+    out.user_key = strview_of(pool_text(b, m->user_key));
+    out.per_user = m->per_user && out.kind == ROUTE_RATIO;
     if (m->bad[0] != '\0' && !b->full) {
         struct strview text = strview_of(pool_text(b, m->bad));
         if (text.p != NULL && condition_parse(text, &out.bad, f) != SERIN_OK) {

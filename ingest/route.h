@@ -23,8 +23,9 @@ enum route_cohort { ROUTE_CANARY, ROUTE_BASELINE, ROUTE_COHORTS };
 
 struct route_metric {
     char *name;
-    struct strview from, unit_key;
+    struct strview from, unit_key, user_key;
     enum route_kind kind;
+    bool per_user;    /* who was active, and who met an error; of a ratio */
     bool conditional; /* `bad` says which units are bad */
     struct condition bad;
     double scale; /* multiplies values to milliseconds */

@@ -43,8 +43,8 @@ static enum serin_status whole_field(const json_t *o, const char *key, bool must
 
 static enum serin_status text_fields(const json_t *o, struct reject *why)
 {
-    static const char *const keys[] = {"rollout", "cohort", "stratum", "metric",
-                                       "unit"};
+    static const char *const keys[] = {"rollout", "cohort", "stratum",
+                                       "metric",  "unit",   "user"};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         const json_t *j = json_object_get(o, keys[i]);
         if (j != NULL && !json_is_string(j)) return wrong(why, keys[i], "a string");
@@ -234,6 +234,8 @@ static void sample_add(struct aggregate *a, const json_t *o, struct aggregate_se
     struct aggregate_run r;
     aggregate_run_begin(&r, a, s, kind_of(o));
     r.unit = text_of(o, "unit");
+    struct strview user = text_of(o, "user");
+    if (user.n != 0) r.user = users_of_name(user);
     if (r.kind == AGGREGATE_COUNTS || r.kind == AGGREGATE_UNITS_ONLY) {
         /* Negative counts become huge ones, which are poison. */
         aggregate_run_counts(&r, t, (uint64_t)whole_of(o, "n", 1),

@@ -20,6 +20,7 @@ enum {
     F_HISTS = 11,
     F_GAUGES = 12,
     F_UNIT = 13,
+    F_USERS = 14,
     FIELDS
 };
 
@@ -110,6 +111,7 @@ static const struct {
     [F_HISTS] = {WIRE_BYTES, 1, "hists"},
     [F_GAUGES] = {WIRE_BYTES, 8, "gauges"},
     [F_UNIT] = {WIRE_BYTES, 1, "unit"},
+    [F_USERS] = {WIRE_BYTES, 8, "users"},
 };
 
 static enum serin_status cut_off(struct reject *why, const struct wire *w,
@@ -136,7 +138,7 @@ static enum serin_status packed_field(struct column *c, unsigned f,
         c->count[f] = bytes.n / 8;
         if (bytes.n % 8 == 0) return SERIN_OK;
         return quarantine_refuse(why, QUARANTINE_TRUNCATED,
-                                 "%s: no whole number of doubles", name);
+                                 "%s: no whole number of 8 bytes each", name);
     }
     if (wire_packed_count(bytes, &c->count[f])) return SERIN_OK;
     return quarantine_refuse(why, QUARANTINE_VARINT,
@@ -195,6 +197,11 @@ static enum serin_status column_check(struct column *c, struct reject *why)
         c->kind = kinds[i];
     }
     if (c->kind == AGGREGATE_COUNTS && bad == 0) c->kind = AGGREGATE_UNITS_ONLY;
+    size_t users = c->count[F_USERS];
+    if (users != 0 && (users != counts || c->samples != counts)) {
+        return quarantine_refuse(why, QUARANTINE_COLUMN,
+                                 "column: %zu users for %zu counts", users, counts);
+    }
     if ((n != 0 && bad != 0 && n != bad) || c->count[F_DT] > c->samples) {
         return quarantine_refuse(why, QUARANTINE_COLUMN,
                                  "column: %zu n, %zu bad, %zu dt_ms for %zu samples", n,
@@ -288,10 +295,15 @@ static void apply_counts(struct aggregate_run *r, const struct column *c,
 {
     const uint8_t *n = (const uint8_t *)c->field[F_N].p;
     const uint8_t *bad = (const uint8_t *)c->field[F_BAD].p;
-    bool has_n = c->count[F_N] != 0, has_bad = c->count[F_BAD] != 0;
+    bool has_n = c->count[F_N] != 0, has_bad = c->count[F_BAD] != 0,
+         has_users = c->count[F_USERS] != 0;
     for (size_t i = 0; i < c->samples; i++) {
         int64_t t = next_time(k);
-        uint64_t units = has_n ? wire_take(&n) : 1;
+        uint64_t units = has_n ? wire_take(&n) : 1, user;
+        if (has_users) {
+            memcpy(&user, c->field[F_USERS].p + 8 * i, sizeof user);
+            r->user = users_of_hash(user);
+        }
         aggregate_run_counts(r, t, units, has_bad ? wire_take(&bad) : 0);
     }
 }
