@@ -1,5 +1,6 @@
-/* engine/core/checkpoint.c -- where the audit chains stand: what makes a trail that was
- * cut off show */
+/* engine/core/checkpoint.c */
+#include "engine/core/checkpoint.h"
+
 #include <string.h>
 
 #include "engine/core/fold_state.h"
@@ -55,8 +56,8 @@ static bool batch(struct fold *f, int32_t partition, int64_t t_ms, size_t from,
     return n == 0 || entry(f, partition, t_ms, heads, n);
 }
 
-enum serin_status fold_checkpoint(struct fold *f, int32_t partition, int64_t t_ms,
-                                  struct effects *fx)
+enum serin_status checkpoint_append(struct fold *f, int32_t partition, int64_t t_ms,
+                                    struct effects *fx)
 {
     bool good = true;
     f->fx = fx;

@@ -76,14 +76,6 @@ void fold_gap(struct fold *f, int64_t expected, int64_t found);
 SERIN_MUST_USE
 enum serin_status fold_snapshot_all(struct fold *f, struct effects *fx);
 
-/**
- * Append audit entries that say where the chains of all rollouts stand; they come from
- * no record, so nothing else does. partition, t_ms: for people. Errors: SERIN_ENOMEM
- */
-SERIN_MUST_USE
-enum serin_status fold_checkpoint(struct fold *f, int32_t partition, int64_t t_ms,
-                                  struct effects *fx);
-
 struct fold_counts {
     uint64_t records, undecodable, skipped, partials, ticks, commands, windows,
         verdicts;

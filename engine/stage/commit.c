@@ -87,17 +87,6 @@ static enum serin_status send_effect(const struct commit *c, const struct part *
                          f);
 }
 
-static enum serin_status send_effects(const struct commit *c, const struct part *p,
-                                      struct arena *a, struct fault *f)
-{
-    enum serin_status rc = SERIN_OK;
-    bool *old = p->fx.n > 1 ? superseded(&p->fx) : NULL;
-    for (size_t i = 0; rc == SERIN_OK && i < p->fx.n; i++)
-        if (old == NULL || !old[i]) rc = send_effect(c, p, a, &p->fx.items[i], f);
-    mem_free(old);
-    return rc;
-}
-
 static bool about_to_rise(const struct effects *fx, const char *rollout)
 {
     for (size_t i = 0; i < fx->n; i++)
@@ -107,21 +96,31 @@ static bool about_to_rise(const struct effects *fx, const char *rollout)
     return false;
 }
 
-static enum serin_status send_urgent(const struct commit *c, const struct part *p,
-                                     struct arena *a, struct fault *f)
+static bool must_not_wait(const struct effects *fx, const struct effect *e)
+{
+    if (e->told) return false;
+    return e->kind == EFFECT_ROLLOUT ? !about_to_rise(fx, e->key)
+                                     : e->move == EFFECT_LOWERS;
+}
+
+static enum serin_status send_effects(const struct commit *c, const struct part *p,
+                                      bool urgent, struct arena *a, struct fault *f)
 {
     enum serin_status rc = SERIN_OK;
     bool *old = p->fx.n > 1 ? superseded(&p->fx) : NULL;
     for (size_t i = 0; rc == SERIN_OK && i < p->fx.n; i++) {
         const struct effect *e = &p->fx.items[i];
-        if ((old != NULL && old[i]) || e->told) continue;
-        if (e->kind == EFFECT_ROLLOUT ? about_to_rise(&p->fx, e->key)
-                                      : e->move != EFFECT_LOWERS)
-            continue;
-        rc = send_effect(c, p, a, e, f);
+        bool skip = (old != NULL && old[i]) || (urgent && !must_not_wait(&p->fx, e));
+        if (!skip) rc = send_effect(c, p, a, e, f);
     }
     mem_free(old);
     return rc;
+}
+
+static enum serin_status send_urgent(const struct commit *c, const struct part *p,
+                                     struct arena *a, struct fault *f)
+{
+    return send_effects(c, p, true, a, f);
 }
 
 static enum serin_status send_claim(const struct commit *c, const struct part *p,
@@ -166,7 +165,7 @@ typedef enum serin_status part_sender(const struct commit *, const struct part *
 static enum serin_status send_part(const struct commit *c, const struct part *p,
                                    struct arena *a, struct fault *f)
 {
-    enum serin_status rc = send_effects(c, p, a, f);
+    enum serin_status rc = send_effects(c, p, false, a, f);
     if (rc == SERIN_OK && !p->claimed) rc = send_claim(c, p, a, f);
     if (rc == SERIN_OK && c->tick_ms >= 0) rc = send_tick(c, p, a, f);
     return rc;

@@ -15,6 +15,7 @@
 #include "engine/base/mem.h"
 #include "engine/bus/consumer.h"
 #include "engine/bus/producer.h"
+#include "engine/core/checkpoint.h"
 #include "engine/stage/commit.h"
 #include "engine/stage/part.h"
 #include "engine/stage/restore.h"
@@ -163,7 +164,7 @@ static bool commit(struct stage *s, int64_t tick_ms)
 static void checkpoint(struct stage *s, struct part *p)
 {
     if (s->failed) return;
-    if (fold_checkpoint(p->fold, p->id, clock_wall_ms(), &p->fx) == SERIN_OK) {
+    if (checkpoint_append(p->fold, p->id, clock_wall_ms(), &p->fx) == SERIN_OK) {
         s->c.checkpoints++;
         return;
     }

@@ -15,6 +15,7 @@
 #include "engine/bus/consumer.h"
 #include "engine/bus/producer.h"
 #include "engine/bus/table.h"
+#include "engine/core/checkpoint.h"
 #include "engine/stage/restore.h"
 #include "proto/decode.h"
 #include "proto/encode.h"
@@ -268,8 +269,8 @@ enum serin_status fold_snapshot_all(struct fold *f, struct effects *fx)
     return SERIN_OK;
 }
 
-enum serin_status fold_checkpoint(struct fold *f, int32_t partition, int64_t t_ms,
-                                  struct effects *fx)
+enum serin_status checkpoint_append(struct fold *f, int32_t partition, int64_t t_ms,
+                                    struct effects *fx)
 {
     (void)f, (void)partition, (void)t_ms, (void)fx;
     return SERIN_OK;
