@@ -126,7 +126,8 @@ static bool unaudited(struct stage *s)
     const char *lost = producer_lost_topic(s->producer);
     if (s->fault.fatal || strcmp(lost, bus_topic_name(s->bus, BUS_AUDIT)) != 0)
         return false;
-    say(s, "no promotions until the audit topic takes records again", &s->fault);
+    if (s->unaudited_until == 0)
+        say(s, "no promotions until the audit topic takes records again", &s->fault);
     s->unaudited_until = clock_mono_ms() + UNAUDITED_MS;
     return true;
 }

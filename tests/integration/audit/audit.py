@@ -125,6 +125,9 @@ def refuse_and_recover(engine, traffic, bootstrap):
     live.check(len({v[0] for v in aborts}) == 1 and len({v[2] for v in aborts}) == 1,
                "the abort was told twice, and not in the same words")
     live.check(engine.metric("serin_stage_unaudited") == 0, "the gauge stays up")
+    counter = "serin_stage_audit_checkpoints_total"
+    before = engine.metric(counter)
+    live.wait_for("two more checkpoints", lambda: engine.metric(counter) >= before + 4)
 
 
 def foreign_check(lines, public):
