@@ -16,11 +16,10 @@ struct lint {
 };
 
 static enum serin_status check(const struct lint *l, struct arena *a, const char *text,
-                               size_t n, struct doc_errors *errors)
+                               size_t n, struct plan **p, struct doc_errors *errors)
 {
-    struct plan *p;
     struct config c = {0};
-    if (!l->config) return plan_parse(a, text, n, &p, errors);
+    if (!l->config) return plan_parse(a, text, n, p, errors);
     errors->arena = a;
     enum serin_status rc = config_parse(&c, text, n, errors);
     config_free(&c);
@@ -37,9 +36,11 @@ static void finding(struct text *t, size_t i, unsigned line, unsigned column,
 }
 
 /* One element of "files"; why: the file could not be read at all. */
-static void report_json(struct lint *l, const char *file, const struct doc_errors *e,
-                        const char *why)
+static void report_json(struct lint *l, const char *file, const struct plan *p,
+                        const struct doc_errors *e, const char *why)
 {
+    char warning[PLAN_WARNING];
+    size_t warnings = 0;
     text_add(&l->out, "%s{\"file\":", l->files > 0 ? "," : "");
     text_json(&l->out, file);
     text_add(&l->out, ",\"ok\":%s,\"errors\":[",
@@ -47,7 +48,22 @@ static void report_json(struct lint *l, const char *file, const struct doc_error
     if (why != NULL) finding(&l->out, 0, 0, 0, why);
     for (size_t i = 0; i < e->n; i++)
         finding(&l->out, i, e->items[i].line, e->items[i].column, e->items[i].text);
+    text_add(&l->out, "],\"warnings\":[");
+    for (size_t i = 0; p != NULL && i < p->n_metrics; i++) {
+        if (!plan_warning(p, i, warning)) continue;
+        text_add(&l->out, warnings++ > 0 ? "," : "");
+        text_json(&l->out, warning);
+    }
     text_add(&l->out, "]}");
+}
+
+static void report_ok(struct lint *l, const char *file, const struct plan *p)
+{
+    char warning[PLAN_WARNING];
+    text_add(&l->out, "%s: ok\n", file);
+    for (size_t i = 0; p != NULL && i < p->n_metrics; i++)
+        if (plan_warning(p, i, warning))
+            text_add(&l->out, "%s: warning: %s\n", file, warning);
 }
 
 /* A line of a plan never begins like this. */
@@ -60,19 +76,20 @@ static enum serin_status lint_file(struct lint *l, struct arena *a, const char *
 {
     struct fault f = {0};
     struct doc_errors errors = {0};
+    struct plan *p = NULL;
     const char *file = strcmp(path, "-") == 0 ? "stdin" : path;
     const char *text = NULL;
     size_t n = 0;
     enum serin_status rc = file_read(a, path, DOC_MAX_BYTES, &text, &n, &f);
     bool unread = rc != SERIN_OK;
-    if (!unread) rc = check(l, a, text, n, &errors);
+    if (!unread) rc = check(l, a, text, n, &p, &errors);
     if (rc == SERIN_ENOMEM) return rc;
     if (l->json)
-        report_json(l, file, &errors, unread ? f.text : NULL);
+        report_json(l, file, p, &errors, unread ? f.text : NULL);
     else if (unread)
         text_add(&l->out, "%s\n", f.text);
     else if (rc == SERIN_OK)
-        text_add(&l->out, "%s: ok\n", file);
+        report_ok(l, file, p);
     else
         text_add(&l->out, "%s", doc_errors_format(&errors, file, text, n));
     if (!l->json && !l->config && !unread && rc != SERIN_OK && is_config(text))

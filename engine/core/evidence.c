@@ -29,7 +29,7 @@ static size_t tolerances(struct evidence_set *s, const struct plan *p, double *w
 /* The tolerance of a latency is on its values: its levels are judged from 1 on. */
 static double odds_over(const struct plan_metric *m)
 {
-    return m->kind == PLAN_RATIO ? m->abort_over : 1;
+    return m->kind == PLAN_LATENCY ? 1 : m->abort_over;
 }
 
 static enum serin_status grid_of_question(struct evidence_set *s, struct evidence *e,
@@ -99,6 +99,7 @@ enum serin_status evidence_open(struct evidence_set *s, const struct plan *p,
     for (size_t i = 0; i < p->n_metrics && rc == SERIN_OK; i++) {
         struct evidence *e = &s->metrics[i];
         e->metric = &p->metrics[i];
+        e->plan = p;
         s->n = i + 1; /* what evidence_close frees */
         rc = grid_for(s, e->metric, w_s, n_s, e, why);
         if (rc == SERIN_OK) rc = open_metric(e, why);
@@ -196,16 +197,15 @@ enum serin_status evidence_window(struct evidence_set *s, size_t metric,
                                   const struct kind_window *w)
 {
     struct evidence *e = &s->metrics[metric];
-    struct count_table watched = w->sum;
-    bool informed = false;
-    enum serin_status rc = e->kind->window(e, &s->horizon, w, &watched, &informed);
+    struct kind_news news = {.counted = w->sum, .watched = w->spread};
+    enum serin_status rc = e->kind->window(e, &s->horizon, w, &news);
     if (rc == SERIN_OK)
-        rc = dispersion_watch_window(&e->watch, watched.x + watched.y,
-                                     watched.n + watched.m, e->phi);
+        rc = dispersion_watch_window(&e->watch, news.watched.x + news.watched.y,
+                                     news.watched.n + news.watched.m, e->phi);
     if (rc != SERIN_OK) return rc;
-    e->counts.n += w->sum.n, e->counts.x += w->sum.x;
-    e->counts.m += w->sum.m, e->counts.y += w->sum.y;
-    if (informed) e->informative_ms = w->end_ms;
+    e->counts.n += news.counted.n, e->counts.x += news.counted.x;
+    e->counts.m += news.counted.m, e->counts.y += news.counted.y;
+    if (news.informed) e->informative_ms = w->end_ms;
     return SERIN_OK;
 }
 
@@ -298,6 +298,11 @@ int evidence_blame(const struct evidence_set *s, double alpha)
 uint64_t evidence_informative(const struct evidence *e)
 {
     return e->all.informative - e->begun_informative;
+}
+
+bool evidence_sparse(const struct evidence *e)
+{
+    return e->kind->content == KIND_EVENTS && e->metric->exposure_metric < 0;
 }
 
 double evidence_phi(const struct evidence_set *s)

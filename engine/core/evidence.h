@@ -24,6 +24,7 @@ struct kind_window;
 /* One metric. */
 struct evidence {
     const struct plan_metric *metric;
+    const struct plan *plan;
     const struct kind *kind; /* who writes `all` to `own` */
     const struct grid *grid;
     double phi;         /* frozen before the first weight; 1 until then */
@@ -110,6 +111,8 @@ double evidence_abort(const struct evidence_set *s);
 int evidence_blame(const struct evidence_set *s, double alpha);
 /** Windows with evidence in this step. */
 uint64_t evidence_informative(const struct evidence *e);
+/** Events over fixed pods: hearing nothing of a cohort is no silence by itself. */
+bool evidence_sparse(const struct evidence *e);
 /** Largest phi. */
 double evidence_phi(const struct evidence_set *s);
 

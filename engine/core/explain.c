@@ -51,6 +51,11 @@ static void where(const struct rollout *r, const struct evidence *e, struct turn
     explain_add(t, "%s at %s: ", e->metric->name, at);
 }
 
+static bool down(const struct evidence *e)
+{
+    return e->metric->direction == PLAN_DOWN;
+}
+
 static size_t strongest(const struct rollout *r)
 {
     size_t best = 0;
@@ -90,8 +95,9 @@ void explain_harm(const struct rollout *r, struct turn *t)
                 r->plan->alpha);
     /* The harm may have begun late: the whole run says less than the evidence. */
     if (!over)
-        explain_add(t, "; %s of the whole run %.3g, at least %.3g", e->kind->effect,
-                    e->kind->estimate(e), lower);
+        explain_add(t, "; %s of the whole run %.3g, at %s %.3g", e->kind->effect,
+                    e->kind->estimate(e), down(e) ? "most" : "least",
+                    down(e) ? upper : lower);
     if (blamed < 0) explain_add(t, "; no metric alone accounts for it");
 }
 
@@ -121,8 +127,9 @@ void explain_safe(const struct rollout *r, struct turn *t)
     where(r, e, t);
     e->kind->cohorts(e, t);
     e->kind->limits(e, r->plan->alpha, r->plan->beta, &lower, &upper);
-    explain_add(t, "; %s of the whole run %.3g, at most %.3g", e->kind->effect,
-                e->kind->estimate(e), upper);
+    explain_add(t, "; %s of the whole run %.3g, at %s %.3g", e->kind->effect,
+                e->kind->estimate(e), down(e) ? "least" : "most",
+                down(e) ? lower : upper);
     explain_add(t,
                 "; worse than %g is ruled out: evidence e^%.1f exceeds e^%.1f "
                 "(beta %g)",
@@ -141,7 +148,7 @@ void explain_start(const struct rollout *r, struct turn *t)
     explain_add(t, "start at %s; windows of %g s", to, (double)r->window_ms / 1000);
     for (size_t i = 0; i < r->evidence.n; i++) {
         const struct evidence *e = &r->evidence.metrics[i];
-        if (!evidence_gates(e)) continue;
+        if (!evidence_gates(e) || e->kind == &kind_gauge) continue;
         explain_add(t, "; %s: dispersion %.3g%s", e->metric->name, e->phi,
                     e->metric->phi >= 1 ? " as planned" : "");
         if (e->phi >= 1.05) explain_add(t, ", needs %.2g times the requests", e->phi);

@@ -41,18 +41,26 @@ static int64_t silent_ms(const struct fold *f, const struct evidence *e, int coh
     return event_now(f) - e->seen_ms[cohort];
 }
 
-static bool silent(const struct fold *f, const struct rollout *r,
-                   const struct evidence *e, int cohort)
-{
-    return silent_ms(f, e, cohort) > rollout_silence_ms(r);
-}
-
 /* Units a cohort should have sent while the other one sent since[cohort]. */
 static double expected(const struct rollout *r, const struct evidence *e, int cohort)
 {
     double canary = r->weight_bp, baseline = 10000.0 - r->weight_bp;
+    if (evidence_sparse(e)) {
+        canary = e->metric->exposure_pods[0];
+        baseline = e->metric->exposure_pods[1];
+    }
     return (double)e->since[cohort] *
            (cohort == EVIDENCE_CANARY ? canary / baseline : baseline / canary);
+}
+
+static bool silent(const struct fold *f, const struct rollout *r,
+                   const struct evidence *e, int cohort)
+{
+    int64_t most = rollout_silence_ms(r);
+    if (e->kind->content == KIND_UNITS && most < 2 * e->metric->batch_ms)
+        most = 2 * e->metric->batch_ms; /* read more rarely than requests come */
+    return silent_ms(f, e, cohort) > most &&
+           (!evidence_sparse(e) || expected(r, e, cohort) >= expected_hold);
 }
 
 /* ---- the rows of the table; each says why in *t */
@@ -326,6 +334,7 @@ bool holds_dead(const struct fold *f, const struct rollout *r, struct turn *t)
     for (size_t i = 0; i < r->evidence.n; i++) {
         const struct evidence *e = &r->evidence.metrics[i];
         if (!evidence_protected(e) || !e->ever[EVIDENCE_BASELINE]) continue;
+        if (evidence_sparse(e)) continue; /* fewer events may be good news */
         if (silent_ms(f, e, EVIDENCE_CANARY) <= r->plan->silence_ms) return false;
         if (silent(f, r, e, EVIDENCE_BASELINE)) continue;
         sure = sure || expected(r, e, EVIDENCE_CANARY) >= expected_abort;

@@ -25,11 +25,10 @@ static int metric_index(const struct rollout *r, const char *name)
     return -1;
 }
 
-static void note_seen(struct rollout *r, struct evidence *e, int cohort,
+static void note_seen(const struct rollout *r, struct evidence *e, int cohort,
                       const pb_cell *cell)
 {
     int64_t end_ms = cell->window_ms + calibrate_lengths[0];
-    if (cell->n == 0) return;
     e->ever[cohort] = true;
     if (end_ms > e->seen_ms[cohort]) {
         e->seen_ms[cohort] = end_ms;
@@ -38,6 +37,38 @@ static void note_seen(struct rollout *r, struct evidence *e, int cohort,
     bool after = cell->window_ms >= e->seen_ms[1 - cohort];
     if (r->step != 0 && cell->window_ms >= r->settle_ms && after)
         e->since[1 - cohort] += cell->n;
+}
+
+/* A cohort without crashes is not silent: events are heard of by their exposure, and
+ * where that is a number of pods, a report of none is a report. */
+static void note_heard(struct rollout *r, size_t at, int cohort, const pb_cell *cell)
+{
+    struct evidence *e = &r->evidence.metrics[at];
+    bool events = e->kind->content == KIND_EVENTS;
+    if (events ? e->metric->exposure_metric < 0 : cell->n != 0)
+        note_seen(r, e, cohort, cell);
+    for (size_t i = 0; i < r->evidence.n && cell->n != 0; i++)
+        if (r->evidence.metrics[i].kind->content == KIND_EVENTS &&
+            r->evidence.metrics[i].metric->exposure_metric == (int)at)
+            note_seen(r, &r->evidence.metrics[i], cohort, cell);
+}
+
+/* The readings of a cell by unit, in an arena; SERIN_EDOM: they do not fit it. */
+static enum serin_status units_of(struct fold *f, const pb_cell *cell,
+                                  struct unitsum **out)
+{
+    const double most = 1e300;
+    uint64_t n = 0;
+    struct unitsum *u = arena_alloc(&f->record, cell->n_units * sizeof *u);
+    if (u == NULL) return SERIN_ENOMEM;
+    for (size_t i = 0; i < cell->n_units; i++) {
+        const Serin__V1__UnitSum *s = cell->units[i];
+        if (s->n == 0 || s->n > COUNT_MAX || !(fabs(s->sum) <= most)) return SERIN_EDOM;
+        u[i] = (struct unitsum){hash_bytes(s->unit, strlen(s->unit), 0), s->n, s->sum};
+        n += s->n;
+    }
+    *out = u;
+    return n == cell->n && cell->bad == 0 ? SERIN_OK : SERIN_EDOM;
 }
 
 static bool view_of(const pb_cell *cell, struct hist_view *v)
@@ -49,14 +80,25 @@ static bool view_of(const pb_cell *cell, struct hist_view *v)
     return binned_sane(v, cell->n);
 }
 
-/* A cell's counts, or its histogram, join their window. */
-static enum serin_status wait(struct rollout *r, const pb_cell *cell, int at,
-                              int64_t start_ms, uint32_t stratum, int cohort)
+/* A cell's counts, or its histogram, join their window. What does not fit the kind in
+ * the plan is no evidence of anything: SERIN_EDOM. */
+static enum serin_status wait(struct fold *f, struct rollout *r, const pb_cell *cell,
+                              int at, int64_t start_ms, uint32_t stratum, int cohort)
 {
     struct hist_view v;
-    if (r->evidence.metrics[at].kind->content == KIND_COUNTS)
+    enum kind_content content = r->evidence.metrics[at].kind->content;
+    if (content != KIND_HISTOGRAM && cell->hist != NULL) return SERIN_EDOM;
+    if (content == KIND_UNITS) {
+        struct unitsum *u = NULL;
+        enum serin_status rc = units_of(f, cell, &u);
+        if (rc != SERIN_OK) return rc;
+        return pending_add_units(&r->pending, start_ms, (uint32_t)at, stratum, cohort,
+                                 u, cell->n_units);
+    }
+    if (cell->n_units != 0) return SERIN_EDOM;
+    if (content != KIND_HISTOGRAM)
         return pending_add(&r->pending, start_ms, (uint32_t)at, stratum, cohort,
-                           cell->n, cell->bad);
+                           cell->n, content == KIND_EVENTS ? 0 : cell->bad);
     if (!view_of(cell, &v)) return SERIN_EDOM;
     return pending_add_hist(&r->pending, start_ms, (uint32_t)at, stratum, cohort, &v,
                             false);
@@ -83,10 +125,10 @@ static enum taken take_cell(struct fold *f, struct rollout *r, const pb_cell *ce
     }
     int cohort = cell->cohort == SERIN__V1__COHORT__COHORT_CANARY ? EVIDENCE_CANARY
                                                                   : EVIDENCE_BASELINE;
-    enum serin_status rc = wait(r, cell, at, start_ms, stratum, cohort);
+    enum serin_status rc = wait(f, r, cell, at, start_ms, stratum, cohort);
     if (rc == SERIN_ENOMEM) f->nomem = true;
     if (rc != SERIN_OK) return TAKEN_POISON;
-    note_seen(r, &r->evidence.metrics[at], cohort, cell);
+    note_heard(r, (size_t)at, cohort, cell);
     return TAKEN;
 }
 
@@ -118,7 +160,9 @@ void judge_partial(struct fold *f, struct rollout *r, const pb_partial *p)
 /* ---- windows close */
 struct slice { /* one metric's tables of one window */
     struct count_table tables[ROLLOUT_STRATA + 1];
+    struct event_table events[ROLLOUT_STRATA + 1];
     struct latency_stratum hists[ROLLOUT_STRATA + 1];
+    struct unitsum_view units[ROLLOUT_STRATA + 1];
     struct kind_window w;
 };
 
@@ -131,28 +175,102 @@ static int by_name(const void *a, const void *b, void *rollout)
     return strcmp(s, t);
 }
 
+static size_t cells_of(const struct rollout *r, size_t metric, size_t cells,
+                       size_t *from)
+{
+    const struct pending_cell *c = r->pending.cells;
+    size_t to;
+    for (*from = 0; *from < cells && c[*from].metric < metric;)
+        ++*from;
+    for (to = *from; to < cells && c[to].metric == metric;)
+        to++;
+    return to - *from;
+}
+
+static void sum_up(struct count_table *sum, const struct count_table *c)
+{
+    sum->n += c->n, sum->x += c->x;
+    sum->m += c->m, sum->y += c->y;
+}
+
+/* The dispersion wants whole numbers with y <= m; of the exposure, only ratios matter.
+ */
+static struct count_table in_parts(struct count_table c)
+{
+    enum { PARTS = 1024 };
+    const uint64_t most = COUNT_MAX / PARTS;
+    c.n = (c.n < most ? c.n : most) * PARTS;
+    c.m = (c.m < most ? c.m : most) * PARTS;
+    if (c.x > c.n) c.x = c.n;
+    if (c.y > c.m) c.y = c.m;
+    return c;
+}
+
+/* Events of each stratum over its exposure in the same window. Fixed pods are those of
+ * all strata together. Events without exposure cannot be judged: they count for people
+ * only. */
+static void events_of(const struct rollout *r, size_t metric, size_t cells,
+                      struct slice *out)
+{
+    const struct plan_metric *m = r->evidence.metrics[metric].metric;
+    const struct pending_cell *c = r->pending.cells;
+    struct event_table by[ROLLOUT_STRATA + 1] = {{0}};
+    struct kind_window *w = &out->w;
+    size_t from, n = cells_of(r, metric, cells, &from);
+    for (size_t i = from; i < from + n; i++) {
+        size_t at = m->exposure_metric < 0 ? 0 : c[i].stratum;
+        by[at].x += c[i].c.n, by[at].y += c[i].c.m;
+        w->sum.x += c[i].c.n, w->sum.y += c[i].c.m;
+    }
+    double seconds = (double)r->window_ms / 1000;
+    by[0].exposure_c = m->exposure_pods[0] * seconds;
+    by[0].exposure_b = m->exposure_pods[1] * seconds;
+    n = m->exposure_metric < 0 ? 0
+                               : cells_of(r, (size_t)m->exposure_metric, cells, &from);
+    for (size_t i = from; i < from + n; i++) {
+        by[c[i].stratum].exposure_c = (double)c[i].c.n;
+        by[c[i].stratum].exposure_b = (double)c[i].c.m;
+    }
+    for (size_t i = 0; i <= ROLLOUT_STRATA; i++) {
+        w->sum.n += (uint64_t)llround(by[i].exposure_c);
+        w->sum.m += (uint64_t)llround(by[i].exposure_b);
+        if (by[i].exposure_c > 0 && by[i].exposure_b > 0) out->events[w->n++] = by[i];
+    }
+    w->spread = in_parts(w->sum);
+}
+
 /* Strata go in by name: their order of arrival must not show in the last bit. */
 static void slice_of(struct rollout *r, size_t metric, size_t cells, struct slice *out)
 {
-    size_t from = 0, to;
-    struct pending_cell *c = r->pending.cells;
-    while (from < cells && c[from].metric < metric)
-        from++;
-    for (to = from; to < cells && c[to].metric == metric;)
-        to++;
+    size_t from, n;
     struct kind_window *w = &out->w;
     *w = (struct kind_window){.tables = out->tables,
+                              .events = out->events,
                               .hists = out->hists,
+                              .units = out->units,
                               .start_ms = r->closed_ms,
                               .end_ms = r->closed_ms + r->window_ms};
-    if (to - from > 1) qsort_r(c + from, to - from, sizeof *c, by_name, r);
-    for (size_t i = from; i < to; i++) {
-        out->hists[w->n] = (struct latency_stratum){binned_view(c[i].hist[0]),
-                                                    binned_view(c[i].hist[1])};
-        out->tables[w->n++] = c[i].c;
-        w->sum.n += c[i].c.n, w->sum.x += c[i].c.x;
-        w->sum.m += c[i].c.m, w->sum.y += c[i].c.y;
+    if (r->evidence.metrics[metric].kind->content == KIND_EVENTS) {
+        events_of(r, metric, cells, out);
+        return;
     }
+    n = cells_of(r, metric, cells, &from);
+    struct pending_cell *c = r->pending.cells + from;
+    if (n > 1) qsort_r(c, n, sizeof *c, by_name, r);
+    for (size_t i = 0; i < n; i++) {
+        out->hists[i] = (struct latency_stratum){binned_view(c[i].hist[0]),
+                                                 binned_view(c[i].hist[1])};
+        out->units[i] = (struct unitsum_view){0};
+        for (int k = 0; k < 2; k++)
+            if (c[i].units[k] != NULL) {
+                out->units[i].at[k] = c[i].units[k]->at;
+                out->units[i].n[k] = c[i].units[k]->n;
+            }
+        out->tables[i] = c[i].c;
+        sum_up(&w->sum, &c[i].c);
+    }
+    w->n = n;
+    w->spread = w->sum;
 }
 
 static void defect(struct fold *f, struct rollout *r)
@@ -171,7 +289,7 @@ static void calibrate_on(struct fold *f, struct rollout *r, size_t cells)
             e->kind->calibrate(e, r->plan->window_ms, &s.w) != SERIN_OK)
             defect(f, r);
         if (calibrate_window(&r->calibrate[i], r->plan->window_ms, r->closed_ms,
-                             s.w.sum.y, s.w.sum.m) != SERIN_OK)
+                             s.w.spread.y, s.w.spread.m) != SERIN_OK)
             defect(f, r);
     }
 }
@@ -216,7 +334,8 @@ static void judge_on(struct fold *f, struct rollout *r, size_t cells)
         slice_of(r, i, cells, &s);
         if (evidence_window(&r->evidence, i, &s.w) != SERIN_OK) defect(f, r);
         both = both || (s.w.sum.n > 0 && s.w.sum.m > 0);
-        if (!counted && evidence_gates(&r->evidence.metrics[i])) {
+        const struct evidence *e = &r->evidence.metrics[i];
+        if (!counted && e->kind->requests && evidence_gates(e)) {
             check_split(r, &s.w.sum);
             counted = true;
         }
@@ -289,7 +408,9 @@ static int64_t measured_interval(const struct rollout *r)
     int64_t most = 0;
     for (size_t i = 0; i < r->evidence.n; i++) {
         int64_t ms = calibrate_interval_ms(&r->calibrate[i], r->plan->window_ms);
-        if (evidence_gates(&r->evidence.metrics[i]) && ms > most) most = ms;
+        const struct evidence *e = &r->evidence.metrics[i];
+        if (e->kind->content == KIND_UNITS) continue; /* batches, whatever the window */
+        if (evidence_gates(e) && ms > most) most = ms;
     }
     return most;
 }

@@ -3,5 +3,10 @@
 
 const struct kind *kind_of(const struct plan_metric *m)
 {
-    return m->kind == PLAN_LATENCY ? &kind_latency : &kind_ratio;
+    static const struct kind *const kinds[] = {
+        [PLAN_RATIO] = &kind_ratio,           [PLAN_LATENCY] = &kind_latency,
+        [PLAN_GAUGE] = &kind_gauge,           [PLAN_EVENTS] = &kind_events,
+        [PLAN_SATURATION] = &kind_saturation,
+    };
+    return kinds[m->kind];
 }

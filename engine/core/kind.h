@@ -7,21 +7,33 @@
 
 #include "engine/core/latency.h"
 #include "engine/core/turn.h"
+#include "engine/core/unitsum.h"
 
 /* What a cell of the metric carries beside its counts. */
-enum kind_content { KIND_COUNTS, KIND_HISTOGRAM };
+enum kind_content { KIND_COUNTS, KIND_EVENTS, KIND_HISTOGRAM, KIND_UNITS };
 
 /* One metric in one closed window, strata by name; the buckets are someone else's. */
 struct kind_window {
-    const struct count_table *tables;    /* n */
+    const struct count_table *tables;    /* n; not of KIND_EVENTS */
+    const struct event_table *events;    /* n; of KIND_EVENTS only */
     const struct latency_stratum *hists; /* n; of KIND_HISTOGRAM only */
+    const struct unitsum_view *units;    /* n; of KIND_UNITS only */
     size_t n;
-    struct count_table sum; /* of the tables */
+    struct count_table sum;    /* units and bad ones; of events exposure and events */
+    struct count_table spread; /* the same where the dispersion is measured */
     int64_t start_ms, end_ms;
+};
+
+/* What a window brought; starts as its sums. */
+struct kind_news {
+    struct count_table counted; /* for people: joins the counts of the step */
+    struct count_table watched; /* what the dispersion watch follows */
+    bool informed;              /* there was evidence in it */
 };
 
 struct kind {
     enum kind_content content;
+    bool requests;      /* its units follow the weight: the sample ratio is checked */
     size_t size;        /* of evidence->own, zeroed before open */
     const char *effect; /* what estimate and limits are about: "odds ratio" */
 
@@ -31,20 +43,14 @@ struct kind {
     void (*reset)(struct evidence *e);
     /** A new step begins. */
     void (*step)(struct evidence *e);
-    /**
-     * Fold one closed window, also an empty one.
-     * watched  in: w->sum; out: the counts that the dispersion watch follows
-     * informed out: there was evidence in it
-     * Errors   SERIN_EDOM: a defect
-     */
+    /** Fold one closed window, also an empty one. Errors: SERIN_EDOM: a defect. */
     enum serin_status (*window)(struct evidence *e, const struct horizon *h,
-                                const struct kind_window *w,
-                                struct count_table *watched, bool *informed);
+                                const struct kind_window *w, struct kind_news *news);
 
     /* Natural logarithms of e-values. */
-    double (*harm)(const struct evidence *e); /* relative to the baseline */
-    bool (*limited)(const struct evidence *e);
-    double (*limit)(const struct evidence *e); /* against an absolute limit, if any */
+    double (*harm)(const struct evidence *e);  /* relative to the baseline */
+    bool (*limited)(const struct evidence *e); /* has an absolute limit; if not, … */
+    double (*limit)(const struct evidence *e); /* … these three are not called */
     bool (*within)(const struct evidence *e);  /* this step's canary is within it */
     double (*promote)(const struct evidence *e, size_t s); /* at tolerance s of grid */
     double (*restart)(const struct evidence *e, size_t s); /* from this step alone */
@@ -85,7 +91,8 @@ struct kind {
     bool (*load)(struct evidence *e, const Serin__V1__MetricState *m);
 };
 
-extern const struct kind kind_ratio, kind_latency;
+extern const struct kind kind_ratio, kind_latency, kind_events, kind_gauge,
+    kind_saturation;
 
 /** The metric's kind; never NULL. */
 const struct kind *kind_of(const struct plan_metric *m);

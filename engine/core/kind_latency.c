@@ -21,14 +21,13 @@ static void step(struct evidence *e)
 }
 
 static enum serin_status window(struct evidence *e, const struct horizon *h,
-                                const struct kind_window *w,
-                                struct count_table *watched, bool *informed)
+                                const struct kind_window *w, struct kind_news *news)
 {
     uint64_t before = latency_informative(e->own);
     enum serin_status rc =
-        latency_window(e->own, e->grid, h, w->hists, w->n, 1 / e->phi, watched);
-    *informed = latency_informative(e->own) != before;
-    e->all.informative += *informed;
+        latency_window(e->own, e->grid, h, w->hists, w->n, 1 / e->phi, &news->watched);
+    news->informed = latency_informative(e->own) != before;
+    e->all.informative += news->informed;
     return rc;
 }
 
@@ -168,6 +167,7 @@ static bool load(struct evidence *e, const Serin__V1__MetricState *m)
 
 const struct kind kind_latency = {
     .content = KIND_HISTOGRAM,
+    .requests = true,
     .size = sizeof(struct latency),
     .effect = "odds ratio",
     .open = open,

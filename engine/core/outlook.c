@@ -47,6 +47,11 @@ struct walk {
     double exposed; /* requests to the canary */
 };
 
+bool outlook_simulated(const struct plan_metric *m)
+{
+    return m->kind == PLAN_RATIO && m->direction == PLAN_UP;
+}
+
 static double worse(double p, double odds)
 {
     return odds * p / (1 + (odds - 1) * p);
@@ -73,7 +78,8 @@ static enum serin_status window(struct sim *s, size_t step, struct walk *w)
         double odds = i == s->hit ? w->odds : 1;
         struct count_table c = {n, draw_lumps(&s->draw, n, worse(p, odds), phi), m,
                                 draw_lumps(&s->draw, m, p, phi)};
-        struct kind_window one = {.tables = &c, .n = 1, .sum = c, .end_ms = w->ms};
+        struct kind_window one = {
+            .tables = &c, .n = 1, .sum = c, .spread = c, .end_ms = w->ms};
         rc = evidence_window(&s->evidence, i, &one);
     }
     return rc;
@@ -270,7 +276,7 @@ static enum serin_status check(const struct plan *p, const struct outlook_query 
                              q->odds[i]);
     if (!(q->phi >= 1 && q->phi <= 1e4))
         return fault_set(f, SERIN_EDOM, "phi %g: between 1 and 10000", q->phi);
-    if (q->hit >= p->n_metrics || p->metrics[q->hit].kind != PLAN_RATIO ||
+    if (q->hit >= p->n_metrics || !outlook_simulated(&p->metrics[q->hit]) ||
         p->metrics[q->hit].mode != PLAN_GATE)
         return fault_set(f, SERIN_EDOM,
                          "no metric of kind ratio and mode gate to look at; the times "
@@ -289,7 +295,7 @@ static void choose_metrics(struct sim *s, const struct plan *p)
     s->plan.n_metrics = 0;
     for (size_t i = 0; i < p->n_metrics; i++) {
         const struct plan_metric *m = &p->metrics[i];
-        if (m->kind != PLAN_RATIO || m->mode != PLAN_GATE) continue;
+        if (!outlook_simulated(m) || m->mode != PLAN_GATE) continue;
         size_t at = s->plan.n_metrics++;
         s->metrics[at] = *m;
         if (!(m->phi >= 1)) s->metrics[at].phi = s->q->phi;

@@ -76,6 +76,8 @@ struct outlook {
     size_t n_notes;
 };
 
+/** A ratio of which more is worse: its windows can be drawn from a rate. */
+bool outlook_simulated(const struct plan_metric *m);
 /**
  * Look ahead. The same plan and query give the same outlook.
  * Errors: SERIN_EDOM (*f says what of the query or the plan), SERIN_ENOMEM

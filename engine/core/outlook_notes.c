@@ -91,7 +91,9 @@ static void on_rates(struct notes *t, size_t i)
 {
     const struct plan_metric *m = &t->p->metrics[i];
     double p = t->q->errors[i];
-    if (m->kind != PLAN_RATIO) {
+    char warning[PLAN_WARNING];
+    if (plan_warning(t->p, i, warning)) note(t, 0, "%s", warning);
+    if (!outlook_simulated(m)) {
         if (m->protected)
             note(t, 0,
                  "metric %s is not in these times: its kind cannot be foreseen from a "

@@ -5,12 +5,15 @@
 
 #include "engine/base/mem.h"
 
-static void drop_hists(struct pending *p, struct pending_cell *c)
+static void drop_content(struct pending *p, struct pending_cell *c)
 {
     for (int cohort = 0; cohort < 2; cohort++) {
         if (c->hist[cohort] != NULL) p->buckets -= c->hist[cohort]->n;
+        if (c->units[cohort] != NULL) p->units -= c->units[cohort]->room;
         mem_free(c->hist[cohort]);
+        mem_free(c->units[cohort]);
         c->hist[cohort] = NULL;
+        c->units[cohort] = NULL;
     }
 }
 
@@ -116,6 +119,59 @@ enum serin_status pending_add_hist(struct pending *p, int64_t start_ms, uint32_t
     return rc;
 }
 
+/* Room for n more; units that are the same take less. */
+static enum serin_status room_for(struct pending *p, struct pending_units **to,
+                                  size_t n)
+{
+    uint32_t used = *to != NULL ? (*to)->n : 0, before = *to != NULL ? (*to)->room : 0;
+    size_t room = used + n < UNITSUM_MAX ? used + n : UNITSUM_MAX;
+    if (room <= before) return SERIN_OK;
+    if (room - before > p->max_units - p->units) return SERIN_ELIMIT;
+    struct pending_units *u = mem_calloc(1, sizeof *u + room * sizeof *u->at);
+    if (u == NULL) return SERIN_ENOMEM;
+    if (used != 0) memcpy(u->at, (*to)->at, used * sizeof *u->at);
+    u->n = used;
+    u->room = (uint32_t)room;
+    p->units += room - before;
+    mem_free(*to);
+    *to = u;
+    return SERIN_OK;
+}
+
+static enum serin_status add_units(struct pending *p, struct pending_units **to,
+                                   const struct unitsum *units, size_t n)
+{
+    size_t fresh = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t k = 0, have = *to != NULL ? (*to)->n : 0;
+        while (k < have && (*to)->at[k].id != units[i].id)
+            k++;
+        fresh += k == have;
+    }
+    enum serin_status rc = room_for(p, to, fresh);
+    for (size_t i = 0; i < n && rc == SERIN_OK; i++)
+        unitsum_add((*to)->at, &(*to)->n, &units[i]);
+    return rc;
+}
+
+enum serin_status pending_add_units(struct pending *p, int64_t start_ms,
+                                    uint32_t metric, uint32_t stratum, int cohort,
+                                    const struct unitsum *units, size_t n)
+{
+    struct pending_cell key = {
+        .start_ms = start_ms, .metric = metric, .stratum = stratum};
+    uint64_t readings = 0;
+    for (size_t i = 0; i < n; i++)
+        readings += units[i].n;
+    enum serin_status rc =
+        pending_add(p, start_ms, metric, stratum, cohort, readings, 0);
+    if (rc != SERIN_OK) return rc;
+    struct pending_cell *c = &p->cells[place(p, &key)];
+    rc = add_units(p, &c->units[cohort], units, n);
+    if (rc != SERIN_OK) *(cohort == 0 ? &c->c.n : &c->c.m) -= readings;
+    return rc;
+}
+
 size_t pending_front(const struct pending *p, int64_t start_ms)
 {
     size_t n = 0;
@@ -127,7 +183,7 @@ size_t pending_front(const struct pending *p, int64_t start_ms)
 void pending_drop(struct pending *p, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        drop_hists(p, &p->cells[i]);
+        drop_content(p, &p->cells[i]);
     p->n -= n;
     if (p->n != 0) memmove(p->cells, p->cells + n, p->n * sizeof *p->cells);
 }
@@ -145,13 +201,15 @@ static enum serin_status join(struct pending *p, struct pending_cell *to,
     to->c.n += from->c.n, to->c.x += from->c.x;
     to->c.m += from->c.m, to->c.y += from->c.y;
     for (int cohort = 0; cohort < 2 && rc != SERIN_ENOMEM; cohort++) {
+        struct pending_units *u = from->units[cohort];
+        if (u != NULL) rc = add_units(p, &to->units[cohort], u->at, u->n);
         struct hist_view v = binned_view(from->hist[cohort]);
         size_t before = to->hist[cohort] != NULL ? to->hist[cohort]->n : 0;
         if (from->hist[cohort] == NULL) continue;
         rc = binned_add(&to->hist[cohort], &v, PENDING_FINE);
         if (rc == SERIN_OK) p->buckets += to->hist[cohort]->n - before;
     }
-    drop_hists(p, from);
+    drop_content(p, from);
     return rc == SERIN_ENOMEM ? rc : SERIN_OK;
 }
 
@@ -165,7 +223,7 @@ enum serin_status pending_rebin(struct pending *p, int64_t window_ms)
         c.start_ms = pending_floor(c.start_ms, window_ms);
         size_t at = place(p, &c);
         if (rc != SERIN_OK) {
-            drop_hists(p, &c);
+            drop_content(p, &c);
         } else if (at < p->n && order(&p->cells[at], &c) == 0) {
             rc = join(p, &p->cells[at], &c);
         } else {

@@ -9,14 +9,22 @@
 
 #include "engine/base/status.h"
 #include "engine/core/binned.h"
+#include "engine/core/unitsum.h"
 #include "stats/profile.h"
+
+/* On the heap. */
+struct pending_units {
+    uint32_t n, room;
+    struct unitsum at[];
+};
 
 /* One window, metric and stratum; both cohorts. */
 struct pending_cell {
     int64_t start_ms;
     uint32_t metric, stratum;
     struct count_table c;
-    struct binned *hist[2]; /* canary, baseline; of a latency metric */
+    struct binned *hist[2];         /* canary, baseline; of a latency metric */
+    struct pending_units *units[2]; /* of a gauge */
 };
 
 /* Sorted by window, metric, stratum. Zero-initialise; pending_free when done. */
@@ -24,11 +32,13 @@ struct pending {
     struct pending_cell *cells;
     size_t n, room, max;         /* max: cells kept at most, fixed at birth */
     size_t buckets, max_buckets; /* of all histograms; max: fixed at birth */
+    size_t units, max_units;     /* likewise of all lists of units */
 };
 
 enum {
     PENDING_CELLS_PER_METRIC = 576,     /* 36 KiB a metric */
     PENDING_BUCKETS_PER_LATENCY = 8192, /* 64 KiB a latency metric */
+    PENDING_UNITS_PER_GAUGE = 8192,     /* 192 KiB a gauge */
     PENDING_FINE = 512 /* buckets of a histogram at most; fewer when room gets scarce */
 };
 
@@ -51,6 +61,14 @@ SERIN_MUST_USE
 enum serin_status pending_add_hist(struct pending *p, int64_t start_ms, uint32_t metric,
                                    uint32_t stratum, int cohort,
                                    const struct hist_view *v, bool kept);
+/**
+ * The same with readings by unit: n = the sum of theirs. Errors: as above; SERIN_ELIMIT
+ * also when the room for units is used up.
+ */
+SERIN_MUST_USE
+enum serin_status pending_add_units(struct pending *p, int64_t start_ms,
+                                    uint32_t metric, uint32_t stratum, int cohort,
+                                    const struct unitsum *units, size_t n);
 /** Cells of the window that starts at start_ms, all at the front; 0 when it is empty.
  */
 size_t pending_front(const struct pending *p, int64_t start_ms);

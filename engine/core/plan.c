@@ -2,11 +2,15 @@
 #include "engine/core/plan.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "engine/core/plan_check.h"
 #include "engine/core/plan_cohorts.h"
 #include "engine/core/plan_keys.h"
+#include "stats/elem.h"
+#include "stats/level.h"
+#include "stats/random_effect.h"
 
 /* Put the default steps where the author could have written them. */
 static enum serin_status add_default_steps(struct arena *a, struct doc_node *root)
@@ -83,6 +87,22 @@ static bool listed(const char *const *list, size_t n, const char *name)
     return false;
 }
 
+/* Exposure is measured, never taken from the weight: a 1 % split that is really 1.15 %
+ * would be taken for harm. */
+static int exposure_of(const struct plan *p, const struct plan_metric *m)
+{
+    if (m->exposure_pods[0] > 0) return -1;
+    for (size_t i = 0; i < p->n_metrics; i++) {
+        const struct plan_metric *k = &p->metrics[i];
+        if (k->name == NULL || (k->kind != PLAN_RATIO && k->kind != PLAN_LATENCY))
+            continue;
+        if (m->exposure != NULL ? strcmp(k->name, m->exposure) == 0
+                                : k->mode == PLAN_GATE)
+            return (int)i;
+    }
+    return -1;
+}
+
 static void fill_metrics(struct plan *p, const struct doc_node *root)
 {
     const struct doc_node *list = doc_get(root, "metrics");
@@ -95,6 +115,10 @@ static void fill_metrics(struct plan *p, const struct doc_node *root)
         if (m->bad == NULL) m->bad = "";
         if (m->unit == NULL) m->unit = "";
         if (m->unit_key == NULL) m->unit_key = "";
+        m->exposure_metric = exposure_of(p, m);
+        m->has_bound = doc_get(list->items[i], "bound") != NULL;
+        if (m->batch_ms == 0) m->batch_ms = m->kind == PLAN_GAUGE ? 60000 : 5000;
+        if (m->exposure == NULL) m->exposure = "";
         m->protected = m->mode == PLAN_GATE &&
                        (p->n_all_of == 0 || listed(p->all_of, p->n_all_of, m->name));
     }
@@ -142,6 +166,33 @@ enum serin_status plan_parse(struct arena *a, const char *text, size_t n,
     return SERIN_OK;
 }
 
+bool plan_warning(const struct plan *p, size_t i, char out[PLAN_WARNING])
+{
+    const struct plan_metric *m = &p->metrics[i];
+    const struct plan_pods *n = &m->pods;
+    if (m->protected && (m->kind == PLAN_EVENTS || m->kind == PLAN_SATURATION)) {
+        snprintf(
+            out, PLAN_WARNING,
+            "%.64s: where nothing ever happens there is no evidence, and promotion "
+            "waits for it; list the others in criteria.all_of and it only aborts",
+            m->name);
+        return true;
+    }
+    if (n->canary == 0) return false;
+    double ceiling =
+        random_effect_ceiling((unsigned)(n->canary + n->baseline), (unsigned)n->canary);
+    if (level_crossed(ceiling, p->alpha)) return false;
+    snprintf(
+        out, PLAN_WARNING,
+        "%.64s: %llu of %llu pods can be chosen in %.0f ways only; evidence beyond "
+        "that is not about the release, and false_abort %g asks for %.0f: use more "
+        "pods, or expect pods to decide",
+        m->name, (unsigned long long)n->canary,
+        (unsigned long long)(n->canary + n->baseline), elem_exp(ceiling), p->alpha,
+        1 / p->alpha);
+    return true;
+}
+
 bool plan_unit(const char *unit, double *scale)
 {
     static const struct {
@@ -173,7 +224,8 @@ static pb_route_metric *route_metric_new(struct arena *a, const struct plan_metr
     if (r == NULL) return NULL;
     serin__v1__route_metric__init(r);
     r->name = shared(m->name);
-    r->kind = shared(plan_keys_kinds[m->kind]);
+    r->kind =
+        shared(plan_keys_kinds[m->kind == PLAN_SATURATION ? PLAN_GAUGE : m->kind]);
     r->from = shared(m->from);
     r->bad = shared(m->bad);
     r->unit_key = shared(m->unit_key);

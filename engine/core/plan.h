@@ -20,7 +20,14 @@ enum {
 };
 
 /* Written in a plan as ratio, latency, …; plan_check.c says which ones are judged. */
-enum plan_kind { PLAN_RATIO, PLAN_LATENCY, PLAN_GAUGE, PLAN_EVENTS };
+enum plan_kind {
+    PLAN_RATIO,
+    PLAN_LATENCY,
+    PLAN_GAUGE,
+    PLAN_EVENTS,
+    PLAN_SATURATION,
+    PLAN_NKIND
+};
 enum plan_strategy { PLAN_CANARY, PLAN_BLUE_GREEN, PLAN_FLAG, PLAN_EXPERIMENT };
 enum plan_direction { PLAN_UP, PLAN_DOWN, PLAN_BOTH };
 enum plan_quantile {
@@ -53,6 +60,12 @@ struct plan_step {
     unsigned line;      /* in the plan's text; 0 = a default step */
 };
 
+/* Few pods: what they differ by, by luck. */
+struct plan_pods {
+    uint64_t canary, baseline; /* canary 0: not given */
+    double spread;             /* relative spread (CV) between pods */
+};
+
 struct plan_metric {
     /* name in verdicts; the stream's metric (never NULL: name by default); condition
      * that makes a unit bad; attribute that names the pod of a gauge; unit of the
@@ -61,13 +74,21 @@ struct plan_metric {
     enum plan_kind kind;
     enum plan_mode mode;
     enum plan_direction direction;
-    bool primary;      /* the experiment's question; it never aborts */
-    bool protected;    /* promotion needs it: mode gate, and in criteria.all_of */
-    double abort_over; /* odds ratio w_a; of a latency the ratio of values; >= 1 */
-    double floor;      /* rate d below which a large ratio is ignored; 0 = none */
-    double limit;      /* absolute rate; 0 = none */
-    double share;      /* weight in the abort average, > 0 */
-    double phi;        /* dispersion >= 1; 0 = to be calibrated */
+    bool primary;          /* the experiment's question; it never aborts */
+    bool protected;        /* promotion needs it: mode gate, and in criteria.all_of */
+    double abort_over;     /* odds ratio w_a; of a latency the ratio of values; >= 1 */
+    double floor;          /* rate d below which a large ratio is ignored; 0 = none */
+    double limit;          /* absolute rate; 0 = none */
+    double share;          /* weight in the abort average, > 0 */
+    double phi;            /* dispersion >= 1; 0 = to be calibrated */
+    struct plan_pods pods; /* ratio only */
+    int64_t batch_ms;      /* gauge and saturation only */
+    double bound;          /* saturation only: beyond it a pod is saturated */
+    bool has_bound;
+    /* Events only. */
+    const char *exposure;    /* the metric whose units are the exposure; "" = none */
+    int exposure_metric;     /* its index; -1: pods below */
+    double exposure_pods[2]; /* canary, baseline; 0 = not given */
     /* Latency only. */
     const char **protect; /* quantiles that promotion needs: "p50", … */
     size_t n_protect;
@@ -151,6 +172,9 @@ struct plan {
 SERIN_MUST_USE
 enum serin_status plan_parse(struct arena *a, const char *text, size_t n,
                              struct plan **out, struct doc_errors *errors);
+enum { PLAN_WARNING = 240 };
+/** What is allowed but will disappoint, of metric i; false: nothing. */
+bool plan_warning(const struct plan *p, size_t i, char out[PLAN_WARNING]);
 /** Factor from a unit of time to ms; "" is ms. False for an unknown one. */
 bool plan_unit(const char *unit, double *scale);
 /** The route that ingest needs, in the arena. */

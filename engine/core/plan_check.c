@@ -9,6 +9,7 @@
 #include "engine/base/condition.h"
 #include "engine/core/plan_cohorts.h"
 #include "engine/core/plan_keys.h"
+#include "stats/random_effect.h"
 
 struct check {
     const struct plan *p;
@@ -16,17 +17,17 @@ struct check {
     struct doc_errors *errors;
 };
 
-/* ---- what this version judges: the one place to lift when it learns more */
 enum {
     BIT_RATIO = 1 << PLAN_RATIO,
     BIT_LATENCY = 1 << PLAN_LATENCY,
+    BIT_EVENTS = 1 << PLAN_EVENTS,
+    BIT_GAUGE = 1 << PLAN_GAUGE,
+    BIT_SATURATION = 1 << PLAN_SATURATION,
     BIT_CANARY = 1 << PLAN_CANARY,
-    BIT_EXPERIMENT = 1 << PLAN_EXPERIMENT,
-    BIT_UP = 1 << PLAN_UP
+    BIT_EXPERIMENT = 1 << PLAN_EXPERIMENT
 };
-static const unsigned supported_kinds = BIT_RATIO | BIT_LATENCY;
+/* What this version judges: the one place to lift when it learns more. */
 static const unsigned supported_strategies = BIT_CANARY | BIT_EXPERIMENT;
-static const unsigned supported_directions = BIT_UP;
 
 /* The value of a key, when it is written and has no error yet; else NULL. */
 static const struct doc_node *good(const struct check *c, const struct doc_node *map,
@@ -50,17 +51,23 @@ static const struct doc_node *place(const struct doc_node *map, const char *key)
     return v != NULL ? v : map;
 }
 
+/* The words whose bits are set, separated by commas. */
+static void words_of(const char *const *words, unsigned bits, char out[80])
+{
+    int used = 0;
+    out[0] = '\0';
+    for (unsigned i = 0; words[i] != NULL && used < 80; i++)
+        if ((bits & 1u << i) != 0)
+            used += snprintf(out + used, 80 - (size_t)used, "%s%s",
+                             used > 0 ? ", " : "", words[i]);
+}
+
 static void unsupported(struct check *c, const struct doc_node *map, const char *key,
                         const char *const *words, unsigned value, unsigned supported)
 {
     if ((supported & 1u << value) != 0) return;
-    char list[80] = "";
-    int used = 0;
-    for (unsigned i = 0; words[i] != NULL; i++) {
-        if ((supported & 1u << i) == 0 || used >= (int)sizeof list) continue;
-        used += snprintf(list + used, sizeof list - (size_t)used, "%s%s",
-                         used > 0 ? ", " : "", words[i]);
-    }
+    char list[80];
+    words_of(words, supported, list);
     doc_error_add(c->errors, place(map, key),
                   "%s: %s is not judged by this version; it judges: %s", key,
                   words[value], list);
@@ -190,7 +197,8 @@ static const struct plan_metric *primary(const struct plan *p)
 static void check_primary(struct check *c, const struct plan_metric *m,
                           const struct doc_node *node)
 {
-    static const char *const foreign[] = {"abort_over", "floor", "limit", "share"};
+    static const char *const foreign[] = {"abort_over", "floor", "limit",
+                                          "share",      "pods",  "direction"};
     if (m->kind != PLAN_RATIO && m->kind != PLAN_LATENCY)
         doc_error_add(c->errors, place(node, "kind"),
                       "%s: an experiment asks about a metric of kind ratio or latency",
@@ -295,23 +303,130 @@ static void check_phi(struct check *c, const struct plan_metric *m,
             m->name);
 }
 
+/* Keys that mean nothing for a kind are refused: silence would look like consent. */
+static void check_foreign(struct check *c, const struct plan_metric *m,
+                          const struct doc_node *node)
+{
+    enum {
+        R = BIT_RATIO,
+        L = BIT_LATENCY,
+        E = BIT_EVENTS,
+        G = BIT_GAUGE,
+        S = BIT_SATURATION
+    };
+    static const struct {
+        const char *key;
+        unsigned kinds;
+    } keys[] = {{"protect", L},
+                {"too_good", L},
+                {"floor", R},
+                {"limit", R | L | S},
+                {"pods", R},
+                {"exposure", E},
+                {"batch", G | S},
+                {"bound", S},
+                {"phi", R | L | E | S},
+                {"direction", R | L | E | G}};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        const struct doc_node *at = doc_get(node, keys[i].key);
+        char list[80] = "";
+        if (at == NULL || (keys[i].kinds & 1u << m->kind) != 0) continue;
+        words_of(plan_keys_kinds, keys[i].kinds, list);
+        doc_error_add(c->errors, at, "%s: belongs to kind %s, not to %s", keys[i].key,
+                      list, plan_keys_kinds[m->kind]);
+    }
+}
+
+static void check_direction(struct check *c, const struct plan_metric *m,
+                            const struct doc_node *node)
+{
+    const struct doc_node *at = good(c, node, "direction");
+    if (at == NULL || m->direction == PLAN_UP) return;
+    if (m->kind == PLAN_LATENCY)
+        doc_error_add(c->errors, at,
+                      "direction: a latency is judged upwards only by this version");
+    else if (m->direction == PLAN_BOTH)
+        doc_error_add(c->errors, at,
+                      "direction: both is two questions; write two metrics with the "
+                      "same `from: {metric: %.60s}`, one up and one down",
+                      m->from);
+}
+
+static void check_pods(struct check *c, const struct plan_metric *m,
+                       const struct doc_node *node)
+{
+    const struct plan_pods *p = &m->pods;
+    const struct doc_node *at = good(c, node, "pods");
+    double tau = random_effect_tau(p->spread, (double)p->canary, (double)p->baseline);
+    if (at == NULL || p->canary == 0 || p->baseline == 0 || !(p->spread > 0)) return;
+    if (tau < RANDOM_EFFECT_TAU_MIN)
+        doc_error_add(c->errors, at,
+                      "pods: their luck averages out to a spread of %.2g, below %g; "
+                      "leave pods out, the dispersion covers it",
+                      tau, RANDOM_EFFECT_TAU_MIN);
+    if (tau > RANDOM_EFFECT_TAU_MAX)
+        doc_error_add(
+            c->errors, at,
+            "pods: their luck alone is a spread of %.2g, above %g; use more "
+            "pods, or leave pods out and raise abort_over to %.2g or more",
+            tau, RANDOM_EFFECT_TAU_MAX,
+            exp(sqrt(-2 * log(2 * c->p->alpha)) * tau)); /* P(luck) <= alpha */
+}
+
+static void check_limit_rate(struct check *c, const struct doc_node *limit)
+{
+    if (limit != NULL && limit->type == DOC_MAP)
+        doc_error_add(
+            c->errors, limit,
+            "limit: is one rate such as 1%% here, quantiles are of a latency");
+}
+
 static void check_ratio(struct check *c, const struct plan_metric *m,
                         const struct doc_node *node)
 {
-    static const char *const foreign[] = {"protect", "too_good"};
     const struct doc_node *limit = good(c, node, "limit");
-    for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++)
-        if (doc_get(node, foreign[i]) != NULL)
-            doc_error_add(c->errors, doc_get(node, foreign[i]),
-                          "%s: belongs to kind latency, not to a ratio", foreign[i]);
-    if (limit != NULL && limit->type == DOC_MAP)
-        doc_error_add(c->errors, limit,
-                      "limit: of a ratio is one rate such as 1%%, not quantiles");
-    else if (limit != NULL && good(c, node, "floor") != NULL && m->floor >= m->limit)
+    check_limit_rate(c, limit);
+    if (limit != NULL && limit->type == DOC_SCALAR && good(c, node, "floor") != NULL &&
+        m->floor >= m->limit)
         doc_error_add(c->errors, doc_get(node, "floor"),
                       "floor: %g is not below the limit %g; nothing could be judged "
                       "between them",
                       m->floor, m->limit);
+    if (m->direction == PLAN_DOWN && good(c, node, "floor") != NULL)
+        doc_error_add(c->errors, doc_get(node, "floor"),
+                      "floor: has no meaning where fewer is worse; leave it out");
+    check_pods(c, m, node);
+    check_phi(c, m, node);
+    check_hang(c, m, node);
+}
+
+static void check_saturation(struct check *c, const struct plan_metric *m,
+                             const struct doc_node *node)
+{
+    if (!m->has_bound)
+        doc_error_add(c->errors, node,
+                      "metric %s: saturation needs a bound; write e.g. bound: 0.9",
+                      m->name);
+    check_limit_rate(c, good(c, node, "limit"));
+    check_phi(c, m, node);
+    check_hang(c, m, node);
+}
+
+static void check_events(struct check *c, const struct plan_metric *m,
+                         const struct doc_node *node)
+{
+    const struct doc_node *at = good(c, node, "exposure");
+    if (at != NULL && at->type == DOC_SCALAR && m->exposure_metric < 0)
+        doc_error_add(
+            c->errors, at,
+            "exposure: \"%.60s\" is no ratio or latency of this plan; name one, "
+            "or give pods: {canary: 2, baseline: 20}",
+            m->exposure);
+    else if (at == NULL && doc_get(node, "exposure") == NULL && m->exposure_metric < 0)
+        doc_error_add(c->errors, node,
+                      "metric %s: events need an exposure: a ratio or latency of mode "
+                      "gate in this plan, or exposure: {canary: 2, baseline: 20} pods",
+                      m->name);
     check_phi(c, m, node);
     check_hang(c, m, node);
 }
@@ -321,9 +436,6 @@ static void check_latency(struct check *c, const struct plan_metric *m,
 {
     const struct doc_node *limit = good(c, node, "limit");
     double scale;
-    if (doc_get(node, "floor") != NULL)
-        doc_error_add(c->errors, doc_get(node, "floor"),
-                      "floor: belongs to a ratio, not to kind latency");
     if (doc_get(node, "too_good") != NULL)
         doc_error_add(c->errors, doc_get(node, "too_good"),
                       "too_good: is not judged by this version; leave it out");
@@ -356,11 +468,13 @@ static void check_metric(struct check *c, size_t i)
             doc_error_add(c->errors, doc_get(node, "name"),
                           "name: \"%s\" is the name of an earlier metric, too",
                           m->name);
-    unsupported(c, node, "kind", plan_keys_kinds, m->kind, supported_kinds);
-    unsupported(c, node, "direction", plan_keys_directions, m->direction,
-                supported_directions);
+    check_foreign(c, m, node);
+    check_direction(c, m, node);
     if (m->kind == PLAN_RATIO) check_ratio(c, m, node);
     if (m->kind == PLAN_LATENCY) check_latency(c, m, node);
+    if (m->kind == PLAN_EVENTS) check_events(c, m, node);
+    if (m->kind == PLAN_GAUGE) check_hang(c, m, node);
+    if (m->kind == PLAN_SATURATION) check_saturation(c, m, node);
     check_bad(c, node);
     const struct doc_node *protect = good(c, node, "protect");
     for (size_t q = 0; protect != NULL && q < m->n_protect; q++) {

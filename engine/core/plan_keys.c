@@ -10,7 +10,8 @@
 #define MINUTE 6e4
 #define DAY 8.64e7
 
-const char *const plan_keys_kinds[] = {"ratio", "latency", "gauge", "events", NULL};
+const char *const plan_keys_kinds[] = {"ratio",  "latency",    "gauge",
+                                       "events", "saturation", NULL};
 const char *const plan_keys_strategies[] = {"canary", "blue_green", "flag",
                                             "experiment", NULL};
 const char *const plan_keys_directions[] = {"up", "down", "both", NULL};
@@ -105,12 +106,31 @@ static const struct keys_key limit_keys[] = {
 };
 static const struct keys_table limit_table = KEYS_OF(limit_keys, struct plan_metric);
 
+static const struct keys_key pods_keys[] = {
+    KEYS_KEY("canary", KEYS_COUNT, AT(pods.canary), NULL, 1, 1e6, "pods",
+             "how many pods serve the canary", .required = true),
+    KEYS_KEY("baseline", KEYS_COUNT, AT(pods.baseline), NULL, 1, 1e6, "pods",
+             "how many pods serve the baseline", .required = true),
+    KEYS_KEY("spread", KEYS_NUMBER, AT(pods.spread), NULL, 0.001, 2, "std. deviation / mean",
+             "how much the rates of equal pods differ", .required = true),
+};
+static const struct keys_table pods_table = KEYS_OF(pods_keys, struct plan_metric);
+
+static const struct keys_key exposure_keys[] = {
+    KEYS_KEY("canary", KEYS_NUMBER, AT(exposure_pods[0]), NULL, 0.001, 1e6, "pods",
+             "pods of the canary, the same at every weight", .required = true),
+    KEYS_KEY("baseline", KEYS_NUMBER, AT(exposure_pods[1]), NULL, 0.001, 1e6, "pods",
+             "pods of the baseline", .required = true),
+};
+static const struct keys_table exposure_table = KEYS_OF(exposure_keys, struct plan_metric);
+
 static const struct keys_key metric_keys[] = {
     KEYS_KEY("name", KEYS_ID, AT(name), NULL, 0, 0, NULL,
              "a name of the metric, unique in the plan, e.g. errors", .required = true),
     KEYS_KEY("kind", KEYS_ENUM, AT(kind), "ratio", 0, 0, NULL,
              "ratio: bad of all; latency: a distribution; gauge: a level by pod; "
-             "events: counts without a denominator", .choices = plan_keys_kinds),
+             "events: counts without a denominator; saturation: pods beyond a bound",
+             .choices = plan_keys_kinds),
     KEYS_KEY("from", KEYS_SECTION, 0, NULL, 0, 0, NULL,
              "where the metric is found in the stream", .sub = &from_table),
     KEYS_KEY("mode", KEYS_ENUM, AT(mode), "gate", 0, 0, NULL,
@@ -131,6 +151,19 @@ static const struct keys_key metric_keys[] = {
     KEYS_KEY("phi", KEYS_NUMBER, AT(phi), NULL, 1, 1e4, "variance / mean",
              "dispersion of the counts, known from recordings; without it, it is "
              "calibrated"),
+    KEYS_KEY("pods", KEYS_SECTION, 0, NULL, 0, 0, NULL,
+             "few pods: a ratio may differ by their luck without being harm",
+             .sub = &pods_table),
+    KEYS_KEY("batch", KEYS_DURATION, AT(batch_ms), NULL, SECOND, 60 * MINUTE, NULL,
+             "of gauge and saturation: readings are averaged over so long, ten times what the "
+             "level stays correlated; by default 1m of a gauge, 5s of saturation"),
+    KEYS_KEY("bound", KEYS_NUMBER, AT(bound), NULL, -1e150, 1e150, NULL,
+             "of saturation: a pod whose mean is above this is saturated"),
+    KEYS_KEY("exposure", KEYS_ID, AT(exposure), NULL, 0, 0, NULL,
+             "of events: the ratio or latency of this plan whose units are the exposure; by "
+             "default the first that gates"),
+    KEYS_KEY("exposure", KEYS_SECTION, 0, NULL, 0, 0, NULL,
+             "of events: fixed numbers of pods", .sub = &exposure_table),
     KEYS_KEY("protect", KEYS_TEXTS, AT(protect), NULL, 1, PLAN_NQUANTILE, NULL,
              "quantiles of a latency that promotion needs; by default p50, p90, p99",
              .count_at = AT(n_protect)),

@@ -10,7 +10,7 @@
 #include "proto/encode.h"
 #include "stats/level.h"
 
-enum { WARNINGS = PLAN_MAX_METRICS + 2, WARNING = 240 };
+enum { WARNINGS = 2 * PLAN_MAX_METRICS + 2, WARNING = 240 };
 
 static bool warn(struct arena *a, pb_status *s, const char *text)
 {
@@ -26,6 +26,7 @@ static bool warn_metric(struct arena *a, const struct rollout *r, size_t i,
     const struct evidence *e = &r->evidence.metrics[i];
     struct evidence_values v;
     char text[WARNING];
+    if (plan_warning(r->plan, i, text) && !warn(a, s, text)) return false;
     if (e->metric->mode != PLAN_WARN || r->step == 0) return true;
     evidence_values(&r->evidence, i, r->step - 1, &v);
     if (!level_crossed(v.abort, r->plan->alpha)) return true;

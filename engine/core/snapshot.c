@@ -5,12 +5,11 @@
 #include <string.h>
 
 #include "engine/core/kind.h"
-#include "engine/core/snapshot_latency.h"
+#include "engine/core/snapshot_units.h"
 #include "proto/encode.h"
 
 typedef Serin__V1__PendingCell pb_pending_cell;
 typedef Serin__V1__GateState pb_gate_state;
-typedef Serin__V1__DispersionState pb_dispersion_state;
 typedef Serin__V1__MetricState pb_metric_state;
 
 /* Allocates one message; the caller's `bad` collects failures, so that a long list of
@@ -71,8 +70,8 @@ pb_profile_state *snapshot_floor(struct arena *a, const struct floor *f, bool *b
 
 enum { SCALE_COUNTS = 7, SCALE_SUMS = 2, SCALE_LOOKS = 2 };
 
-static pb_dispersion_state *dispersion_out(struct arena *a, const struct dispersion *d,
-                                           const struct dispersion_watch *w, bool *bad)
+pb_dispersion_state *snapshot_dispersion(struct arena *a, const struct dispersion *d,
+                                         const struct dispersion_watch *w, bool *bad)
 {
     pb_dispersion_state *m = get(a, 1, sizeof *m, bad);
     uint64_t *counts = get(a, DISPERSION_SCALES * SCALE_COUNTS, sizeof *counts, bad),
@@ -111,7 +110,7 @@ pb_calibration_state *snapshot_calibration(struct arena *a, const struct calibra
     if (*bad) return NULL;
     serin__v1__calibration_state__init(m);
     for (size_t i = 0; i < CALIBRATE_LENGTHS; i++) {
-        at[i] = dispersion_out(a, &c->at[i], NULL, bad);
+        at[i] = snapshot_dispersion(a, &c->at[i], NULL, bad);
         open[2 * i] = c->open_y[i];
         open[2 * i + 1] = c->open_m[i];
     }
@@ -142,7 +141,7 @@ static pb_metric_state *metric_out(struct arena *a, const struct rollout *r, siz
     m->step = begun_out(a, e, bad);
     m->floor = snapshot_floor(a, &e->floor, bad);
     m->limit = snapshot_floor(a, &e->limit, bad);
-    m->watch = dispersion_out(a, &e->watch.seen, &e->watch, bad);
+    m->watch = snapshot_dispersion(a, &e->watch.seen, &e->watch, bad);
     counts[0] = e->counts.n, counts[1] = e->counts.x;
     counts[2] = e->counts.m, counts[3] = e->counts.y;
     for (int c = 0; c < 2; c++) {
@@ -203,6 +202,16 @@ static void pending_out(struct arena *a, const struct rollout *r, pb_fold_state 
         cells[i].m = c->c.m, cells[i].y = c->c.y;
         cells[i].canary = waiting_out(a, c->hist[0], bad);
         cells[i].baseline = waiting_out(a, c->hist[1], bad);
+        if (c->units[0] != NULL) {
+            cells[i].n_canary_units = c->units[0]->n;
+            cells[i].canary_units =
+                snapshot_units(a, c->units[0]->at, c->units[0]->n, bad);
+        }
+        if (c->units[1] != NULL) {
+            cells[i].n_baseline_units = c->units[1]->n;
+            cells[i].baseline_units =
+                snapshot_units(a, c->units[1]->at, c->units[1]->n, bad);
+        }
         m->pending[m->n_pending++] = &cells[i];
     }
     m->strata = (char **)(uintptr_t)r->strata;

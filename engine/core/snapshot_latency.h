@@ -20,6 +20,11 @@ pb_latency_state *snapshot_latency(struct arena *a, const struct evidence *e,
 bool snapshot_latency_load(struct evidence *e, const pb_latency_state *m);
 
 /* Of snapshot.c and snapshot_load.c. */
+typedef Serin__V1__DispersionState pb_dispersion_state;
+pb_dispersion_state *snapshot_dispersion(struct arena *a, const struct dispersion *d,
+                                         const struct dispersion_watch *w, bool *bad);
+bool snapshot_load_dispersion(struct dispersion *d, struct dispersion_watch *w,
+                              const pb_dispersion_state *m);
 pb_profile_state *snapshot_profile(struct arena *a, const struct profile *p, size_t n,
                                    bool *bad);
 pb_profile_state *snapshot_floor(struct arena *a, const struct floor *f, bool *bad);

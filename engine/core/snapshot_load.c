@@ -8,9 +8,8 @@
 
 #include "engine/base/mem.h"
 #include "engine/core/kind.h"
-#include "engine/core/snapshot_latency.h"
+#include "engine/core/snapshot_units.h"
 
-typedef Serin__V1__DispersionState pb_dispersion_state;
 typedef Serin__V1__MetricState pb_metric_state;
 
 static bool finite_all(const double *x, size_t n)
@@ -56,8 +55,8 @@ bool snapshot_load_floor(struct floor *f, const pb_profile_state *m)
 
 enum { SCALE_COUNTS = 7 };
 
-static bool dispersion_in(struct dispersion *d, struct dispersion_watch *w,
-                          const pb_dispersion_state *m)
+bool snapshot_load_dispersion(struct dispersion *d, struct dispersion_watch *w,
+                              const pb_dispersion_state *m)
 {
     if (m == NULL || m->n_counts != DISPERSION_SCALES * SCALE_COUNTS ||
         m->n_sums != 2 * (size_t)DISPERSION_SCALES ||
@@ -88,7 +87,7 @@ bool snapshot_load_calibration(struct calibrate *c, const pb_calibration_state *
         m->n_gaps != CALIBRATE_GAPS)
         return false;
     for (size_t i = 0; i < CALIBRATE_LENGTHS; i++) {
-        if (!dispersion_in(&c->at[i], NULL, m->at[i])) return false;
+        if (!snapshot_load_dispersion(&c->at[i], NULL, m->at[i])) return false;
         c->open_y[i] = m->open[2 * i];
         c->open_m[i] = m->open[2 * i + 1];
     }
@@ -122,7 +121,7 @@ static bool metric_in(struct rollout *r, size_t i, const pb_metric_state *m)
     return snapshot_load_profile(&e->all, m->all, e->grid->n) && begun_in(e, m->step) &&
            snapshot_load_floor(&e->floor, m->floor) &&
            snapshot_load_floor(&e->limit, m->limit) &&
-           dispersion_in(&e->watch.seen, &e->watch, m->watch) &&
+           snapshot_load_dispersion(&e->watch.seen, &e->watch, m->watch) &&
            (e->kind->load == NULL || e->kind->load(e, m)) &&
            (m->calibration == NULL ||
             snapshot_load_calibration(&r->calibrate[i], m->calibration));
@@ -152,8 +151,25 @@ static bool metrics_in(struct rollout *r, const pb_fold_state *m)
     return true;
 }
 
+static enum serin_status units_in(struct rollout *r, const Serin__V1__PendingCell *c)
+{
+    struct unitsum units[2][UNITSUM_MAX];
+    uint32_t n[2];
+    enum serin_status rc = SERIN_OK;
+    if (!snapshot_load_units(units[0], &n[0], c->canary_units, c->n_canary_units) ||
+        !snapshot_load_units(units[1], &n[1], c->baseline_units, c->n_baseline_units))
+        return SERIN_EPARSE;
+    for (int i = 0; i < 2 && rc == SERIN_OK; i++)
+        if (n[i] != 0)
+            rc = pending_add_units(&r->pending, c->start_ms, c->metric, c->stratum, i,
+                                   units[i], n[i]);
+    return rc;
+}
+
 static enum serin_status cell_in(struct rollout *r, const Serin__V1__PendingCell *c)
 {
+    if (r->evidence.metrics[c->metric].kind->content == KIND_UNITS)
+        return units_in(r, c);
     const pb_histogram *hists[2] = {c->canary, c->baseline};
     uint64_t n[2] = {c->n, c->m}, bad[2] = {c->x, c->y};
     enum serin_status rc = SERIN_OK;

@@ -98,6 +98,7 @@ static json_t *cohort(const pb_cohort_summary *c)
         bad |= json_object_set_new(o, "rate", view_number(c->rate));
     for (size_t i = 0; i < c->n_quantiles && i < 3; i++)
         bad |= json_object_set_new(o, quantiles[i], view_number(c->quantiles[i]));
+    if (c->pods != 0) bad |= json_object_set_new(o, "pods", count(c->pods));
     return done(o, bad);
 }
 
@@ -162,6 +163,7 @@ static json_t *metric(const pb_metric_verdict *m)
     bad |= json_object_set_new(o, "limit", limit_side(m));
     bad |= json_object_set_new(o, "flagged", json_boolean(m->flagged));
     bad |= json_object_set_new(o, "question", question(m->question));
+    if (m->note[0] != '\0') bad |= json_object_set_new(o, "note", view_text(m->note));
     return done(o, bad);
 }
 

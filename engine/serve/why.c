@@ -40,11 +40,24 @@ static void inequality(struct why *w, const char *metric, const char *about,
     w->bad |= json_array_append_new(w->inequalities, o);
 }
 
+/* What an estimate is about. */
+static const char *effect(const pb_metric_verdict *m)
+{
+    if (strcmp(m->kind, "events") == 0) return "rate is";
+    return strcmp(m->kind, "gauge") == 0 ? "mean is" : "odds are";
+}
+
 static void cohort_text(char *out, size_t room, const char *name,
-                        const pb_cohort_summary *c)
+                        const pb_metric_verdict *m, const pb_cohort_summary *c)
 {
     if (c == NULL || c->n == 0)
         snprintf(out, room, "%s: nothing seen", name);
+    else if (strcmp(m->kind, "events") == 0)
+        snprintf(out, room, "%s: %llu in an exposure of %llu", name,
+                 (unsigned long long)c->bad, (unsigned long long)c->n);
+    else if (strcmp(m->kind, "gauge") == 0)
+        snprintf(out, room, "%s: mean %.4g of %llu readings", name, c->mean,
+                 (unsigned long long)c->n);
     else if (c->n_quantiles >= 3)
         snprintf(out, room, "%s: p50 %.4g, p90 %.4g, p99 %.4g ms of %llu", name,
                  c->quantiles[0], c->quantiles[1], c->quantiles[2],
@@ -57,21 +70,21 @@ static void cohort_text(char *out, size_t room, const char *name,
 static void seen(struct why *w, const pb_metric_verdict *m)
 {
     char canary[160], baseline[160];
-    cohort_text(canary, sizeof canary, "canary", m->canary);
-    cohort_text(baseline, sizeof baseline, "baseline", m->baseline);
+    cohort_text(canary, sizeof canary, "canary", m, m->canary);
+    cohort_text(baseline, sizeof baseline, "baseline", m, m->baseline);
     say(w, "%s -- %s; %s.", m->name, canary, baseline);
     if (!(m->estimate > 0)) return;
     if (isinf(m->upper))
         say(w,
-            "%s -- the canary's odds are %.4g times the baseline's; at least %.4g "
+            "%s -- the canary's %s %.4g times the baseline's; at least %.4g "
             "times, "
             "however often one looks, and without an upper limit yet.",
-            m->name, m->estimate, m->lower);
+            m->name, effect(m), m->estimate, m->lower);
     else
         say(w,
-            "%s -- the canary's odds are %.4g times the baseline's; between %.4g and "
+            "%s -- the canary's %s %.4g times the baseline's; between %.4g and "
             "%.4g times, however often one looks.",
-            m->name, m->estimate, m->lower, m->upper);
+            m->name, effect(m), m->estimate, m->lower, m->upper);
 }
 
 static void harm(struct why *w, const pb_metric_verdict *m)

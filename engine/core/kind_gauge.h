@@ -1,0 +1,26 @@
+/* engine/core/kind_gauge.h -- what a gauge keeps; for snapshots and tests */
+#ifndef SERIN_ENGINE_CORE_KIND_GAUGE_H
+#define SERIN_ENGINE_CORE_KIND_GAUGE_H
+
+#include "engine/core/batch.h"
+#include "stats/gauge.h"
+
+/* Means and sums of squares about them, over batches: d is how much worse the canary
+ * is, b the size of the baseline. */
+struct gauge_moments {
+    double t, canary, baseline; /* batches; means of the cohorts */
+    double d, a, dd, da, aa;
+};
+enum { GAUGE_MOMENTS = sizeof(struct gauge_moments) / sizeof(double) };
+
+struct gauge_own {
+    struct batch batch;
+    struct gauge_moments all, step;
+};
+
+/** Add a batch. sign: 1 when more is worse, else -1. */
+void kind_gauge_add(struct gauge_moments *m, double canary, double baseline, int sign);
+/** The sequence d - tolerance * a, with its mean and its own variance. */
+struct gauge kind_gauge_against(const struct gauge_moments *m, double tolerance);
+
+#endif
