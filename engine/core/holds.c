@@ -53,14 +53,15 @@ static double expected(const struct rollout *r, const struct evidence *e, int co
            (cohort == EVIDENCE_CANARY ? canary / baseline : baseline / canary);
 }
 
+/* Events over fixed pods may be far between: only too many of the other's tell. */
 static bool silent(const struct fold *f, const struct rollout *r,
                    const struct evidence *e, int cohort)
 {
     int64_t most = rollout_silence_ms(r);
+    if (evidence_sparse(e)) return expected(r, e, cohort) >= expected_hold;
     if (e->kind->content == KIND_UNITS && most < 2 * e->metric->batch_ms)
         most = 2 * e->metric->batch_ms; /* read more rarely than requests come */
-    return silent_ms(f, e, cohort) > most &&
-           (!evidence_sparse(e) || expected(r, e, cohort) >= expected_hold);
+    return silent_ms(f, e, cohort) > most;
 }
 
 /* ---- the rows of the table; each says why in *t */

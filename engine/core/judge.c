@@ -258,14 +258,15 @@ static void slice_of(struct rollout *r, size_t metric, size_t cells, struct slic
     struct pending_cell *c = r->pending.cells + from;
     if (n > 1) qsort_r(c, n, sizeof *c, by_name, r);
     for (size_t i = 0; i < n; i++) {
-        out->hists[i] = (struct latency_stratum){binned_view(c[i].hist[0]),
-                                                 binned_view(c[i].hist[1])};
+        out->hists[i] = (struct latency_stratum){binned_view(pending_hist(&c[i], 0)),
+                                                 binned_view(pending_hist(&c[i], 1))};
         out->units[i] = (struct unitsum_view){0};
-        for (int k = 0; k < 2; k++)
-            if (c[i].units[k] != NULL) {
-                out->units[i].at[k] = c[i].units[k]->at;
-                out->units[i].n[k] = c[i].units[k]->n;
-            }
+        for (int k = 0; k < 2; k++) {
+            const struct pending_units *u = pending_units(&c[i], k);
+            if (u == NULL) continue;
+            out->units[i].at[k] = u->at;
+            out->units[i].n[k] = u->n;
+        }
         out->tables[i] = c[i].c;
         sum_up(&w->sum, &c[i].c);
     }

@@ -5,15 +5,25 @@
 
 #include "engine/base/mem.h"
 
+const struct binned *pending_hist(const struct pending_cell *c, int cohort)
+{
+    return c->by_unit ? NULL : c->hist[cohort];
+}
+
+const struct pending_units *pending_units(const struct pending_cell *c, int cohort)
+{
+    return c->by_unit ? c->units[cohort] : NULL;
+}
+
 static void drop_content(struct pending *p, struct pending_cell *c)
 {
     for (int cohort = 0; cohort < 2; cohort++) {
-        if (c->hist[cohort] != NULL) p->buckets -= c->hist[cohort]->n;
-        if (c->units[cohort] != NULL) p->units -= c->units[cohort]->room;
-        mem_free(c->hist[cohort]);
-        mem_free(c->units[cohort]);
+        const struct binned *hist = pending_hist(c, cohort);
+        const struct pending_units *units = pending_units(c, cohort);
+        if (hist != NULL) p->buckets -= hist->n;
+        if (units != NULL) p->units -= units->room;
+        mem_free(c->by_unit ? (void *)c->units[cohort] : (void *)c->hist[cohort]);
         c->hist[cohort] = NULL;
-        c->units[cohort] = NULL;
     }
 }
 
@@ -73,7 +83,7 @@ enum serin_status pending_add(struct pending *p, int64_t start_ms, uint32_t metr
                               uint32_t stratum, int cohort, uint64_t n, uint64_t bad)
 {
     struct pending_cell key = {
-        .start_ms = start_ms, .metric = metric, .stratum = stratum};
+        .start_ms = start_ms, .metric = metric, .stratum = (uint16_t)stratum};
     size_t at = place(p, &key);
     if (at < p->n && order(&p->cells[at], &key) == 0)
         return sum(&p->cells[at].c, cohort, n, bad);
@@ -109,7 +119,7 @@ enum serin_status pending_add_hist(struct pending *p, int64_t start_ms, uint32_t
                                    const struct hist_view *v, bool kept)
 {
     struct pending_cell key = {
-        .start_ms = start_ms, .metric = metric, .stratum = stratum};
+        .start_ms = start_ms, .metric = metric, .stratum = (uint16_t)stratum};
     uint64_t n = hist_total(v);
     enum serin_status rc = pending_add(p, start_ms, metric, stratum, cohort, n, 0);
     if (rc != SERIN_OK) return rc;
@@ -159,7 +169,7 @@ enum serin_status pending_add_units(struct pending *p, int64_t start_ms,
                                     const struct unitsum *units, size_t n)
 {
     struct pending_cell key = {
-        .start_ms = start_ms, .metric = metric, .stratum = stratum};
+        .start_ms = start_ms, .metric = metric, .stratum = (uint16_t)stratum};
     uint64_t readings = 0;
     for (size_t i = 0; i < n; i++)
         readings += units[i].n;
@@ -167,6 +177,7 @@ enum serin_status pending_add_units(struct pending *p, int64_t start_ms,
         pending_add(p, start_ms, metric, stratum, cohort, readings, 0);
     if (rc != SERIN_OK) return rc;
     struct pending_cell *c = &p->cells[place(p, &key)];
+    c->by_unit = true;
     rc = add_units(p, &c->units[cohort], units, n);
     if (rc != SERIN_OK) *(cohort == 0 ? &c->c.n : &c->c.m) -= readings;
     return rc;
@@ -201,11 +212,13 @@ static enum serin_status join(struct pending *p, struct pending_cell *to,
     to->c.n += from->c.n, to->c.x += from->c.x;
     to->c.m += from->c.m, to->c.y += from->c.y;
     for (int cohort = 0; cohort < 2 && rc != SERIN_ENOMEM; cohort++) {
-        struct pending_units *u = from->units[cohort];
+        const struct pending_units *u = pending_units(from, cohort);
+        const struct binned *h = pending_hist(from, cohort);
+        struct hist_view v = binned_view(h);
+        size_t before = h != NULL && to->hist[cohort] != NULL ? to->hist[cohort]->n : 0;
+        to->by_unit = to->by_unit || from->by_unit;
         if (u != NULL) rc = add_units(p, &to->units[cohort], u->at, u->n);
-        struct hist_view v = binned_view(from->hist[cohort]);
-        size_t before = to->hist[cohort] != NULL ? to->hist[cohort]->n : 0;
-        if (from->hist[cohort] == NULL) continue;
+        if (h == NULL) continue;
         rc = binned_add(&to->hist[cohort], &v, PENDING_FINE);
         if (rc == SERIN_OK) p->buckets += to->hist[cohort]->n - before;
     }

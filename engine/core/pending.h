@@ -21,10 +21,14 @@ struct pending_units {
 /* One window, metric and stratum; both cohorts. */
 struct pending_cell {
     int64_t start_ms;
-    uint32_t metric, stratum;
+    uint32_t metric;
+    uint16_t stratum;
+    bool by_unit; /* the readings of a gauge, not histograms */
     struct count_table c;
-    struct binned *hist[2];         /* canary, baseline; of a latency metric */
-    struct pending_units *units[2]; /* of a gauge */
+    union { /* canary, baseline; NULL = none */
+        struct binned *hist[2];
+        struct pending_units *units[2];
+    };
 };
 
 /* Sorted by window, metric, stratum. Zero-initialise; pending_free when done. */
@@ -69,6 +73,9 @@ SERIN_MUST_USE
 enum serin_status pending_add_units(struct pending *p, int64_t start_ms,
                                     uint32_t metric, uint32_t stratum, int cohort,
                                     const struct unitsum *units, size_t n);
+/** What a cell carries beside counts; NULL when there is nothing of this sort. */
+const struct binned *pending_hist(const struct pending_cell *c, int cohort);
+const struct pending_units *pending_units(const struct pending_cell *c, int cohort);
 /** Cells of the window that starts at start_ms, all at the front; 0 when it is empty.
  */
 size_t pending_front(const struct pending *p, int64_t start_ms);

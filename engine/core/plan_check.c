@@ -373,19 +373,20 @@ static void check_pods(struct check *c, const struct plan_metric *m,
             exp(sqrt(-2 * log(2 * c->p->alpha)) * tau)); /* P(luck) <= alpha */
 }
 
-static void check_limit_rate(struct check *c, const struct doc_node *limit)
+static void check_limit_rate(struct check *c, const struct plan_metric *m,
+                             const struct doc_node *limit)
 {
     if (limit != NULL && limit->type == DOC_MAP)
-        doc_error_add(
-            c->errors, limit,
-            "limit: is one rate such as 1%% here, quantiles are of a latency");
+        doc_error_add(c->errors, limit,
+                      "limit: of %s is one rate such as 1%%, not quantiles",
+                      m->kind == PLAN_RATIO ? "a ratio" : "saturation");
 }
 
 static void check_ratio(struct check *c, const struct plan_metric *m,
                         const struct doc_node *node)
 {
     const struct doc_node *limit = good(c, node, "limit");
-    check_limit_rate(c, limit);
+    check_limit_rate(c, m, limit);
     if (limit != NULL && limit->type == DOC_SCALAR && good(c, node, "floor") != NULL &&
         m->floor >= m->limit)
         doc_error_add(c->errors, doc_get(node, "floor"),
@@ -407,7 +408,7 @@ static void check_saturation(struct check *c, const struct plan_metric *m,
         doc_error_add(c->errors, node,
                       "metric %s: saturation needs a bound; write e.g. bound: 0.9",
                       m->name);
-    check_limit_rate(c, good(c, node, "limit"));
+    check_limit_rate(c, m, good(c, node, "limit"));
     check_phi(c, m, node);
     check_hang(c, m, node);
 }
@@ -420,7 +421,7 @@ static void check_events(struct check *c, const struct plan_metric *m,
         doc_error_add(
             c->errors, at,
             "exposure: \"%.60s\" is no ratio or latency of this plan; name one, "
-            "or give pods: {canary: 2, baseline: 20}",
+            "or give fixed pods: {canary: 2, baseline: 20}",
             m->exposure);
     else if (at == NULL && doc_get(node, "exposure") == NULL && m->exposure_metric < 0)
         doc_error_add(c->errors, node,

@@ -186,6 +186,16 @@ static pb_histogram *waiting_out(struct arena *a, const struct binned *b, bool *
     return b != NULL ? snapshot_histogram(a, &v, bad) : NULL;
 }
 
+static void waiting_units_out(struct arena *a, const struct pending_cell *c,
+                              pb_pending_cell *m, bool *bad)
+{
+    const struct pending_units *u[2] = {pending_units(c, 0), pending_units(c, 1)};
+    if (u[0] != NULL) m->canary_units = snapshot_units(a, u[0]->at, u[0]->n, bad);
+    if (u[1] != NULL) m->baseline_units = snapshot_units(a, u[1]->at, u[1]->n, bad);
+    m->n_canary_units = u[0] != NULL ? u[0]->n : 0;
+    m->n_baseline_units = u[1] != NULL ? u[1]->n : 0;
+}
+
 static void pending_out(struct arena *a, const struct rollout *r, pb_fold_state *m,
                         bool *bad)
 {
@@ -200,18 +210,9 @@ static void pending_out(struct arena *a, const struct rollout *r, pb_fold_state 
         cells[i].stratum = c->stratum;
         cells[i].n = c->c.n, cells[i].x = c->c.x;
         cells[i].m = c->c.m, cells[i].y = c->c.y;
-        cells[i].canary = waiting_out(a, c->hist[0], bad);
-        cells[i].baseline = waiting_out(a, c->hist[1], bad);
-        if (c->units[0] != NULL) {
-            cells[i].n_canary_units = c->units[0]->n;
-            cells[i].canary_units =
-                snapshot_units(a, c->units[0]->at, c->units[0]->n, bad);
-        }
-        if (c->units[1] != NULL) {
-            cells[i].n_baseline_units = c->units[1]->n;
-            cells[i].baseline_units =
-                snapshot_units(a, c->units[1]->at, c->units[1]->n, bad);
-        }
+        cells[i].canary = waiting_out(a, pending_hist(c, 0), bad);
+        cells[i].baseline = waiting_out(a, pending_hist(c, 1), bad);
+        waiting_units_out(a, c, &cells[i], bad);
         m->pending[m->n_pending++] = &cells[i];
     }
     m->strata = (char **)(uintptr_t)r->strata;

@@ -1,6 +1,7 @@
 /* tests/support/inbox.c */
 #include "tests/support/inbox.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,10 +70,19 @@ void inbox_tick(struct inbox *b, int64_t wall_ms, int64_t watermark_ms)
     tick(b, &t);
 }
 
+static void partial(struct inbox *b, pb_partial *p)
+{
+    pb_inbox in = SERIN__V1__INBOX__INIT;
+    p->worker = "ingest-1";
+    in.schema = SERIN_SCHEMA;
+    in.body_case = SERIN__V1__INBOX__BODY_PARTIAL;
+    in.partial = p;
+    inbox_add(b, &in);
+}
+
 static void second(struct inbox *b, struct inbox_second s,
                    Serin__V1__Histogram *hist[2])
 {
-    pb_inbox in = SERIN__V1__INBOX__INIT;
     pb_partial p = SERIN__V1__PARTIAL__INIT;
     pb_cell cells[2], *items[2];
     for (size_t c = 0; c < 2; c++) {
@@ -90,14 +100,59 @@ static void second(struct inbox *b, struct inbox_second s,
         cell->hist = hist[c];
     }
     p.rollout = (char *)s.rollout;
-    p.worker = "ingest-1";
     p.cells = items;
     p.samples = s.n + s.m;
     p.poison = s.poison;
-    in.schema = SERIN_SCHEMA;
-    in.body_case = SERIN__V1__INBOX__BODY_PARTIAL;
-    in.partial = &p;
-    inbox_add(b, &in);
+    partial(b, &p);
+}
+
+void inbox_cell(struct inbox *b, const char *rollout, pb_cell *cell)
+{
+    pb_partial p = SERIN__V1__PARTIAL__INIT;
+    p.rollout = (char *)rollout;
+    p.cells = &cell;
+    p.n_cells = 1;
+    p.samples = cell->n;
+    partial(b, &p);
+}
+
+static void pods_of(pb_cell *cell, const char *prefix, const double *at, size_t n,
+                    Serin__V1__UnitSum *sums, Serin__V1__UnitSum **list,
+                    char names[][24])
+{
+    cell->units = list;
+    for (size_t i = 0; i < n; i++) {
+        if (isnan(at[i])) continue;
+        Serin__V1__UnitSum *u = list[cell->n_units] = &sums[i];
+        serin__v1__unit_sum__init(u);
+        snprintf(names[i], sizeof names[i], "%s%zu", prefix, i);
+        u->unit = names[i];
+        u->n = 1;
+        u->sum = at[i];
+        u->sum_sq = at[i] * at[i];
+        cell->n_units++;
+        cell->n++;
+    }
+}
+
+void inbox_gauge(struct inbox *b, struct inbox_second s, struct inbox_pods pods)
+{
+    enum { MOST = 64 };
+    Serin__V1__UnitSum sums[MOST], *list[MOST];
+    char names[MOST][24];
+    for (int c = 0; c < 2; c++) {
+        pb_cell cell = SERIN__V1__CELL__INIT;
+        size_t n = c == 0 ? pods.n_canary : pods.n_baseline;
+        if (n > MOST) must(NULL);
+        cell.cohort = c == 0 ? SERIN__V1__COHORT__COHORT_CANARY
+                             : SERIN__V1__COHORT__COHORT_BASELINE;
+        cell.metric = (char *)s.metric;
+        cell.stratum = (char *)(s.stratum != NULL ? s.stratum : "");
+        cell.window_ms = s.at_ms;
+        pods_of(&cell, c == 0 ? "c" : "b", c == 0 ? pods.canary : pods.baseline, n,
+                sums, list, names);
+        if (cell.n != 0) inbox_cell(b, s.rollout, &cell);
+    }
 }
 
 void inbox_second(struct inbox *b, struct inbox_second s)

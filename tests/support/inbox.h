@@ -44,6 +44,14 @@ void inbox_second(struct inbox *b, struct inbox_second s);
 /** As above for a latency: n and m come from the histograms; NULL is left out. */
 void inbox_latency(struct inbox *b, struct inbox_second s,
                    const struct hist_view *canary, const struct hist_view *baseline);
+/** A gauge's second: one reading of each pod, "c0", "c1", … and "b0", "b1", … */
+struct inbox_pods {
+    const double *canary, *baseline; /* readings; NAN: this pod says nothing */
+    size_t n_canary, n_baseline;
+};
+void inbox_gauge(struct inbox *b, struct inbox_second s, struct inbox_pods pods);
+/** One cell as it is. */
+void inbox_cell(struct inbox *b, const char *rollout, pb_cell *cell);
 /** A command; id "" makes one. Returns its id (in the arena). */
 const char *inbox_command(struct inbox *b, const pb_command *c);
 void inbox_apply(struct inbox *b, const char *rollout, const char *plan);

@@ -22,7 +22,13 @@ static const char plan_a[] =
     "metrics:\n"
     "  - {name: errors, kind: ratio, floor: 0.01%, limit: 30%}\n"
     "  - {name: timeouts, kind: ratio, share: 2}\n"
-    "  - {name: time, kind: latency, abort_over: 5%, limit: {p99: 9s}}\n";
+    "  - {name: time, kind: latency, abort_over: 5%, limit: {p99: 9s}}\n"
+    "  - {name: crashes, kind: events, exposure: errors}\n"
+    "  - {name: oom, kind: events, mode: warn, exposure: {canary: 1, baseline: 9}}\n"
+    "  - {name: cpu, kind: gauge, batch: 7s}\n"
+    "  - {name: full, kind: saturation, bound: 0.6, batch: 1s, limit: 90%}\n"
+    "  - {name: orders, direction: down, mode: warn}\n"
+    "criteria: {all_of: [errors, timeouts, time, cpu]}\n";
 static const char plan_b[] = "apiVersion: serin/v1\n"
                              "kind: Rollout\n"
                              "id: b\n"
@@ -72,6 +78,30 @@ static void latency_second(struct inbox *b, gsl_rng *g, const char *stratum, int
                                         .stratum = stratum,
                                         .at_ms = (T0 + s) * 1000},
                   n != 0 ? &v[0] : NULL, &v[1]);
+}
+
+/* What is neither a ratio nor a latency; pods come and go. */
+static void others_second(struct inbox *b, gsl_rng *g, int64_t s, double share)
+{
+    static const char *const gauges[] = {"cpu", "full"};
+    struct inbox_second at = {.rollout = "a", .at_ms = (T0 + s) * 1000};
+    double c[3], m[6];
+    for (size_t k = 0; k < 2; k++) {
+        for (size_t i = 0; i < 6; i++) {
+            double v = 0.5 + gsl_ran_gaussian(g, 0.1);
+            m[i] = i == 5 && s % 20 < 3 ? (double)NAN : v;
+            if (i < 3) c[i] = share > 0 ? v + gsl_ran_gaussian(g, 0.1) : (double)NAN;
+        }
+        at.metric = gauges[k];
+        at.stratum = k == 1 && s % 2 == 0 ? "eu" : "";
+        inbox_gauge(b, at, (struct inbox_pods){c, m, 3, 6});
+    }
+    at.metric = s % 3 == 0 ? "oom" : "crashes";
+    at.stratum = s % 2 == 0 ? "eu" : "us";
+    at.n = gsl_ran_poisson(g, 20 * share);
+    at.m = gsl_ran_poisson(g, 20 * (1 - share));
+    inbox_second(b, at);
+    cohort_second(b, g, "a", "orders", "eu", s, share, 0.02);
 }
 
 /* A second partition that lags, falls idle, and once loses records. */
@@ -159,6 +189,7 @@ static void script(struct inbox *b)
             latency_second(b, g, "eu", s, share, s < 300 ? 1 : 1.3);
             latency_second(b, g, "us", s, share, 1);
             cohort_second(b, g, "a", "timeouts", "eu", s, share, s < 330 ? 0.02 : 0.2);
+            others_second(b, g, s, share);
         }
         if (s < 60 || s > 75)
             cohort_second(b, g, "b", "errors", "", s, s < 40 ? 0.2 : 0.0, 0.02);
@@ -213,7 +244,7 @@ Test(restore, same_bytes_wherever_the_process_dies, .timeout = 300)
                 whole.verdicts[i]->reason, whole.verdicts[i]->state_before,
                 whole.verdicts[i]->state_after, whole.verdicts[i]->message);
     cr_assert(ge(sz, whole.n_verdicts, (size_t)12), "the script has to have verdicts");
-    size_t step = getenv("SERIN_LONG") != NULL ? 1 : 7;
+    size_t step = getenv("SERIN_LONG") != NULL ? 1 : 29;
     for (size_t k = 1; k < b.n; k += step) {
         struct foldrun cut = {0};
         foldrun_start(&cut);
@@ -255,7 +286,7 @@ Test(restore, saving_what_was_restored_gives_the_same_bytes, .timeout = 300)
 {
     struct inbox b = {0};
     script(&b);
-    size_t step = getenv("SERIN_LONG") != NULL ? 1 : 11;
+    size_t step = getenv("SERIN_LONG") != NULL ? 1 : 43;
     for (size_t k = 1; k < b.n; k += step) {
         struct foldrun r = {0};
         struct foldrun_row before[FOLDRUN_KEYS];

@@ -41,6 +41,32 @@ Test(memory, every_allocation_may_fail)
     play_end(&p);
 }
 
+Test(memory, every_allocation_of_the_other_kinds_may_fail)
+{
+    struct play p;
+    double c[] = {0.4, 0.6}, b[] = {0.5, 0.5, 0.6};
+    uint64_t k = 1;
+    play_start(&p, PLAY_HEAD "window: 1s\ncalibrate: skip\n" PLAY_STEPS
+                             "metrics:\n  - {name: errors, phi: 1}\n"
+                             "  - {name: crashes, kind: events, phi: 1}\n"
+                             "  - {name: cpu, kind: gauge, batch: 2s}\n");
+    for (int s = 0; s < 12; s++) {
+        struct inbox_second at = {.rollout = PLAY_ID, .at_ms = p.now * 1000};
+        at.metric = "cpu";
+        inbox_gauge(&p.inbox, at, (struct inbox_pods){c, b, s > 4 ? 2 : 0, 3});
+        at.metric = "crashes";
+        at.n = at.m = 1;
+        inbox_second(&p.inbox, at);
+        play_second(&p, play_traffic());
+    }
+    play_verb(&p, SERIN__V1__VERB__VERB_HOLD);
+    while (k < 100000 && !survives(&p.inbox, k))
+        k++;
+    cr_assert(gt(u64, k, 20));
+    cr_assert(lt(u64, k, 100000));
+    play_end(&p);
+}
+
 Test(memory, every_allocation_of_a_latency_may_fail)
 {
     struct play p;

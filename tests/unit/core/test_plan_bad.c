@@ -3,6 +3,9 @@
 #include "tests/support/check.h"
 
 /* clang-format off */
+#define METRIC                                                                         \
+    "  - {name: errors, abort_over: 1.2, floor: 0.05%, limit: 1%, share: 2}\n"
+
 static const char base[] =
     "id: shop-1\n"
     "cohorts:\n"
@@ -167,11 +170,39 @@ static const struct {
     {"abort_over: 1.2", "from: {bad: status}",
      "10:32: bad: condition \"status\": no operator follows the attribute's name; expected KEY OP VALUE with OP one of = != < <= > >=, or KEY in [V, V]"},
     {"abort_over: 1.2", "kind: gauge",
-     "10:26: kind: gauge is not judged by this version; it judges: ratio, latency"},
+     "10:40: floor: belongs to kind ratio, not to gauge\n"
+     "10:54: limit: belongs to kind ratio, latency, saturation, not to gauge"},
     {"abort_over: 1.2", "kind: rate",
-     "10:26: kind: \"rate\" is none of ratio, latency, gauge, events; did you mean \"ratio\"?"},
+     "10:26: kind: \"rate\" is none of ratio, latency, gauge, events, saturation; did you mean \"ratio\"?"},
     {"abort_over: 1.2", "direction: down",
-     "10:31: direction: down is not judged by this version; it judges: up"},
+     "10:44: floor: has no meaning where fewer is worse; leave it out"},
+    {"abort_over: 1.2", "direction: both",
+     "10:31: direction: both is two questions; write two metrics with the same "
+     "`from: {metric: errors}`, one up and one down"},
+    {METRIC, "  - {name: errors, kind: latency, direction: down}\n",
+     "10:46: direction: a latency is judged upwards only by this version"},
+    {METRIC, "  - {name: errors, kind: events}\n",
+     "10:5: metric errors: events need an exposure: a ratio or latency of mode gate in "
+     "this plan, or exposure: {canary: 2, baseline: 20} pods"},
+    {METRIC, "  - {name: errors, kind: events, exposure: requests}\n",
+     "10:44: exposure: \"requests\" is no ratio or latency of this plan; name one, or "
+     "give fixed pods: {canary: 2, baseline: 20}"},
+    {METRIC, "  - {name: errors, kind: events, exposure: {canary: 2}}\n",
+     "10:44: exposure: \"baseline\" is missing: pods of the baseline"},
+    {METRIC, "  - {name: errors, kind: saturation, batch: 10s}\n",
+     "10:5: metric errors: saturation needs a bound; write e.g. bound: 0.9"},
+    {METRIC, "  - {name: errors, kind: gauge, bound: 0.9, phi: 1.2}\n",
+     "10:40: bound: belongs to kind saturation, not to gauge\n"
+     "10:50: phi: belongs to kind ratio, latency, events, saturation, not to gauge"},
+    {METRIC, "  - {name: errors, batch: 1m, exposure: errors}\n",
+     "10:27: batch: belongs to kind gauge, saturation, not to ratio\n"
+     "10:41: exposure: belongs to kind events, not to ratio"},
+    {METRIC, "  - {name: errors, pods: {canary: 2, baseline: 8, spread: 0.5}}\n",
+     "10:26: pods: their luck alone is a spread of 0.4, above 0.3; use more pods, or leave "
+     "pods out and raise abort_over to 3 or more"},
+    {METRIC, "  - {name: errors, pods: {canary: 20, baseline: 200, spread: 0.1}}\n",
+     "10:26: pods: their luck averages out to a spread of 0.023, below 0.1; leave pods "
+     "out, the dispersion covers it"},
     {"abort_over: 1.2", "abort_over: 2",
      "10:32: abort_over 2 of errors must be below 2, the worse_than of the last judged step; a canary between them could neither abort nor promote"},
     {"abort_over: 1.2", "abort_over: 0.9",
@@ -205,9 +236,9 @@ static const struct {
     {"share: 2", "phi: 0.5",
      "10:67: phi: 0.5 is below the minimum of 1"},
     {"share: 2", "protect: [p99]",
-     "10:71: protect: belongs to kind latency, not to a ratio"},
+     "10:71: protect: belongs to kind latency, not to ratio"},
     {"share: 2", "too_good: 20%",
-     "10:72: too_good: belongs to kind latency, not to a ratio"},
+     "10:72: too_good: belongs to kind latency, not to ratio"},
     {"share: 2}", "share: 2}\n  - {name: errors}",
      "11:12: name: \"errors\" is the name of an earlier metric, too"},
     {"share: 2}", "share: 2}\n  - {name: other, mode: shadow, abort_over: 1.9}\n  - errors",
