@@ -13,8 +13,9 @@ enum { SLOTS = 2 * QUARANTINE_KEPT };
 
 struct quarantine {
     pthread_mutex_t lock; /* guards everything below */
-    uint64_t total, pending;
-    uint64_t count[QUARANTINE_REASONS], count_pending[QUARANTINE_REASONS];
+    uint64_t total, sealed, pending;
+    uint64_t count[QUARANTINE_REASONS], count_sealed[QUARANTINE_REASONS],
+        count_pending[QUARANTINE_REASONS];
     struct quarantine_entry slots[SLOTS];
 };
 
@@ -68,33 +69,50 @@ void quarantine_add(struct quarantine *q, const struct quarantine_entry *e,
     pthread_mutex_lock(&q->lock);
     q->count_pending[e->reason]++;
     /* Past KEPT uncommitted ones the newest is overwritten: the count stays exact. */
-    if (q->pending < QUARANTINE_KEPT) q->pending++;
-    struct quarantine_entry *slot = &q->slots[(q->total + q->pending - 1) % SLOTS];
+    uint64_t held = q->sealed + q->pending;
+    if (held < QUARANTINE_KEPT) {
+        q->pending++;
+        held++;
+    }
+    struct quarantine_entry *slot = &q->slots[(q->total + held - 1) % SLOTS];
     *slot = *e;
     head_copy(slot->head, sizeof slot->head, record, n);
     pthread_mutex_unlock(&q->lock);
 }
 
-static void settle(struct quarantine *q, bool keep)
+static void move(uint64_t from[QUARANTINE_REASONS], uint64_t to[QUARANTINE_REASONS])
+{
+    for (int r = 0; r < QUARANTINE_REASONS; r++) {
+        to[r] += from[r];
+        from[r] = 0;
+    }
+}
+
+void quarantine_seal(struct quarantine *q)
 {
     pthread_mutex_lock(&q->lock);
-    if (keep) q->total += q->pending;
-    for (int r = 0; keep && r < QUARANTINE_REASONS; r++) {
-        q->count[r] += q->count_pending[r];
-    }
+    q->sealed += q->pending;
     q->pending = 0;
-    memset(q->count_pending, 0, sizeof q->count_pending);
+    move(q->count_pending, q->count_sealed);
     pthread_mutex_unlock(&q->lock);
 }
 
 void quarantine_commit(struct quarantine *q)
 {
-    settle(q, true);
+    pthread_mutex_lock(&q->lock);
+    q->total += q->sealed;
+    q->sealed = 0;
+    move(q->count_sealed, q->count);
+    pthread_mutex_unlock(&q->lock);
 }
 
 void quarantine_rollback(struct quarantine *q)
 {
-    settle(q, false);
+    pthread_mutex_lock(&q->lock);
+    q->sealed = q->pending = 0;
+    memset(q->count_sealed, 0, sizeof q->count_sealed);
+    memset(q->count_pending, 0, sizeof q->count_pending);
+    pthread_mutex_unlock(&q->lock);
 }
 
 size_t quarantine_latest(struct quarantine *q, struct quarantine_entry *out,

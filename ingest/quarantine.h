@@ -50,14 +50,17 @@ SERIN_MUST_USE
 enum serin_status quarantine_open(struct quarantine **out);
 void quarantine_close(struct quarantine *q);
 /**
- * Note one record; it shows and counts from the next quarantine_commit on.
+ * Note one record; it shows and counts once it is sealed and
+ * committed.
  * record  what the head is cut from; may be NULL when n is 0
  */
 void quarantine_add(struct quarantine *q, const struct quarantine_entry *e,
                     const void *record, size_t n);
-/** The transaction that skips the noted records was committed. */
+/** The records noted so far belong to one transaction, the next ones to another. */
+void quarantine_seal(struct quarantine *q);
+/** The transaction that skips the sealed records was committed. */
 void quarantine_commit(struct quarantine *q);
-/** It was not: they will be read again. */
+/** It was not: they and what was noted since will be read again. */
 void quarantine_rollback(struct quarantine *q);
 /** Latest records, newest first, at most QUARANTINE_KEPT; returns how many. */
 size_t quarantine_latest(struct quarantine *q, struct quarantine_entry *out,

@@ -300,7 +300,9 @@ static void take_record(struct worker *w, const struct bus_record *r, int64_t no
         status = quarantine_refuse(&why, QUARANTINE_OVERSIZE, "%zu bytes; limit %zu",
                                    r->value_len, s->topic->max_message);
     } else {
-        enum format f = format_of_type(r->content_type, s->topic->format);
+        enum format f = s->topic->format;
+        /* `serin` is meant to be fast, and its records need no header. */
+        if (f != FORMAT_SERIN) f = format_of_type(consumer_content_type(r), f);
         aggregate_message(w->aggregate, now_ms);
         status = format_decode(f, w->aggregate, r->value, r->value_len, &why);
     }
@@ -318,12 +320,14 @@ static void take_record(struct worker *w, const struct bus_record *r, int64_t no
 static void on_revoke(void *ctx, const struct bus_partition *p, size_t n, bool lost)
 {
     struct worker *w = ctx;
+    worker_flush_settle(w, true);
     if (lost) {
         struct fault f = {0};
         fault_set(&f, SERIN_EIO, "partitions were lost to another member of the group");
         worker_flush_failed(w, &f, "keeping the assignment");
     } else if (w->moved && !w->must_rewind && !w->broken) {
         worker_flush(w);
+        worker_flush_settle(w, true);
     }
     worker_source_drop(w, p, n);
 }
@@ -339,7 +343,6 @@ static enum serin_status clients_open(struct worker *w, struct fault *f)
                                  .on_gap = worker_source_gap,
                                  .member = w->member,
                                  .queue_bytes = w->memory / 2,
-                                 .headers = true,
                                  .ctx = w};
     w->broken = w->must_rewind = false;
     for (size_t i = 0; i < w->n_sources; i++)
@@ -355,6 +358,7 @@ static enum serin_status clients_open(struct worker *w, struct fault *f)
 /* The consumer first: closing it gives the partitions back, which commits. */
 static void clients_close(struct worker *w)
 {
+    worker_flush_settle(w, true);
     consumer_close(w->consumer);
     producer_close(w->producer);
     table_close(w->table);
@@ -362,6 +366,7 @@ static void clients_close(struct worker *w)
     w->producer = NULL;
     w->table = NULL;
     quarantine_rollback(w->quarantine);
+    cumulative_rollback(aggregate_cumulative(w->aggregate));
     worker_source_rollback(w);
     worker_flush_drop(w);
 }
@@ -416,6 +421,7 @@ static enum serin_status turn(struct worker *w, struct fault *f)
     enum serin_status s =
         consumer_poll(w->consumer, w->batch, WORKER_BATCH, &n, poll_wait(w), f);
     if (s != SERIN_OK) return s;
+    worker_flush_settle(w, false);
     int64_t now_ms = clock_wall_ms(), mono_ms = clock_mono_ms();
     /* A flush that fails half-way makes the rest of the batch void: it comes again. */
     for (size_t i = 0; i < n && !w->must_rewind; i++) {
@@ -443,7 +449,7 @@ static enum serin_status session(struct worker *w, struct fault *f)
     return s;
 }
 
-enum serin_status worker_run(struct worker *w, struct fault *f)
+static enum serin_status sessions(struct worker *w, struct fault *f)
 {
     int64_t backoff = BACKOFF_MS;
     while (!atomic_load(&w->stop)) {
@@ -463,6 +469,14 @@ enum serin_status worker_run(struct worker *w, struct fault *f)
         backoff = 2 * backoff < BACKOFF_MAX_MS ? 2 * backoff : BACKOFF_MAX_MS;
     }
     return SERIN_OK;
+}
+
+enum serin_status worker_run(struct worker *w, struct fault *f)
+{
+    worker_flush_start(w);
+    enum serin_status s = sessions(w, f);
+    worker_flush_end(w);
+    return s;
 }
 
 void worker_stop(struct worker *w)

@@ -36,6 +36,8 @@ struct worker_options {
 };
 
 enum { WORKER_MAX_MEMBER = 272 };
+/* What a process that ingests best keeps of freed memory (mem_keep). */
+#define WORKER_KEEP ((size_t)64 << 20)
 
 /* clang-format off */
 #define WORKER_COUNTERS(X)                                                \

@@ -4,6 +4,7 @@
  * partition therefore sees a window's counts before the watermark that closes it. */
 #include "engine/base/clock.h"
 #include "engine/base/log.h"
+#include "engine/base/mem.h"
 #include "ingest/partial.h"
 #include "ingest/worker_internal.h"
 
@@ -53,7 +54,8 @@ static enum serin_status send_ticks(struct worker *w, struct fault *f)
     return s;
 }
 
-static enum serin_status transact(struct worker *w, struct fault *f)
+/* All of a transaction but its end. */
+static enum serin_status fill(struct worker *w, struct fault *f)
 {
     struct sending to = {w, f};
     enum serin_status s = producer_begin(w->producer, f);
@@ -61,10 +63,7 @@ static enum serin_status transact(struct worker *w, struct fault *f)
     s = partial_each(w->aggregate, w->member, &w->scratch, send_partial, &to);
     if (s == SERIN_OK) s = send_letters(w, f);
     if (s == SERIN_OK) s = send_ticks(w, f);
-    if (s == SERIN_OK) {
-        size_t n = worker_source_positions(w);
-        return producer_commit(w->producer, w->consumer, w->positions, n, f);
-    }
+    if (s == SERIN_OK) return s;
     struct fault aborting = {0};
     bool dead = f->fatal;
     if (!dead && producer_abort(w->producer, &aborting) != SERIN_OK) *f = aborting;
@@ -93,7 +92,8 @@ static void set(_Atomic uint64_t *to, size_t value)
 /* What this worker holds; the records fetched ahead are known by their number only. */
 static void measure(struct worker *w)
 {
-    if (w->messages > 0) w->record_bytes = w->bytes / w->messages;
+    const struct worker_commit *c = &w->commit;
+    if (c->messages > 0) w->record_bytes = c->bytes / c->messages;
     size_t queued =
         consumer_queued(w->consumer) * (WORKER_QUEUED_BYTES + w->record_bytes);
     set(&w->counters.queued, queued);
@@ -102,31 +102,34 @@ static void measure(struct worker *w)
     set(&w->counters.since, (size_t)w->flushed_ms);
 }
 
-static void settle(struct worker *w)
+/* The transaction went through. */
+static void count(struct worker *w, const struct worker_commit *c)
 {
-    struct aggregate_counts c = aggregate_counts(w->aggregate);
-    worker_count(w, messages, w->messages);
-    worker_count(w, bytes, w->bytes);
-    worker_count(w, quarantined, w->quarantined);
-    worker_count(w, samples, c.samples);
-    worker_count(w, routed, c.routed);
-    worker_count(w, unrouted, c.unrouted);
-    worker_count(w, poison, c.poison);
-    worker_count(w, dropped, c.dropped);
-    worker_count(w, other, c.other);
-    worker_count(w, late, c.late);
-    worker_count(w, duplicate, c.duplicate);
-    worker_count(w, cells, aggregate_cells(w->aggregate));
+    worker_count(w, messages, c->messages);
+    worker_count(w, bytes, c->bytes);
+    worker_count(w, quarantined, c->quarantined);
+    worker_count(w, samples, c->samples.samples);
+    worker_count(w, routed, c->samples.routed);
+    worker_count(w, unrouted, c->samples.unrouted);
+    worker_count(w, poison, c->samples.poison);
+    worker_count(w, dropped, c->samples.dropped);
+    worker_count(w, other, c->samples.other);
+    worker_count(w, late, c->samples.late);
+    worker_count(w, duplicate, c->samples.duplicate);
+    worker_count(w, cells, c->cells);
     worker_count(w, flushes, 1);
     quarantine_commit(w->quarantine);
+    cumulative_commit(aggregate_cumulative(w->aggregate));
     worker_source_commit(w);
     measure(w);
 }
 
 void worker_flush_failed(struct worker *w, const struct fault *f, const char *what)
 {
+    worker_flush_settle(w, true);
     worker_count(w, transactions_aborted, 1);
     quarantine_rollback(w->quarantine);
+    cumulative_rollback(aggregate_cumulative(w->aggregate));
     worker_source_rollback(w);
     worker_flush_drop(w);
     w->must_rewind = true;
@@ -140,18 +143,130 @@ void worker_flush_failed(struct worker *w, const struct fault *f, const char *wh
              f->text);
 }
 
+/* ---------------------------------------------------------------- the commit */
+
+static void commit(struct worker *w)
+{
+    struct worker_commit *c = &w->commit;
+    c->status =
+        producer_commit(w->producer, w->consumer, c->positions, c->n, &c->fault);
+}
+
+static void *commit_run(void *worker)
+{
+    struct worker *w = worker;
+    struct worker_commit *c = &w->commit;
+    pthread_mutex_lock(&c->lock);
+    while (!c->quit) {
+        if (!c->busy) {
+            pthread_cond_wait(&c->change, &c->lock);
+            continue;
+        }
+        pthread_mutex_unlock(&c->lock);
+        commit(w);
+        pthread_mutex_lock(&c->lock);
+        c->busy = false;
+        pthread_cond_broadcast(&c->change);
+    }
+    pthread_mutex_unlock(&c->lock);
+    return NULL;
+}
+
+void worker_flush_start(struct worker *w)
+{
+    struct worker_commit *c = &w->commit;
+    c->busy = c->quit = false;
+    pthread_mutex_init(&c->lock, NULL);
+    pthread_cond_init(&c->change, NULL);
+    c->started = pthread_create(&c->thread, NULL, commit_run, w) == 0;
+    if (!c->started)
+        log_warn("ingest", "%s: no thread for its commits: reading waits for each",
+                 w->member);
+}
+
+void worker_flush_end(struct worker *w)
+{
+    struct worker_commit *c = &w->commit;
+    pthread_mutex_lock(&c->lock);
+    c->quit = true;
+    pthread_cond_broadcast(&c->change);
+    pthread_mutex_unlock(&c->lock);
+    if (c->started) pthread_join(c->thread, NULL);
+    pthread_cond_destroy(&c->change);
+    pthread_mutex_destroy(&c->lock);
+    c->started = false;
+}
+
+/* What this flush holds moves into the transaction. */
+static enum serin_status hold(struct worker *w, struct fault *f)
+{
+    struct worker_commit *c = &w->commit;
+    c->n = worker_source_positions(w);
+    c->positions = mem_calloc(c->n + 1, sizeof *c->positions);
+    if (c->positions == NULL) return fault_set(f, SERIN_ENOMEM, "out of memory");
+    memcpy(c->positions, w->positions, c->n * sizeof *c->positions);
+    c->samples = aggregate_counts(w->aggregate);
+    c->cells = aggregate_cells(w->aggregate);
+    c->messages = w->messages;
+    c->bytes = w->bytes;
+    c->quarantined = w->quarantined;
+    c->fault = (struct fault){0};
+    quarantine_seal(w->quarantine);
+    cumulative_seal(aggregate_cumulative(w->aggregate));
+    worker_source_hold(w);
+    return SERIN_OK;
+}
+
 void worker_flush(struct worker *w)
 {
+    struct worker_commit *c = &w->commit;
     struct fault f = {0};
+    worker_flush_settle(w, true);
+    if (w->must_rewind || w->broken) return; /* nothing is held any more */
     w->flushed_ms = clock_mono_ms();
-    if (transact(w, &f) != SERIN_OK) {
+    enum serin_status s = hold(w, &f);
+    if (s == SERIN_OK) s = fill(w, &f);
+    if (s != SERIN_OK) {
+        mem_free(c->positions);
+        c->positions = NULL;
         w->letters_failed += w->letters != NULL;
         worker_flush_failed(w, &f, "flush");
         return;
     }
-    w->letters_failed = 0;
-    settle(w);
+    c->letters = w->letters != NULL;
     worker_flush_drop(w);
+    c->under_way = true;
+    if (!c->started) {
+        commit(w);
+        worker_flush_settle(w, true);
+        return;
+    }
+    pthread_mutex_lock(&c->lock);
+    c->busy = true;
+    pthread_cond_broadcast(&c->change);
+    pthread_mutex_unlock(&c->lock);
+}
+
+void worker_flush_settle(struct worker *w, bool wait)
+{
+    struct worker_commit *c = &w->commit;
+    if (!c->under_way) return;
+    pthread_mutex_lock(&c->lock);
+    while (wait && c->busy)
+        pthread_cond_wait(&c->change, &c->lock);
+    bool ended = !c->busy;
+    pthread_mutex_unlock(&c->lock);
+    if (!ended) return;
+    c->under_way = false;
+    mem_free(c->positions);
+    c->positions = NULL;
+    if (c->status == SERIN_OK) {
+        w->letters_failed = 0;
+        count(w, c);
+    } else {
+        w->letters_failed += c->letters;
+        worker_flush_failed(w, &c->fault, "flush");
+    }
 }
 
 static bool assigned_any(const struct worker *w)
@@ -164,9 +279,10 @@ static bool assigned_any(const struct worker *w)
 bool worker_flush_due(struct worker *w)
 {
     int64_t since = clock_mono_ms() - w->flushed_ms;
+    bool busy = w->commit.under_way; /* the next one waits for it */
     bool due = aggregate_full(w->aggregate) || w->dead.used >= WORKER_DEAD_BYTES ||
-               (w->moved && since >= w->flush_ms) ||
-               (since >= WORKER_TICK_MS && assigned_any(w));
+               (!busy && w->moved && since >= w->flush_ms) ||
+               (!busy && since >= WORKER_TICK_MS && assigned_any(w));
     if (due) worker_flush(w);
     return due;
 }

@@ -41,7 +41,8 @@ struct worker_source {
     uint64_t gaps;
     bool idle;
     int64_t lag;
-    struct worker_tally pending, done; /* of this flush; committed */
+    struct worker_tally pending, held, done; /* of this flush; on its way; committed */
+    int64_t held_latest_ms;
 };
 
 /* A record on its way to a dead-letter topic. */
@@ -49,6 +50,25 @@ struct worker_letter {
     struct worker_letter *next;
     const char *topic;
     struct strview key, value;
+};
+
+/* A transaction on its way. Its commit runs on a thread of its own, since it waits for
+ * the brokers, and reading goes on meanwhile. While `busy` the producer is that
+ * thread's. */
+struct worker_commit {
+    pthread_t thread;
+    bool started; /* else commits run on the worker's thread */
+    pthread_mutex_t lock;
+    pthread_cond_t change;
+    bool busy, quit; /* @locks lock */
+    bool under_way;  /* @thread the worker's: not settled yet */
+    bool letters;    /* it holds dead letters */
+    struct bus_partition *positions;
+    size_t n;
+    enum serin_status status;
+    struct fault fault;
+    uint64_t messages, bytes, quarantined, cells; /* counted when it is through */
+    struct aggregate_counts samples;
 };
 
 struct worker {
@@ -72,6 +92,7 @@ struct worker {
     struct worker_source *sources;
     size_t n_sources, sources_room;
     struct worker_source *last;      /* found last: records come in runs */
+    const char *last_topic;          /* the text that it was found by */
     struct aggregate_counts counted; /* of this flush, given to their sources */
     pthread_mutex_t lock;            /* shown */
     struct worker_partition *shown;  /* the sources as of the latest flush */
@@ -81,6 +102,8 @@ struct worker {
     struct arena scratch, dead;
     struct worker_letter *letters;
     unsigned letters_failed; /* flushes in a row that failed with letters */
+
+    struct worker_commit commit;
 
     uint64_t messages, bytes, quarantined; /* of this flush */
     bool moved;                            /* offsets to commit */
@@ -115,6 +138,8 @@ void worker_source_account(struct worker *w);
 void worker_source_show(struct worker *w);
 /** Next offsets of what is assigned, into w->positions; how many. */
 size_t worker_source_positions(struct worker *w);
+/** What was read so far goes into a transaction. */
+void worker_source_hold(struct worker *w);
 /** The transaction went through, or did not. */
 void worker_source_commit(struct worker *w);
 void worker_source_rollback(struct worker *w);
@@ -126,9 +151,15 @@ enum serin_status worker_source_tick(struct worker *w, struct arena *a,
                                      struct bytes *out);
 
 /* worker_flush.c */
-/** Partials, dead letters, ticks and offsets in one transaction. A failure is dealt
- * with: what was held is dropped, must_rewind or broken say what comes next. */
+/** Partials, dead letters, ticks and offsets in one transaction, whose commit is begun.
+ * A failure is dealt with, when it shows: what was held is dropped, must_rewind or
+ * broken say what comes next. */
 void worker_flush(struct worker *w);
+/** Settle the commit on its way if it has ended; `wait`: wait for that. */
+void worker_flush_settle(struct worker *w, bool wait);
+/** The thread of the commits, for as long as the worker runs. */
+void worker_flush_start(struct worker *w);
+void worker_flush_end(struct worker *w);
 /** Flush when the time or a bound has come; true when it has. */
 bool worker_flush_due(struct worker *w);
 /** Forget what this flush holds. */

@@ -30,6 +30,8 @@ struct worker_source *worker_source_find(struct worker *w, const char *topic,
                                          int32_t partition)
 {
     struct worker_source *s = w->last;
+    if (s != NULL && s->partition == partition && w->last_topic == topic) return s;
+    w->last_topic = topic;
     if (s != NULL && s->partition == partition && strcmp(s->topic->name, topic) == 0)
         return s;
     for (size_t i = 0; i < w->n_sources; i++) {
@@ -106,7 +108,7 @@ static struct worker_source *source_add(struct worker *w, const struct bus_parti
     if (topic == NULL || !room_for_one(w)) return NULL;
     struct worker_source *s = &w->sources[w->n_sources++];
     *s = (struct worker_source){.topic = topic, .partition = p->partition};
-    s->latest_ms = s->committed_latest_ms = INT64_MIN;
+    s->latest_ms = s->held_latest_ms = s->committed_latest_ms = INT64_MIN;
     s->lag = -1;
     return s;
 }
@@ -129,6 +131,8 @@ void worker_source_assign(void *ctx, struct bus_partition *p, size_t n)
         s->latest_ms = s->committed_latest_ms;
         s->heard_ms = clock_mono_ms();
     }
+    /* Who had them until now may have counted on from what is remembered here. */
+    if (n != 0) cumulative_forget(aggregate_cumulative(w->aggregate));
     worker_source_show(w);
     atomic_store(&w->joined, true);
     log_info("ingest", "%zu input partitions assigned", n);
@@ -171,14 +175,24 @@ size_t worker_source_positions(struct worker *w)
     return n;
 }
 
-void worker_source_commit(struct worker *w)
+void worker_source_hold(struct worker *w)
 {
     worker_source_account(w);
     for (size_t i = 0; i < w->n_sources; i++) {
         struct worker_source *s = &w->sources[i];
-        s->committed_latest_ms = s->latest_ms;
-        worker_tally_add(&s->done, &s->pending);
+        s->held_latest_ms = s->latest_ms;
+        s->held = s->pending;
         s->pending = (struct worker_tally){0};
+    }
+}
+
+void worker_source_commit(struct worker *w)
+{
+    for (size_t i = 0; i < w->n_sources; i++) {
+        struct worker_source *s = &w->sources[i];
+        s->committed_latest_ms = s->held_latest_ms;
+        worker_tally_add(&s->done, &s->held);
+        s->held = (struct worker_tally){0};
     }
     worker_source_show(w);
 }
@@ -187,7 +201,7 @@ void worker_source_rollback(struct worker *w)
 {
     for (size_t i = 0; i < w->n_sources; i++) {
         w->sources[i].latest_ms = w->sources[i].committed_latest_ms;
-        w->sources[i].pending = (struct worker_tally){0};
+        w->sources[i].pending = w->sources[i].held = (struct worker_tally){0};
     }
 }
 

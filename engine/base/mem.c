@@ -1,6 +1,10 @@
 /* engine/base/mem.c */
 #include "engine/base/mem.h"
 
+#include <limits.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,4 +43,15 @@ void mem_free(void *p)
 void mem_fail_at(uint64_t k)
 {
     fail_in = k;
+}
+
+void mem_keep(size_t bytes)
+{
+#ifdef __GLIBC__
+    int keep = bytes < INT_MAX ? (int)bytes : INT_MAX;
+    mallopt(M_TRIM_THRESHOLD, keep);
+    mallopt(M_TOP_PAD, keep / 16);
+#else
+    (void)bytes;
+#endif
 }

@@ -15,6 +15,13 @@ char *mem_strdup(const char *s);
 void mem_free(void *p);
 
 /**
+ * Ask the C library to keep up to `bytes` of freed memory a heap, rather than to give
+ * it back to the system and fetch it again: for processes through which much memory
+ * goes.
+ */
+void mem_keep(size_t bytes);
+
+/**
  * Test seam: the k-th allocation from now (1-based) fails once; 0 switches it off.
  * Thread: per thread.
  */

@@ -493,19 +493,3 @@ struct bus_record client_record(const rd_kafka_message_t *m, const char *topic)
                                .key_len = m->key_len,
                                .value_len = m->len};
 }
-
-struct strview client_content_type(const rd_kafka_message_t *m)
-{
-    static const char *const names[] = {"content-type", "Content-Type", "contentType"};
-    rd_kafka_headers_t *headers;
-    const void *value;
-    size_t n;
-    struct strview none = {NULL, 0};
-    if (rd_kafka_message_headers(m, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return none;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (rd_kafka_header_get_last(headers, names[i], &value, &n) ==
-            RD_KAFKA_RESP_ERR_NO_ERROR)
-            return (struct strview){value, n};
-    return none;
-}

@@ -85,9 +85,6 @@ rd_kafka_resp_err_t bus_embedded_topic(struct bus *b, const char *name, int part
 /** A message as callers see it; points into *m, named by topic. */
 struct bus_record client_record(const rd_kafka_message_t *m, const char *topic);
 
-/** Its header "content-type", however it is written; empty without one. Lives as *m. */
-struct strview client_content_type(const rd_kafka_message_t *m);
-
 /* consumer.c for producer.c */
 rd_kafka_t *consumer_handle(const struct consumer *c);
 

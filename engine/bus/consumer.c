@@ -32,6 +32,7 @@ enum {
     QUIT_MS = 2000,    /* and for giving up what is assigned */
     ASSIGNOR_FIXED = 0x020300ff,
     QUEUED_BYTES = 400, /* what a fetched record takes beside its payload */
+    WAKE_MS = 20,       /* between two wake-ups, and the longest wait for one */
 };
 
 struct change {
@@ -46,7 +47,7 @@ struct consumer {
     rd_kafka_topic_t **handles; /* keep the topics known, for metadata */
     struct slots slots;
     enum bus_start start;
-    struct consumer_options o; /* callbacks and `headers` only */
+    struct consumer_options o; /* callbacks only */
     struct change changes[MAX_CHANGES];
     size_t n_changes;
     bool waiting;               /* topics left to subscribe to */
@@ -56,7 +57,7 @@ struct consumer {
     int64_t left_ms, silent_ms; /* when; first lookup without an answer, or last told */
     struct watch watch;
     bool overrun; /* more changes than room: the handle cannot go on */
-    int64_t look_ms;
+    int64_t look_ms, woken_ms;
     rd_kafka_message_t **batch;
     size_t room, held;
 };
@@ -84,26 +85,37 @@ static bool set_by_user(const struct bus *b, const char *name)
     return false;
 }
 
-/* What librdkafka fetches ahead, half of it for the payloads and half for what stands
- * around them. One response more may come on top. */
-static void bound_queue(struct client_setup *s, const struct bus *b, size_t bytes,
-                        char texts[2][24])
+static size_t clamp(size_t v, size_t least, size_t most)
 {
-    static const char *const names[] = {"queued.max.messages.kbytes",
-                                        "queued.min.messages"};
-    const size_t limits[] = {bytes / 2 / 1024, bytes / 2 / QUEUED_BYTES};
-    for (size_t i = 0; bytes != 0 && i < 2; i++) {
-        if (set_by_user(b, names[i])) continue;
-        size_t limit = limits[i] < 1000000 ? limits[i] : 1000000;
-        snprintf(texts[i], sizeof texts[i], "%zu", limit > 0 ? limit : 1);
-        s->extra[s->n_extra++] = (struct bus_property){names[i], texts[i]};
+    return v < least ? least : v > most ? most : v;
+}
+
+/* What librdkafka fetches ahead: half of it for the payloads, half for what stands
+ * around them. A response that is under way comes on top, compressed, so that it may
+ * become ten times as large. */
+static void bound_queue(struct client_setup *s, const struct bus *b, size_t bytes,
+                        char texts[4][24])
+{
+    const struct {
+        const char *name;
+        size_t limit;
+    } all[] = {
+        {"queued.max.messages.kbytes", clamp(bytes / 2048, 1, 262144)},
+        {"queued.min.messages", clamp(bytes / 2 / QUEUED_BYTES, 1, 1000000)},
+        {"fetch.max.bytes", clamp(bytes / 32, 1 << 20, 50 << 20)},
+        {"fetch.message.max.bytes", clamp(bytes / 64, 1 << 18, 4 << 20)},
+    };
+    for (size_t i = 0; bytes != 0 && i < sizeof all / sizeof *all; i++) {
+        if (set_by_user(b, all[i].name)) continue;
+        snprintf(texts[i], sizeof texts[i], "%zu", all[i].limit);
+        s->extra[s->n_extra++] = (struct bus_property){all[i].name, texts[i]};
     }
 }
 
 static enum serin_status setup(struct consumer *c, struct bus *b,
                                const struct consumer_options *o, struct fault *f)
 {
-    char what[128], member[512], bounds[2][24];
+    char what[128], member[512], bounds[4][24];
     const char *name = o->member != NULL ? o->member : bus_instance(b);
     snprintf(what, sizeof what, "consumer of %s", o->group);
     snprintf(member, sizeof member, "%s-%s", o->group, name);
@@ -490,8 +502,37 @@ static bool take_record(struct consumer *c, const rd_kafka_message_t *m,
     if (!s->owned || m->offset < s->next) return false; /* not ours now, or seen */
     s->next = m->offset + 1;
     *out = client_record(m, t->name);
-    if (c->o.headers) out->content_type = client_content_type(m);
+    out->message = m;
     return true;
+}
+
+static int64_t high_of(const struct consumer *c, const char *topic, int32_t partition)
+{
+    int64_t low, high;
+    rd_kafka_resp_err_t err =
+        rd_kafka_get_watermark_offsets(c->rk, topic, partition, &low, &high);
+    return err == RD_KAFKA_RESP_ERR_NO_ERROR ? high : -1;
+}
+
+/* A client that has fetched as much ahead as it may looks again only after a second
+ * (2.0.2), though the records were taken long ago. A question to the partitions'
+ * leaders wakes its threads. Only when there is nothing to do but wait. */
+static void wake(struct consumer *c)
+{
+    int64_t now = clock_mono_ms();
+    if (now - c->woken_ms < WAKE_MS) return;
+    c->woken_ms = now;
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
+    for (size_t i = 0; i < c->slots.n; i++) {
+        const struct slots_topic *t = &c->slots.topics[i];
+        for (int32_t k = 0; k < t->n; k++)
+            if (t->items[k].owned && high_of(c, t->name, k) > t->items[k].next)
+                rd_kafka_topic_partition_list_add(list, t->name, k)->offset =
+                    RD_KAFKA_OFFSET_END;
+    }
+    /* The answer does not matter. */
+    if (list->cnt > 0) rd_kafka_offsets_for_times(c->rk, list, WAKE_MS);
+    rd_kafka_topic_partition_list_destroy(list);
 }
 
 static enum serin_status fetch(struct consumer *c, size_t max, int timeout_ms,
@@ -506,6 +547,7 @@ static enum serin_status fetch(struct consumer *c, size_t max, int timeout_ms,
     }
     /* A batch call waits until the batch is full: wait for one record only. */
     ssize_t n = rd_kafka_consume_batch_queue(c->queue, 0, c->batch, max);
+    if (n == 0) wake(c);
     if (n == 0 && timeout_ms > 0 && c->n_changes == 0)
         n = rd_kafka_consume_batch_queue(c->queue, timeout_ms, c->batch, 1);
     if (n > 0) c->held = (size_t)n;
@@ -542,6 +584,23 @@ enum serin_status consumer_poll(struct consumer *c, struct bus_record *out, size
     }
     client_watch(c->client);
     return s;
+}
+
+struct strview consumer_content_type(const struct bus_record *r)
+{
+    static const char *const names[] = {"content-type", "Content-Type", "contentType"};
+    struct strview none = {NULL, 0};
+    rd_kafka_headers_t *headers;
+    const void *value;
+    size_t n;
+    if (r->message == NULL ||
+        rd_kafka_message_headers(r->message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return none;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (rd_kafka_header_get_last(headers, names[i], &value, &n) ==
+            RD_KAFKA_RESP_ERR_NO_ERROR)
+            return (struct strview){value, n};
+    return none;
 }
 
 enum serin_status consumer_rewind(struct consumer *c, const struct bus_partition *p,
@@ -589,14 +648,6 @@ size_t consumer_assignment(const struct consumer *c, struct bus_partition *p,
                            size_t room)
 {
     return slots_list(&c->slots, p, room);
-}
-
-static int64_t high_of(const struct consumer *c, const char *topic, int32_t partition)
-{
-    int64_t low, high;
-    rd_kafka_resp_err_t err =
-        rd_kafka_get_watermark_offsets(c->rk, topic, partition, &low, &high);
-    return err == RD_KAFKA_RESP_ERR_NO_ERROR ? high : -1;
 }
 
 int64_t consumer_lag(const struct consumer *c, const char *topic, int32_t partition)

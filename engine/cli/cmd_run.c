@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "engine/base/log.h"
+#include "engine/base/mem.h"
 #include "engine/cli/cli.h"
 #include "engine/cli/config.h"
 #include "engine/cli/engine.h"
@@ -100,6 +101,7 @@ static int start(const struct config *c)
                                      .pause = signals_pause};
     struct engine *e = NULL;
     struct fault f = {0};
+    mem_keep(WORKER_KEEP);
     signals_hold();
     enum serin_status s = engine_start(&e, &o, &f);
     if (s == SERIN_OK) return watch(e, c->embedded);

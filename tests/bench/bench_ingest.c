@@ -2,17 +2,20 @@
  * and the floor, a bare librdkafka consumer that only touches the bytes
  *
  * bench_ingest [--quick] [--bootstrap HOST:PORT [--messages N]]
+ * bench_ingest --bootstrap HOST:PORT --reader floor|serin --topic T --samples S
+ *              --messages N [--threads K] [--memory MIB]
  * Without a bootstrap the embedded broker is used: its own work is then part of the
- * CPU. */
+ * CPU. With a reader only that one runs, on a topic that loadgen has filled. */
 #include <getopt.h>
 #include <pthread.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "engine/base/log.h"
+#include "engine/base/mem.h"
 #include "engine/bus/producer.h"
 #include "engine/bus/topics.h"
-#include "ingest/worker.h"
+#include "ingest/worker_pool.h"
 #include "tests/support/ingest_world.h"
 #include "tests/support/load.h"
 
@@ -149,50 +152,53 @@ static void place_open(struct place *at, const char *bootstrap, unsigned samples
     producer_close(rows.p);
 }
 
-static void *run_worker(void *w)
+static void *run_workers(void *p)
 {
     struct fault f = {0};
-    if (worker_run(w, &f) != SERIN_OK) die("worker", &f);
+    if (worker_pool_run(p, &f) != SERIN_OK) die("workers", &f);
     return NULL;
 }
 
-static void report(const char *who, const struct load *l, double wall, double cpu)
+static void report(const char *who, const struct load *l, double wall, double cpu,
+                   uint64_t samples)
 {
     double n = (double)l->messages;
     printf("{\"reader\":\"%s\",\"samples_per_message\":%u,\"messages\":%llu,"
-           "\"seconds\":%.3f,"
+           "\"samples\":%llu,\"seconds\":%.3f,\"cpu_s\":%.3f,"
            "\"messages_per_s\":%.0f,\"samples_per_s\":%.0f,\"cpu_us_per_message\":%.3f,"
            "\"messages_per_cpu_s\":%.0f,\"rss_kib\":%ld}",
-           who, l->samples, (unsigned long long)l->messages, wall, n / wall,
-           n * l->samples / wall, 1e6 * cpu / n, n / cpu, rss_kib());
+           who, l->samples, (unsigned long long)l->messages,
+           (unsigned long long)samples, wall, cpu, n / wall, n * l->samples / wall,
+           1e6 * cpu / n, n / cpu, rss_kib());
 }
 
 /* From the first flush on: joining the group is not what is measured. */
-static void bench_worker(struct place *at, const struct load *l)
+static void bench_worker(struct place *at, const struct load *l, unsigned threads,
+                         size_t memory)
 {
-    struct worker_input in = {.topic = at->topic, .format = "serin"};
-    struct worker_options o = {.inputs = &in, .n_inputs = 1};
-    struct worker *w;
+    struct worker_input in = {.topic = l->topic, .format = "serin"};
+    struct worker_options o = {.inputs = &in, .n_inputs = 1, .memory = memory};
+    struct worker_pool *w;
     struct fault f = {0};
     pthread_t t;
-    if (worker_open(&w, at->bus, &o, &f) != SERIN_OK) die("worker", &f);
-    pthread_create(&t, NULL, run_worker, w);
-    while (!worker_ready(w))
+    if (worker_pool_open(&w, at->bus, &o, threads, &f) != SERIN_OK) die("worker", &f);
+    pthread_create(&t, NULL, run_workers, w);
+    while (!worker_pool_ready(w))
         usleep(500);
     double began = wall_s(), cpu = cpu_s();
-    while (worker_counts(w).messages < l->messages && wall_s() - began < 300)
+    while (worker_pool_counts(w).messages < l->messages && wall_s() - began < 300)
         usleep(2000);
     began = wall_s() - began;
     cpu = cpu_s() - cpu;
-    worker_stop(w);
+    worker_pool_stop(w);
     pthread_join(t, NULL);
-    struct worker_counts c = worker_counts(w);
+    struct worker_counts c = worker_pool_counts(w);
     if (c.messages != l->messages || c.routed != c.samples)
         fprintf(stderr, "bench_ingest: %llu messages, %llu samples, %llu routed\n",
                 (unsigned long long)c.messages, (unsigned long long)c.samples,
                 (unsigned long long)c.routed);
-    report("worker", l, began, cpu);
-    worker_close(w);
+    report("serin", l, began, cpu, c.routed);
+    worker_pool_close(w);
 }
 
 static unsigned touched; /* so that the bytes are really read */
@@ -231,13 +237,13 @@ static void bench_bare(struct place *at, const struct load *l)
     rd_kafka_topic_partition_list_t *list =
         rd_kafka_topic_partition_list_new(PARTITIONS);
     for (int p = 0; p < PARTITIONS; p++)
-        rd_kafka_topic_partition_list_add(list, at->topic, p)->offset = 0;
+        rd_kafka_topic_partition_list_add(list, l->topic, p)->offset = 0;
     double began = wall_s(), cpu = cpu_s();
     rd_kafka_assign(rk, list);
     rd_kafka_queue_t *q = rd_kafka_queue_get_consumer(rk);
     for (uint64_t n = 0; n < l->messages && wall_s() - began < 300;)
         n += touch_batch(m, rd_kafka_consume_batch_queue(q, 10, m, 4096));
-    report("bare", l, wall_s() - began, cpu_s() - cpu);
+    report("floor", l, wall_s() - began, cpu_s() - cpu, l->messages * l->samples);
     rd_kafka_topic_partition_list_destroy(list);
     rd_kafka_queue_destroy(q);
     rd_kafka_consumer_close(rk);
@@ -260,32 +266,28 @@ static void bench_broker(const char *bootstrap, unsigned samples, uint64_t messa
     if (!load_fill(&l)) exit(1);
     bench_bare(&at, &l);
     putchar(',');
-    bench_worker(&at, &l);
+    bench_worker(&at, &l, 1, 0);
     bus_close(at.bus);
 }
 
-int main(int argc, char **argv)
+/* One reader of a topic that is there: for comparisons in one run with others. */
+static int bench_reader(const char *reader, const struct load *l, unsigned threads,
+                        size_t memory)
 {
-    static const struct option options[] = {{"quick", no_argument, NULL, 'q'},
-                                            {"bootstrap", required_argument, NULL, 'b'},
-                                            {"messages", required_argument, NULL, 'n'},
-                                            {NULL, 0, NULL, 0}};
-    const char *bootstrap = NULL;
-    uint64_t messages = 0, scale = 1;
-    int o;
-    while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        if (o == 'q')
-            scale = 10;
-        else if (o == 'b')
-            bootstrap = optarg;
-        else if (o == 'n')
-            messages = strtoull(optarg, NULL, 10);
-        else
-            return 2;
-    }
-    log_setup(LOG_WARN_LEVEL, false);
-    /* The embedded broker keeps 5 MiB a partition. */
-    if (messages == 0) messages = bootstrap != NULL ? 3000000 / scale : 200000;
+    struct place at;
+    if (strcmp(reader, "floor") != 0 && strcmp(reader, "serin") != 0) return 2;
+    place_open(&at, l->bootstrap, l->samples);
+    if (reader[0] == 'f')
+        bench_bare(&at, l);
+    else
+        bench_worker(&at, l, threads, memory);
+    putchar('\n');
+    bus_close(at.bus);
+    return 0;
+}
+
+static void bench_decoders(uint64_t scale)
+{
     printf("{\"decoders\":[");
     bench_decoder(FORMAT_SERIN, 1, 5000000 / scale);
     putchar(',');
@@ -294,6 +296,65 @@ int main(int argc, char **argv)
     bench_decoder(FORMAT_JSON, 1, 500000 / scale);
     putchar(',');
     bench_decoder(FORMAT_JSON, 100, 10000 / scale);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option options[] = {{"quick", no_argument, NULL, 'q'},
+                                            {"bootstrap", required_argument, NULL, 'b'},
+                                            {"messages", required_argument, NULL, 'n'},
+                                            {"reader", required_argument, NULL, 'r'},
+                                            {"topic", required_argument, NULL, 't'},
+                                            {"samples", required_argument, NULL, 's'},
+                                            {"threads", required_argument, NULL, 'k'},
+                                            {"memory", required_argument, NULL, 'm'},
+                                            {NULL, 0, NULL, 0}};
+    struct load l = {.samples = 1};
+    const char *reader = NULL;
+    uint64_t scale = 1, threads = 1, memory = 0;
+    int o;
+    while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        uint64_t number = optarg != NULL ? strtoull(optarg, NULL, 10) : 0;
+        switch (o) {
+        case 'q':
+            scale = 10;
+            break;
+        case 'b':
+            l.bootstrap = optarg;
+            break;
+        case 'n':
+            l.messages = number;
+            break;
+        case 'r':
+            reader = optarg;
+            break;
+        case 't':
+            l.topic = optarg;
+            break;
+        case 's':
+            l.samples = (unsigned)number;
+            break;
+        case 'k':
+            threads = number;
+            break;
+        case 'm':
+            memory = number << 20;
+            break;
+        default:
+            return 2;
+        }
+    }
+    const char *bootstrap = l.bootstrap;
+    uint64_t messages = l.messages;
+    mem_keep(WORKER_KEEP); /* as `serin run` does */
+    log_setup(LOG_WARN_LEVEL, false);
+    if (reader != NULL) {
+        if (bootstrap == NULL || l.topic == NULL || messages == 0) return 2;
+        return bench_reader(reader, &l, (unsigned)threads, memory);
+    }
+    /* The embedded broker keeps 5 MiB a partition. */
+    if (messages == 0) messages = bootstrap != NULL ? 3000000 / scale : 200000;
+    bench_decoders(scale);
     printf("],\"broker\":\"%s\",\"readers\":[",
            bootstrap != NULL ? "real" : "embedded");
     fflush(stdout);

@@ -1,6 +1,7 @@
 /* tests/integration/ingest/fake_bus.c */
 #include "tests/integration/ingest/fake_bus.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,11 +32,29 @@ struct producer {
 static struct bus the_bus;
 static struct consumer *member; /* the group has one member at a time */
 static uint64_t random_state;
+/* The worker commits on a thread of its own: what that and the polls share. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-unsigned fake_random(unsigned n)
+static int64_t committed(int p)
+{
+    pthread_mutex_lock(&lock);
+    int64_t offset = fake.committed[p];
+    pthread_mutex_unlock(&lock);
+    return offset;
+}
+
+static unsigned dice(unsigned n)
 {
     random_state = random_state * UINT64_C(6364136223846793005) + 1442695040888963407;
     return (unsigned)(random_state >> 33) % n;
+}
+
+unsigned fake_random(unsigned n)
+{
+    pthread_mutex_lock(&lock);
+    unsigned k = dice(n);
+    pthread_mutex_unlock(&lock);
+    return k;
 }
 
 void fake_append(struct fake_log *log, const char *topic, int32_t partition,
@@ -149,7 +168,7 @@ enum serin_status consumer_open(struct consumer **out, struct bus *b,
 
 static void give(struct consumer *c, int p)
 {
-    struct bus_partition at = {c->o.topics[0], p, fake.committed[p]};
+    struct bus_partition at = {c->o.topics[0], p, committed(p)};
     if (at.offset < 0) at.offset = fake.low[p];
     c->o.on_assign(c->o.ctx, &at, 1);
     c->next[p] = at.offset;
@@ -190,7 +209,7 @@ static void rebalance(struct consumer *c)
 static bool all_done(const struct consumer *c)
 {
     for (int p = 0; p < FAKE_PARTITIONS; p++)
-        if (fake.committed[p] < (int64_t)fake.input[p].n || !c->mine[p]) return false;
+        if (committed(p) < (int64_t)fake.input[p].n || !c->mine[p]) return false;
     return true;
 }
 
@@ -246,9 +265,8 @@ enum serin_status consumer_committed(struct consumer *c, struct bus_partition *p
         return SERIN_EIO;
     }
     for (size_t i = 0; i < n; i++)
-        p[i].offset = fake.committed[p[i].partition] >= 0
-                          ? fake.committed[p[i].partition]
-                          : BUS_OFFSET_NONE;
+        p[i].offset = committed(p[i].partition) >= 0 ? committed(p[i].partition)
+                                                     : BUS_OFFSET_NONE;
     return SERIN_OK;
 }
 
@@ -256,6 +274,11 @@ int64_t consumer_lag(const struct consumer *c, const char *topic, int32_t partit
 {
     (void)topic;
     return (int64_t)fake.input[partition].n - c->next[partition];
+}
+struct strview consumer_content_type(const struct bus_record *r)
+{
+    (void)r;
+    return (struct strview){NULL, 0};
 }
 size_t consumer_queued(const struct consumer *c)
 {
@@ -340,7 +363,11 @@ enum serin_status producer_commit(struct producer *p, struct consumer *c,
     bool lost = fake_random(100) < fake.percent_abort;
     p->begun = false;
     /* A dead producer does not know whether its last commit went through. */
-    if (fatal ? fake_random(2) == 0 : !lost) commit_all(p, offsets, n);
+    bool through = fatal ? fake_random(2) == 0 : !lost;
+    if (fake_random(4) == 0) usleep(1000); /* polls go on meanwhile */
+    pthread_mutex_lock(&lock);
+    if (through) commit_all(p, offsets, n);
+    pthread_mutex_unlock(&lock);
     log_clear(&p->open);
     return fatal || lost ? fail(p, f, fatal) : SERIN_OK;
 }

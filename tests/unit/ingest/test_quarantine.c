@@ -18,8 +18,12 @@ Test(quarantine, shows_the_newest_first_and_what_is_printable)
     cr_assert(eq(int, quarantine_open(&q), SERIN_OK));
     for (int i = 0; i < 2500; i++) {
         add(q, i);
-        if (i % 7 == 0) quarantine_commit(q);
+        if (i % 7 == 0) {
+            quarantine_seal(q);
+            quarantine_commit(q);
+        }
     }
+    quarantine_seal(q);
     quarantine_commit(q);
     size_t n = quarantine_latest(q, got, sizeof got / sizeof *got);
     cr_assert(eq(sz, n, QUARANTINE_KEPT));
@@ -42,6 +46,7 @@ Test(quarantine, what_is_read_again_counts_once)
     cr_assert(eq(u64, quarantine_count(q, QUARANTINE_SCHEMA), 0));
     for (int i = 0; i < 1500; i++)
         add(q, i);
+    quarantine_seal(q);
     quarantine_commit(q);
     add(q, 7777);
     quarantine_rollback(q);
