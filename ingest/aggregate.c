@@ -21,6 +21,7 @@ static const struct aggregate_input no_input;
 struct aggregate {
     struct route_table *routes;
     const struct aggregate_input *input;
+    struct cumulative *cumulative;
     size_t max_series, max_rollout, header_bytes;
     int64_t future_ms;
     int64_t late_ms; /* windows that begin up to here were closed before */
@@ -57,7 +58,8 @@ enum serin_status aggregate_open(struct aggregate **out, struct route_table *rou
     a->flush = 1;
     a->series = mem_calloc(TABLE_FIRST, sizeof *a->series);
     a->cells = mem_calloc(TABLE_FIRST, sizeof *a->cells);
-    if (a->series == NULL || a->cells == NULL) {
+    if (a->series == NULL || a->cells == NULL ||
+        cumulative_open(&a->cumulative) != SERIN_OK) {
         aggregate_close(a);
         return SERIN_ENOMEM;
     }
@@ -69,6 +71,7 @@ enum serin_status aggregate_open(struct aggregate **out, struct route_table *rou
 void aggregate_close(struct aggregate *a)
 {
     if (a == NULL) return;
+    cumulative_close(a->cumulative);
     mem_free(a->series);
     mem_free(a->cells);
     arena_free(&a->series_arena);
@@ -90,6 +93,11 @@ void aggregate_message(struct aggregate *a, int64_t now_ms)
     if (a->n_series >= SERIES_ENOUGH || a->series_arena.used >= a->header_bytes) {
         aggregate_routes_changed(a);
     }
+}
+
+struct cumulative *aggregate_cumulative(struct aggregate *a)
+{
+    return a->cumulative;
 }
 
 void aggregate_input(struct aggregate *a, const struct aggregate_input *in)
@@ -142,7 +150,8 @@ size_t aggregate_bytes(const struct aggregate *a)
 size_t aggregate_memory(const struct aggregate *a)
 {
     return a->arena.used + a->series_arena.used +
-           (a->series_room + a->cells_room) * sizeof(void *) + sizeof *a;
+           (a->series_room + a->cells_room) * sizeof(void *) + sizeof *a +
+           cumulative_bytes(a->cumulative);
 }
 
 void aggregate_series_each(const struct aggregate *a,

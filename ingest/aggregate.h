@@ -9,6 +9,7 @@
 
 #include "engine/base/arena.h"
 #include "ingest/buckets.h"
+#include "ingest/cumulative.h"
 #include "ingest/quarantine.h"
 #include "ingest/route.h"
 #include "ingest/users.h"
@@ -121,6 +122,9 @@ void aggregate_close(struct aggregate *a);
 void aggregate_routes_changed(struct aggregate *a);
 /** Start a message at this wall time: samples beyond it plus future_ms are poison. */
 void aggregate_message(struct aggregate *a, int64_t now_ms);
+/** What decoders remember of counters that only rise; the caller of this module tells
+ * it what became of a flush. Never NULL. */
+struct cumulative *aggregate_cumulative(struct aggregate *a);
 /** The input that the next messages come from; *in is not copied. */
 void aggregate_input(struct aggregate *a, const struct aggregate_input *in);
 /** The input set last; all zero when none was. */

@@ -11,6 +11,7 @@ static const struct {
     [FORMAT_SERIN] = {"serin", serin_decode, {"application/x-serin", NULL}},
     [FORMAT_JSON] = {"json", json_decode, {"application/x-serin-json", NULL}},
     [FORMAT_INFLUX] = {"influx", influx_decode, {NULL}},
+    [FORMAT_PROMETHEUS] = {"prometheus_rw", prometheus_decode, {NULL}},
 };
 
 const char *format_name(enum format f)

@@ -9,7 +9,8 @@
 
 /* clang-format off */
 #define FORMAT_MAP(X) \
-    X(AUTO, "auto") X(SERIN, "serin") X(JSON, "json") X(INFLUX, "influx")
+    X(AUTO, "auto") X(SERIN, "serin") X(JSON, "json") X(INFLUX, "influx") \
+    X(PROMETHEUS, "prometheus_rw")
 #define X(name, text) FORMAT_##name,
 enum format { FORMAT_MAP(X) FORMAT_COUNT };
 #undef X
@@ -44,5 +45,10 @@ enum serin_status json_decode(struct aggregate *a, const void *record, size_t n,
 SERIN_MUST_USE
 enum serin_status influx_decode(struct aggregate *a, const void *record, size_t n,
                                 struct reject *why);
+
+/** Prometheus remote write 1.0: a snappy block of a WriteRequest. As format_decode. */
+SERIN_MUST_USE
+enum serin_status prometheus_decode(struct aggregate *a, const void *record, size_t n,
+                                    struct reject *why);
 
 #endif

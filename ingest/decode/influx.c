@@ -7,6 +7,7 @@
 
 #include "ingest/decode/format.h"
 #include "ingest/decode/influx_line.h"
+#include "ingest/decode/number.h"
 #include "ingest/decode/wanted.h"
 
 enum { MAX_NAME = 1024 };
@@ -157,7 +158,7 @@ static bool bound_of(const struct influx_field *f, double *le)
         *le = (double)INFINITY;
         return true;
     }
-    return influx_line_number(f->name, le);
+    return number_parse(f->name, le);
 }
 
 /* Telegraf's form of a Prometheus histogram: fields named by their upper bounds, each

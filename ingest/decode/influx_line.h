@@ -45,7 +45,4 @@ struct influx_text {
 bool influx_line_next(struct influx_text *t, struct influx_line *out,
                       enum serin_status *status, struct reject *why);
 
-/** A decimal number as fields have it, without suffix; false for anything else. */
-bool influx_line_number(struct strview s, double *out);
-
 #endif

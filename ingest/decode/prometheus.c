@@ -1,0 +1,286 @@
+/* ingest/decode/prometheus.c -- remote write 1.0: a snappy block of a WriteRequest
+ *
+ * Labels are attributes, __name__ is the metric. Counters and histograms are
+ * cumulative; what they rose by since the sample before is what counts. Which series is
+ * a counter, its name does not always say, so the plans do. */
+#include <math.h>
+#include <snappy-c.h>
+
+#include "engine/base/mem.h"
+#include "ingest/decode/format.h"
+#include "ingest/decode/number.h"
+#include "ingest/decode/prometheus_wire.h"
+#include "ingest/decode/wanted.h"
+#include "ingest/gather.h"
+
+enum {
+    MAX_PLAIN = 32 << 20, /* bytes of a request once uncompressed */
+    MAX_RATIO = 64,       /* a copy of three bytes makes 64 */
+    KEPT = 512            /* series of the first pass that the second need not find */
+};
+
+static const char bucket_suffix[] = "_bucket";
+
+/* ---------------------------------------------------------------- headers */
+
+static bool is_bucket(const struct prometheus_series *s)
+{
+    size_t n = sizeof bucket_suffix - 1;
+    return s->le.p != NULL && s->name.n > n &&
+           memcmp(s->name.p + s->name.n - n, bucket_suffix, n) == 0;
+}
+
+/* The series that the samples go to: buckets to the one of their histogram. */
+static enum serin_status header(struct aggregate *a, const struct prometheus_series *s,
+                                struct series_key *k, struct aggregate_series **out,
+                                struct reject *why)
+{
+    struct strview metric = s->name;
+    series_key_start(k);
+    for (size_t i = 0; i < s->n_labels; i++)
+        series_key_attribute(k, s->labels[i].key, s->labels[i].value);
+    if (is_bucket(s))
+        metric.n -= sizeof bucket_suffix - 1;
+    else if (s->le.p != NULL)
+        series_key_attribute(k, strview_of("le"), s->le);
+    series_key_text(k, SERIES_METRIC, metric);
+    if (k->full)
+        return quarantine_refuse(why, QUARANTINE_LIMIT, "labels over %d bytes",
+                                 SERIES_MAX_KEY);
+    return aggregate_series(a, (struct strview){(const char *)k->bytes, k->n}, out,
+                            why);
+}
+
+static struct strview header_of(const struct aggregate_series *s)
+{
+    return (struct strview){(const char *)s->key, s->key_len};
+}
+
+/* ---------------------------------------------------------------- samples */
+
+/* A number of units; anything else becomes one over 2^53, which is poison. */
+static uint64_t units(double v)
+{
+    return v >= 0 && v <= 0x1p53 && v == floor(v) ? (uint64_t)v : UINT64_MAX;
+}
+
+static void add_rise(struct aggregate *a, struct aggregate_run *r, int64_t t,
+                     double value)
+{
+    double rise;
+    struct cumulative_key key = cumulative_key_of(header_of(r->s), 0);
+    if (!(value >= 0) || isinf(value)) { /* as poison, and not to be remembered */
+        aggregate_run_counts(r, t, UINT64_MAX, 0);
+        return;
+    }
+    switch (cumulative_counter(aggregate_cumulative(a), key, t, value, &rise)) {
+    case CUMULATIVE_RISE:
+        aggregate_run_counts(r, t, units(rise), 0);
+        return;
+    case CUMULATIVE_REPEAT:
+        aggregate_duplicate(a, 1);
+        return;
+    case CUMULATIVE_FIRST:
+        return;
+    case CUMULATIVE_FULL:
+        aggregate_run_counts(r, t, UINT64_MAX, 0); /* shown, not silently lost */
+        return;
+    }
+}
+
+static void add_samples(struct aggregate *a, const struct prometheus_series *s,
+                        struct aggregate_series *to)
+{
+    struct wire w = wire_of(s->bytes);
+    struct prometheus_sample v;
+    struct aggregate_run r;
+    bool counts = wanted_as(to, ROUTE_RATIO) || wanted_as(to, ROUTE_EVENTS);
+    bool gauge = !counts && wanted_as(to, ROUTE_GAUGE);
+    aggregate_run_begin(&r, a, to, gauge ? AGGREGATE_GAUGES : AGGREGATE_UNITS_ONLY);
+    while (prometheus_wire_sample(&w, &v)) {
+        if (prometheus_wire_stale(v.value)) continue;
+        if (gauge)
+            aggregate_run_value(&r, v.t_ms, v.value);
+        else if (counts)
+            add_rise(a, &r, v.t_ms, v.value);
+        else
+            aggregate_run_counts(&r, v.t_ms, 0, 0); /* nobody asks: unrouted */
+    }
+    aggregate_run_end(&r);
+}
+
+/* ---------------------------------------------------------------- histograms */
+
+static bool bound_of(struct strview le, double *out)
+{
+    if (number_parse(le, out)) return true;
+    *out = (double)INFINITY;
+    return strview_eq(le, strview_of("+Inf")) || strview_eq(le, strview_of("Inf"));
+}
+
+/* A complete classic histogram: what each of its buckets rose by. */
+static void add_set(struct aggregate *a, struct aggregate_run *r,
+                    const struct gather_set *set)
+{
+    uint64_t names[GATHER_MAX_BUCKETS], values[GATHER_MAX_BUCKETS],
+        rise[GATHER_MAX_BUCKETS], before = 0;
+    bool good = isinf(set->bounds[set->n - 1]) != 0;
+    for (size_t i = 0; i < set->n; i++) {
+        memcpy(&names[i], &set->bounds[i], sizeof names[i]);
+        good &= set->upto[i] >= before && set->upto[i] <= AGGREGATE_MAX_COUNT;
+        values[i] = set->upto[i] - before;
+        before = set->upto[i];
+    }
+    struct buckets_bounds v = {.bounds = set->bounds, .counts = rise, .n = set->n - 1};
+    enum cumulative_result s = CUMULATIVE_FULL;
+    if (good)
+        s = cumulative_buckets(aggregate_cumulative(a),
+                               cumulative_key_of(header_of(r->s), 1), set->t_ms, names,
+                               values, set->n, rise);
+    if (s == CUMULATIVE_FULL) v.n = 0; /* poison */
+    if (s == CUMULATIVE_REPEAT)
+        aggregate_duplicate(a, 1);
+    else if (s != CUMULATIVE_FIRST)
+        aggregate_run_bounds(r, set->t_ms, &v);
+}
+
+static void add_buckets(struct aggregate *a, const struct prometheus_series *s,
+                        struct aggregate_series *to)
+{
+    struct wire w = wire_of(s->bytes);
+    struct prometheus_sample v;
+    struct gather_set set;
+    struct aggregate_run r;
+    double le;
+    bool good = bound_of(s->le, &le), asked = to->n != 0;
+    struct cumulative_key key = cumulative_key_of(header_of(to), 2);
+    aggregate_run_begin(&r, a, to, AGGREGATE_HISTS);
+    while (prometheus_wire_sample(&w, &v)) {
+        if (prometheus_wire_stale(v.value)) continue;
+        if (!good || !asked) /* poison, or unrouted */
+            (void)aggregate_run_time(&r, v.t_ms, good);
+        else if (gather_add(cumulative_gather(aggregate_cumulative(a)), key, v.t_ms, le,
+                            units(v.value), &set))
+            add_set(a, &r, &set);
+    }
+    aggregate_run_end(&r);
+}
+
+/* Rises of all buckets since the time before, into d itself. */
+static enum cumulative_result rises(struct aggregate *a, struct aggregate_series *to,
+                                    const struct prometheus_histogram *h,
+                                    struct prometheus_dense *d)
+{
+    uint64_t names[PROMETHEUS_MAX_BUCKETS], values[PROMETHEUS_MAX_BUCKETS],
+        rise[PROMETHEUS_MAX_BUCKETS];
+    size_t n = 0;
+    names[n] = UINT64_MAX; /* the zero bucket */
+    values[n++] = d->zero;
+    for (size_t k = 0; k < d->n && n < PROMETHEUS_MAX_BUCKETS; k++) {
+        if (d->counts[k] == 0) continue;
+        names[n] = (uint64_t)(int64_t)(d->offset + (int64_t)k);
+        values[n++] = d->counts[k];
+    }
+    struct cumulative_key key =
+        cumulative_key_of(header_of(to), 100 + (uint64_t)(int64_t)h->schema);
+    enum cumulative_result s = cumulative_buckets(aggregate_cumulative(a), key, h->t_ms,
+                                                  names, values, n, rise);
+    if (s != CUMULATIVE_RISE) return s;
+    d->zero = rise[0];
+    for (size_t k = 0, i = 1; k < d->n; k++)
+        if (d->counts[k] != 0 && i < n) d->counts[k] = rise[i++];
+    return s;
+}
+
+static void add_native(struct aggregate *a, struct aggregate_run *r,
+                       const struct prometheus_histogram *h)
+{
+    struct prometheus_dense d;
+    enum cumulative_result s = CUMULATIVE_RISE;
+    uint64_t total;
+    struct buckets_view v = {.scale = INT32_MAX}; /* poison as it stands */
+    bool good = !h->negative && h->schema >= PROMETHEUS_SCHEMA_MIN &&
+                h->schema <= PROMETHEUS_SCHEMA_MAX && prometheus_wire_dense(h, &d);
+    if (good) {
+        v = (struct buckets_view){h->schema, d.offset, d.zero, NULL, d.counts, d.n};
+        good = buckets_view_total(&v, AGGREGATE_MAX_COUNT, &total);
+    }
+    if (good && r->s->n != 0 && h->hint != PROMETHEUS_GAUGE_HINT) {
+        s = rises(a, r->s, h, &d);
+        v.zero = d.zero;
+    }
+    if (s == CUMULATIVE_FULL) v.scale = INT32_MAX;
+    if (s == CUMULATIVE_REPEAT)
+        aggregate_duplicate(a, 1);
+    else if (s != CUMULATIVE_FIRST)
+        aggregate_run_hist(r, h->t_ms, &v);
+}
+
+static void add_histograms(struct aggregate *a, const struct prometheus_series *s,
+                           struct aggregate_series *to)
+{
+    struct wire w = wire_of(s->bytes);
+    struct prometheus_histogram h;
+    struct aggregate_run r;
+    aggregate_run_begin(&r, a, to, AGGREGATE_HISTS);
+    while (prometheus_wire_histogram(&w, &h))
+        if (!prometheus_wire_stale(h.sum)) add_native(a, &r, &h);
+    aggregate_run_end(&r);
+}
+
+/* ---------------------------------------------------------------- the record */
+
+static enum serin_status request(struct aggregate *a, struct strview bytes,
+                                 struct reject *why)
+{
+    struct prometheus_series s;
+    struct series_key k;
+    struct aggregate_series *kept[KEPT], *to;
+    struct wire w = wire_of(bytes);
+    enum serin_status status;
+    size_t n = 0;
+    for (; prometheus_wire_series(&w, &s, &status, why); n++) {
+        status = header(a, &s, &k, n < KEPT ? &kept[n] : &to, why);
+        if (status != SERIN_OK) return status;
+    }
+    if (status != SERIN_OK) return status;
+    w = wire_of(bytes);
+    for (size_t i = 0; i < n; i++) {
+        if (!prometheus_wire_series(&w, &s, &status, why)) break;
+        if (i < KEPT)
+            to = kept[i];
+        else if (header(a, &s, &k, &to, why) != SERIN_OK)
+            continue;
+        if (s.n_histograms != 0) add_histograms(a, &s, to);
+        if (s.n_samples == 0) continue;
+        if (is_bucket(&s))
+            add_buckets(a, &s, to);
+        else
+            add_samples(a, &s, to);
+    }
+    return SERIN_OK;
+}
+
+enum serin_status prometheus_decode(struct aggregate *a, const void *record, size_t n,
+                                    struct reject *why)
+{
+    size_t plain = 0;
+    if (snappy_uncompressed_length(record, n, &plain) != SNAPPY_OK)
+        return quarantine_refuse(why, QUARANTINE_SNAPPY, "no snappy block");
+    size_t most = n < MAX_PLAIN / MAX_RATIO ? n * MAX_RATIO : MAX_PLAIN;
+    if (plain > most)
+        return quarantine_refuse(why, QUARANTINE_OVERSIZE,
+                                 "%zu bytes that say they are %zu once uncompressed; "
+                                 "limit %zu",
+                                 n, plain, most);
+    char *bytes = mem_calloc(plain + 1, 1);
+    if (bytes == NULL) return quarantine_refuse(why, QUARANTINE_LIMIT, "no memory");
+    enum serin_status s;
+    if (snappy_uncompress(record, n, bytes, &plain) == SNAPPY_OK)
+        s = request(a, (struct strview){bytes, plain}, why);
+    else
+        s = quarantine_refuse(why, QUARANTINE_SNAPPY,
+                              "a broken snappy block, or a framed one");
+    mem_free(bytes);
+    return s;
+}
