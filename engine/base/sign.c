@@ -93,7 +93,7 @@ enum serin_status sign_load(const char *path, struct sign_key *k, struct fault *
 {
     char line[LINE];
     uint8_t seed[32];
-    mode_t mode;
+    mode_t mode = 0;
     enum serin_status rc = read_line(path, line, &mode, f);
     if (rc != SERIN_OK) return rc;
     bool good = parse(line, secret_word, seed);
@@ -121,7 +121,7 @@ enum serin_status sign_load_public(const char *path, struct sign_public *k,
 {
     char line[LINE];
     uint8_t bytes[32], secret[SIGN_SECRET];
-    mode_t mode;
+    mode_t mode = 0;
     enum serin_status rc = read_line(path, line, &mode, f);
     if (rc != SERIN_OK) return rc;
     if (parse(line, public_word, bytes)) {
