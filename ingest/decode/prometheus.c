@@ -174,7 +174,7 @@ static enum cumulative_result rises(struct aggregate *a, struct aggregate_series
     uint64_t names[PROMETHEUS_MAX_BUCKETS], values[PROMETHEUS_MAX_BUCKETS],
         rise[PROMETHEUS_MAX_BUCKETS];
     size_t n = 0;
-    names[n] = UINT64_MAX; /* the zero bucket */
+    names[n] = UINT64_C(1) << 63; /* the zero bucket; no index is that low */
     values[n++] = d->zero;
     for (size_t k = 0; k < d->n && n < PROMETHEUS_MAX_BUCKETS; k++) {
         if (d->counts[k] == 0) continue;
