@@ -70,13 +70,32 @@ double dispersion_phi(const struct dispersion *d)
     return phi;
 }
 
+uint64_t dispersion_pairs(const struct dispersion *d)
+{
+    double phi = dispersion_phi(d);
+    for (int i = 0; i < DISPERSION_SCALES; i++) {
+        const struct dispersion_scale *s = &d->scale[i];
+        if (s->pairs >= DISPERSION_MIN_PAIRS && s->excess / s->expected >= phi)
+            return s->pairs;
+    }
+    return d->scale[0].pairs;
+}
+
 bool dispersion_ready(const struct dispersion *d)
 {
     return d->windows >= DISPERSION_MIN_WINDOWS;
 }
 
+/* Times phi, more than which a ratio from so many pairs is not by chance. */
+static double allowed(double pairs, uint64_t calibrated)
+{
+    return calibrated == 0 ? gsl_cdf_chisq_Qinv(watch_level, pairs) / pairs
+                           : gsl_cdf_fdist_Qinv(watch_level, pairs, (double)calibrated);
+}
+
 enum serin_status dispersion_watch_window(struct dispersion_watch *w, uint64_t bad,
-                                          uint64_t units, double phi)
+                                          uint64_t units, double phi,
+                                          uint64_t calibrated)
 {
     if (!(phi >= 1 && isfinite(phi))) return SERIN_EDOM;
     enum serin_status rc = fold(&w->seen, bad, units, watch_cap * phi);
@@ -86,8 +105,8 @@ enum serin_status dispersion_watch_window(struct dispersion_watch *w, uint64_t b
         if (w->due[i] == 0) w->due[i] = DISPERSION_MIN_PAIRS;
         if (s->pairs < w->due[i]) continue;
         w->due[i] *= 2;
-        double pairs = (double)s->pairs, ratio = s->excess / s->expected;
-        w->over[i] = ratio / phi * pairs > gsl_cdf_chisq_Qinv(watch_level, pairs);
+        double ratio = s->excess / s->expected;
+        w->over[i] = ratio > phi * allowed((double)s->pairs, calibrated);
     }
     return SERIN_OK;
 }

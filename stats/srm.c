@@ -83,7 +83,7 @@ static double cost(double a, double d)
 /* Bayes factor of a Beta(k rho, k (1 - rho)) share against rho. Log-gammas of 1e9
  * counts would cancel to 1e-6: their leading terms are merged into the two costs first.
  */
-static double factor(double k, double rho, double c, double b)
+double srm_point_factor(double k, double rho, double c, double b)
 {
     double q = 1 - rho, n = c + b, total = k + n;
     double a1 = k * rho, a2 = k * q, off = c - n * rho;
@@ -106,7 +106,8 @@ enum serin_status srm_point_window(struct srm_point *s, double rho, uint64_t c,
 {
     if (!share_ok(rho, c, b) || rho == 1) return SERIN_EDOM;
     if (s->rho != rho) {
-        if (s->rho > 0) s->closed += factor(s->k, s->rho, (double)s->c, (double)s->b);
+        if (s->rho > 0)
+            s->closed += srm_point_factor(s->k, s->rho, (double)s->c, (double)s->b);
         s->rho = rho;
         s->c = s->b = 0;
     }
@@ -117,6 +118,7 @@ enum serin_status srm_point_window(struct srm_point *s, double rho, uint64_t c,
 
 double srm_point_log_e(const struct srm_point *s)
 {
-    double open = s->rho > 0 ? factor(s->k, s->rho, (double)s->c, (double)s->b) : 0;
+    double open =
+        s->rho > 0 ? srm_point_factor(s->k, s->rho, (double)s->c, (double)s->b) : 0;
     return s->closed + open;
 }

@@ -54,5 +54,10 @@ SERIN_MUST_USE
 enum serin_status srm_point_window(struct srm_point *s, double rho, uint64_t c,
                                    uint64_t b);
 double srm_point_log_e(const struct srm_point *s);
+/**
+ * One factor of it: log of the Bayes factor of a Beta(k rho, k (1 - rho)) share against
+ * rho, from c of c + b; counts need not be whole (tempering). 0 < rho < 1.
+ */
+double srm_point_factor(double k, double rho, double c, double b);
 
 #endif

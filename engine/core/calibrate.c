@@ -66,15 +66,27 @@ static size_t slot(int64_t fixed_ms, int64_t length_ms)
     return i;
 }
 
-bool calibrate_phi(const struct calibrate *c, int64_t fixed_ms, int64_t length_ms,
-                   bool settle_for, double *phi)
+static const struct dispersion *ready(const struct calibrate *c, int64_t fixed_ms,
+                                      int64_t length_ms, bool settle_for)
 {
     size_t i = slot(fixed_ms, length_ms);
     while (!dispersion_ready(&c->at[i]) && settle_for && i > 0)
         i--;
-    if (!dispersion_ready(&c->at[i])) return false;
-    *phi = dispersion_phi(&c->at[i]);
-    return true;
+    return dispersion_ready(&c->at[i]) ? &c->at[i] : NULL;
+}
+
+bool calibrate_phi(const struct calibrate *c, int64_t fixed_ms, int64_t length_ms,
+                   bool settle_for, double *phi)
+{
+    const struct dispersion *d = ready(c, fixed_ms, length_ms, settle_for);
+    if (d != NULL) *phi = dispersion_phi(d);
+    return d != NULL;
+}
+
+uint64_t calibrate_pairs(const struct calibrate *c, int64_t fixed_ms, int64_t length_ms)
+{
+    const struct dispersion *d = ready(c, fixed_ms, length_ms, true);
+    return d != NULL ? dispersion_pairs(d) : 0;
 }
 
 uint64_t calibrate_windows(const struct calibrate *c, int64_t fixed_ms,

@@ -129,6 +129,7 @@ void evidence_reset(struct evidence_set *s)
     for (size_t i = 0; i < s->n; i++) {
         struct evidence *e = &s->metrics[i];
         profile_init(&e->all, true);
+        onset_init(&e->onset);
         memset(e->begun, 0, sizeof e->begun);
         e->begun_informative = 0;
         e->kind->reset(e);
@@ -198,11 +199,17 @@ enum serin_status evidence_window(struct evidence_set *s, size_t metric,
 {
     struct evidence *e = &s->metrics[metric];
     struct kind_news news = {.counted = w->sum, .watched = w->spread};
+    double before[GRID_MAX];
+    memcpy(before, e->all.l, sizeof before);
     enum serin_status rc = e->kind->window(e, &s->horizon, w, &news);
     if (rc == SERIN_OK)
         rc = dispersion_watch_window(&e->watch, news.watched.x + news.watched.y,
-                                     news.watched.n + news.watched.m, e->phi);
+                                     news.watched.n + news.watched.m, e->phi,
+                                     e->phi_pairs);
     if (rc != SERIN_OK) return rc;
+    size_t ja = e->grid->ja;
+    onset_window(&e->onset, before, e->all.l, e->grid->n, e->all.l[ja] - before[ja],
+                 (uint32_t)(w->start_ms / 1000));
     e->counts.n += news.counted.n, e->counts.x += news.counted.x;
     e->counts.m += news.counted.m, e->counts.y += news.counted.y;
     if (news.informed) e->informative_ms = w->end_ms;
@@ -303,6 +310,16 @@ uint64_t evidence_informative(const struct evidence *e)
 bool evidence_sparse(const struct evidence *e)
 {
     return e->kind->content == KIND_EVENTS && e->metric->exposure_metric < 0;
+}
+
+double evidence_onset(const struct evidence *e, int64_t *ms)
+{
+    uint32_t s = 0;
+    double most = e->kind->onset != NULL
+                      ? e->kind->onset(e, &s)
+                      : onset_estimate(&e->onset, e->grid->ja + 1, e->grid->n, &s);
+    if (most > 0) *ms = (int64_t)s * 1000;
+    return most;
 }
 
 double evidence_phi(const struct evidence_set *s)

@@ -13,6 +13,7 @@
 #include "stats/floor.h"
 #include "stats/grid.h"
 #include "stats/horizon.h"
+#include "stats/onset.h"
 #include "stats/profile.h"
 
 enum { EVIDENCE_CANARY, EVIDENCE_BASELINE };
@@ -28,10 +29,12 @@ struct evidence {
     const struct kind *kind; /* who writes `all` to `own` */
     const struct grid *grid;
     double phi;         /* frozen before the first weight; 1 until then */
+    uint64_t phi_pairs; /* that it was measured from; 0: the plan gave it */
     struct profile all; /* the whole rollout; `informative` of every kind */
     double
         begun[GRID_MAX]; /* all.l when this step began: the rest is its own evidence */
     uint64_t begun_informative;
+    struct onset onset;        /* of `all` */
     struct floor floor, limit; /* d = 0: none */
     void *own;                 /* what else the kind keeps; on the heap, or NULL */
     struct dispersion_watch watch;
@@ -113,6 +116,12 @@ int evidence_blame(const struct evidence_set *s, double alpha);
 uint64_t evidence_informative(const struct evidence *e);
 /** Events over fixed pods: hearing nothing of a cohort is no silence by itself. */
 bool evidence_sparse(const struct evidence *e);
+/**
+ * When harm relative to the baseline began: start of its window into *ms, from the part
+ * with the most evidence. Returns the log likelihood ratio to "never"; 0: none, *ms as
+ * it was. Ref: [ONSET] in stats/README.md
+ */
+double evidence_onset(const struct evidence *e, int64_t *ms);
 /** Largest phi. */
 double evidence_phi(const struct evidence_set *s);
 

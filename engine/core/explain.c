@@ -56,6 +56,17 @@ static bool down(const struct evidence *e)
     return e->metric->direction == PLAN_DOWN;
 }
 
+/* "; began about 14:03:20 UTC, 42 windows before" */
+static void began(const struct rollout *r, const struct evidence *e, struct turn *t)
+{
+    int64_t ms = 0;
+    if (!(evidence_onset(e, &ms) > 0)) return;
+    long long s = (long long)(ms / 1000),
+              windows = (r->range.last_ms - ms) / r->window_ms;
+    explain_add(t, "; began about %02lld:%02lld:%02lld UTC, %lld windows before",
+                s / 3600 % 24, s / 60 % 60, s % 60, windows);
+}
+
 static size_t strongest(const struct rollout *r)
 {
     size_t best = 0;
@@ -89,6 +100,7 @@ void explain_harm(const struct rollout *r, struct turn *t)
     } else {
         e->kind->cohorts(e, t);
         e->kind->worse(e, t);
+        began(r, e, t);
     }
     explain_add(t, "; evidence e^%.1f exceeds e^%.1f (alpha %g)",
                 evidence_abort(&r->evidence), level_threshold(r->plan->alpha),

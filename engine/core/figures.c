@@ -38,6 +38,14 @@ static void refresh_limits(const struct plan *p, struct evidence *e, bool fresh,
     e->limits_ms = now_ms;
 }
 
+/* Every long healthy run has some excursion: only what is half way to an abort is
+ * shown. */
+static int64_t onset(const struct evidence *e, double harm, double threshold)
+{
+    int64_t ms = 0;
+    return harm >= threshold / 2 && evidence_onset(e, &ms) > 0 ? ms : 0;
+}
+
 static pb_metric_verdict *metric(struct rollout *r, struct arena *a, size_t i)
 {
     const struct evidence *e = &r->evidence.metrics[i];
@@ -66,6 +74,7 @@ static pb_metric_verdict *metric(struct rollout *r, struct arena *a, size_t i)
     m->limit = e->metric->limit;
     m->limit_log_e = v.limit;
     m->protected_ = evidence_protected(e);
+    m->onset_ms = onset(e, v.harm, m->abort_threshold);
     if (!experiment_figures(r->plan, e, a, m)) return NULL;
     return e->kind->figures == NULL || e->kind->figures(e, a, m) ? m : NULL;
 }

@@ -438,6 +438,15 @@ static bool calibrated(const struct fold *f, const struct rollout *r)
     return true;
 }
 
+static uint64_t phi_pairs(const struct rollout *r, size_t i, int64_t window_ms)
+{
+    const struct evidence *e = &r->evidence.metrics[i];
+    const struct calibrate *c = &r->calibrate[i];
+    return e->kind->phi_pairs != NULL
+               ? e->kind->phi_pairs(e, c, r->plan->window_ms, window_ms)
+               : calibrate_pairs(c, r->plan->window_ms, window_ms);
+}
+
 /* Freeze what was measured; from here on it is a constant of the run. */
 static void freeze_calibration(struct fold *f, struct rollout *r)
 {
@@ -448,8 +457,10 @@ static void freeze_calibration(struct fold *f, struct rollout *r)
         double phi;
         if (e->metric->phi >= 1) continue;
         if (e->kind->phi(e, &r->calibrate[i], r->plan->window_ms, window_ms, true,
-                         &phi))
+                         &phi)) {
             e->phi = phi;
+            e->phi_pairs = phi_pairs(r, i, window_ms);
+        }
     }
     if (window_ms != r->window_ms) {
         r->window_ms = window_ms;

@@ -48,7 +48,9 @@ struct kind {
                                 const struct kind_window *w, struct kind_news *news);
 
     /* Natural logarithms of e-values. */
-    double (*harm)(const struct evidence *e);  /* relative to the baseline */
+    double (*harm)(const struct evidence *e); /* relative to the baseline */
+    /** As evidence_onset, in seconds; NULL: it is that of evidence->all. */
+    double (*onset)(const struct evidence *e, uint32_t *s);
     bool (*limited)(const struct evidence *e); /* has an absolute limit; if not, … */
     double (*limit)(const struct evidence *e); /* … these three are not called */
     bool (*within)(const struct evidence *e);  /* this step's canary is within it */
@@ -76,6 +78,10 @@ struct kind {
     /** As calibrate_phi; c has the sums. */
     bool (*phi)(const struct evidence *e, const struct calibrate *c, int64_t fixed_ms,
                 int64_t length_ms, bool settle_for, double *phi);
+
+    /** Pairs behind that phi, as dispersion_pairs; NULL: those of c. */
+    uint64_t (*phi_pairs)(const struct evidence *e, const struct calibrate *c,
+                          int64_t fixed_ms, int64_t length_ms);
 
     /** Add to a metric's figures; false when memory is out. NULL: nothing to add. */
     bool (*figures)(const struct evidence *e, struct arena *a, pb_metric_verdict *m);

@@ -25,7 +25,8 @@ static enum serin_status window(struct evidence *e, const struct horizon *h,
 {
     uint64_t before = latency_informative(e->own);
     enum serin_status rc =
-        latency_window(e->own, e->grid, h, w->hists, w->n, 1 / e->phi, &news->watched);
+        latency_window(e->own, e->grid, h, w->hists, w->n, 1 / e->phi,
+                       (uint32_t)(w->start_ms / 1000), &news->watched);
     news->informed = latency_informative(e->own) != before;
     e->all.informative += news->informed;
     return rc;
@@ -34,6 +35,11 @@ static enum serin_status window(struct evidence *e, const struct horizon *h,
 static double harm(const struct evidence *e)
 {
     return latency_log_abort(e->own, e->grid);
+}
+
+static double onset(const struct evidence *e, uint32_t *s)
+{
+    return latency_onset(e->own, e->grid, s);
 }
 
 static bool limited(const struct evidence *e)
@@ -109,6 +115,13 @@ static bool quantiles(struct arena *a, const struct latency *l, int which,
     return c->quantiles != NULL;
 }
 
+static uint64_t phi_pairs(const struct evidence *e, const struct calibrate *c,
+                          int64_t fixed_ms, int64_t length_ms)
+{
+    (void)c;
+    return latency_phi_pairs(e->own, fixed_ms, length_ms);
+}
+
 /* The limit of a latency is a share: so many may be beyond it. */
 static bool figures(const struct evidence *e, struct arena *a, pb_metric_verdict *m)
 {
@@ -175,6 +188,7 @@ const struct kind kind_latency = {
     .step = step,
     .window = window,
     .harm = harm,
+    .onset = onset,
     .limited = limited,
     .limit = limit,
     .within = within,
@@ -186,6 +200,7 @@ const struct kind kind_latency = {
     .calibrate = calibrate,
     .left = left,
     .phi = phi,
+    .phi_pairs = phi_pairs,
     .figures = figures,
     .cohorts = cohorts,
     .beyond = beyond,

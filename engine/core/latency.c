@@ -66,6 +66,8 @@ static void clear_step(struct latency *l)
 void latency_reset(struct latency *l)
 {
     mann_whitney_init(&l->ranks);
+    for (int q = 0; q <= LEVELS; q++)
+        onset_init(&l->onset[q]);
     for (int q = 0; q < LEVELS; q++) {
         double d = l->limits[q].d;
         profile_init(&l->levels[q], true);
@@ -92,7 +94,8 @@ void latency_step(struct latency *l)
 struct window {
     const struct latency_stratum *strata;
     size_t n;
-    int scale;           /* the one at which all of it is compared */
+    int scale; /* the one at which all of it is compared */
+    uint32_t start_s;
     int32_t down, up;    /* the tolerance on values in buckets of it */
     struct hist both[2]; /* all strata together */
 };
@@ -148,8 +151,12 @@ static enum serin_status fold_levels(struct latency *l, const struct grid *g,
     size_t n = ready ? w->n : 0;
     enum serin_status rc = SERIN_OK;
     for (int q = 0; q < LEVELS && rc == SERIN_OK; q++) {
+        double before[GRID_MAX];
+        memcpy(before, l->levels[q].l, sizeof before);
         if (ready) tables(w, l->past.bucket[q], w->up, t);
         rc = profile_window(&l->levels[q], g, h, t, n, eta);
+        onset_window(&l->onset[q], before, l->levels[q].l, g->n,
+                     l->levels[q].l[g->ja] - before[g->ja], w->start_s);
         if (rc != SERIN_OK || !l->allows) continue;
         if (ready) tables(w, l->past.bucket[q], w->down, t);
         rc = profile_window(&l->allowed[q], g, h, t, n, eta);
@@ -171,7 +178,12 @@ static enum serin_status fold_ranks(struct latency *l, const struct horizon *h,
             rc = mann_whitney_ranks(&s->canary, &s->baseline, up, &ranks[i]);
         if (rc != SERIN_OK) return rc;
     }
-    return mann_whitney_strata(&l->ranks, h, ranks, w->n, eta);
+    double before[MANN_WHITNEY_POINTS];
+    memcpy(before, l->ranks.l, sizeof before);
+    enum serin_status rc = mann_whitney_strata(&l->ranks, h, ranks, w->n, eta);
+    onset_window(&l->onset[LEVELS], before, l->ranks.l, MANN_WHITNEY_POINTS, 0,
+                 w->start_s);
+    return rc;
 }
 
 static enum serin_status fold_limits(struct latency *l, const struct horizon *h,
@@ -203,9 +215,10 @@ static uint64_t beyond_fixed(const struct latency *l, int q, const struct hist *
 enum serin_status latency_window(struct latency *l, const struct grid *g,
                                  const struct horizon *h,
                                  const struct latency_stratum *strata, size_t n,
-                                 double eta, struct count_table *watched)
+                                 double eta, uint32_t start_s,
+                                 struct count_table *watched)
 {
-    struct window w = {.strata = strata, .n = n};
+    struct window w = {.strata = strata, .n = n, .start_s = start_s};
     *watched = (struct count_table){0};
     enum serin_status rc = merge(l, &w);
     if (rc == SERIN_OK) rc = thresholds(l, &w);
@@ -225,6 +238,19 @@ enum serin_status latency_window(struct latency *l, const struct grid *g,
 }
 
 /* ---- what it says */
+double latency_onset(const struct latency *l, const struct grid *g, uint32_t *s)
+{
+    double most = onset_estimate(&l->onset[LEVELS], 0, MANN_WHITNEY_POINTS, s);
+    for (int q = 0; q < LEVELS; q++) {
+        uint32_t at = 0;
+        double one = onset_estimate(&l->onset[q], g->ja + 1, g->n, &at);
+        if (!(one > most)) continue;
+        most = one;
+        *s = at;
+    }
+    return most;
+}
+
 uint64_t latency_informative(const struct latency *l)
 {
     uint64_t most = 0;
@@ -397,4 +423,19 @@ bool latency_phi(const struct latency *l, int64_t fixed_ms, int64_t length_ms,
     }
     *phi = most;
     return true;
+}
+
+uint64_t latency_phi_pairs(const struct latency *l, int64_t fixed_ms, int64_t length_ms)
+{
+    double most = 0, one;
+    uint64_t pairs = 0;
+    for (int q = 0; q < LEVELS; q++) {
+        if (!l->protects[q] ||
+            !calibrate_phi(&l->calibrate[q], fixed_ms, length_ms, true, &one) ||
+            !(one > most))
+            continue;
+        most = one;
+        pairs = calibrate_pairs(&l->calibrate[q], fixed_ms, length_ms);
+    }
+    return pairs;
 }

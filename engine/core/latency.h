@@ -17,6 +17,7 @@
 #include "stats/exceedance.h"
 #include "stats/floor.h"
 #include "stats/mann_whitney.h"
+#include "stats/onset.h"
 
 /* One stratum of a closed window; the buckets are someone else's. */
 struct latency_stratum {
@@ -35,6 +36,7 @@ struct latency {
     struct profile levels[EXCEEDANCE_LEVELS];  /* canary values shifted up to abort */
     struct profile allowed[EXCEEDANCE_LEVELS]; /* shifted down to promote */
     double begun[EXCEEDANCE_LEVELS][GRID_MAX]; /* l of the ones that promote */
+    struct onset onset[EXCEEDANCE_LEVELS + 1]; /* of levels, then ranks */
     struct floor limits[EXCEEDANCE_LEVELS];    /* d = 0: none */
     struct hist step[2];                       /* of this step: canary, baseline */
     int32_t fixed_scale;              /* thresholds at which bursts are counted … */
@@ -54,6 +56,7 @@ void latency_step(struct latency *l);
 /**
  * Fold one closed window; call it for every window.
  * eta      1/phi, of every part alike
+ * start_s  the window's begin
  * watched  out: both cohorts' counts at the fixed threshold of the last protected
  *          level, in the baseline's place: what the dispersion watch follows. Bursts
  *          show in the tail; a median moves with the load, which is no burst
@@ -63,7 +66,10 @@ SERIN_MUST_USE
 enum serin_status latency_window(struct latency *l, const struct grid *g,
                                  const struct horizon *h,
                                  const struct latency_stratum *strata, size_t n,
-                                 double eta, struct count_table *watched);
+                                 double eta, uint32_t start_s,
+                                 struct count_table *watched);
+/** As evidence_onset, in start_s: of ranks or levels, whichever has most evidence. */
+double latency_onset(const struct latency *l, const struct grid *g, uint32_t *s);
 /** Windows in which some level had evidence. */
 uint64_t latency_informative(const struct latency *l);
 
@@ -109,5 +115,8 @@ enum serin_status latency_calibrate(struct latency *l, int64_t fixed_ms,
 /** Largest dispersion of the protected levels; as calibrate_phi. */
 bool latency_phi(const struct latency *l, int64_t fixed_ms, int64_t length_ms,
                  bool settle_for, double *phi);
+/** Pairs behind it: of the level that gave it. */
+uint64_t latency_phi_pairs(const struct latency *l, int64_t fixed_ms,
+                           int64_t length_ms);
 
 #endif

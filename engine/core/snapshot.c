@@ -28,6 +28,19 @@ static double *doubles(struct arena *a, const double *from, size_t n, bool *bad)
     return p;
 }
 
+/* What a point at 0 remembers means nothing, and must not show in the bytes. */
+void snapshot_onset(struct arena *a, const struct onset *o, size_t n,
+                    pb_profile_state *m, bool *bad)
+{
+    m->n_cusum = m->n_since = n;
+    m->cusum = get(a, n, sizeof *m->cusum, bad);
+    m->since = get(a, n, sizeof *m->since, bad);
+    for (size_t j = 0; j < n && !*bad; j++) {
+        m->cusum[j] = o->s[j];
+        m->since[j] = o->s[j] > 0 ? o->since[j] : 0;
+    }
+}
+
 pb_profile_state *snapshot_profile(struct arena *a, const struct profile *p, size_t n,
                                    bool *bad)
 {
@@ -137,8 +150,10 @@ static pb_metric_state *metric_out(struct arena *a, const struct rollout *r, siz
     serin__v1__metric_state__init(m);
     m->name = (char *)e->metric->name;
     m->phi = e->phi;
+    m->phi_pairs = e->phi_pairs;
     m->all = snapshot_profile(a, &e->all, e->grid->n, bad);
     m->step = begun_out(a, e, bad);
+    if (m->all != NULL) snapshot_onset(a, &e->onset, e->grid->n, m->all, bad);
     m->floor = snapshot_floor(a, &e->floor, bad);
     m->limit = snapshot_floor(a, &e->limit, bad);
     m->watch = snapshot_dispersion(a, &e->watch.seen, &e->watch, bad);

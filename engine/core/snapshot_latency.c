@@ -52,7 +52,9 @@ static void levels_out(struct arena *a, const struct evidence *e, pb_latency_sta
     m->begun = get(a, LEVELS, sizeof *m->begun, bad);
     m->limits = get(a, LEVELS, sizeof *m->limits, bad);
     for (int q = 0; q < LEVELS && !*bad; q++) {
-        m->levels[m->n_levels++] = snapshot_profile(a, &l->levels[q], n, bad);
+        pb_profile_state *p = snapshot_profile(a, &l->levels[q], n, bad);
+        if (p != NULL) snapshot_onset(a, &l->onset[q], n, p, bad);
+        m->levels[m->n_levels++] = p;
         m->begun[m->n_begun++] = numbers_out(a, l->begun[q], n, bad);
         if (l->allows) {
             m->allowed[m->n_allowed] = numbers_out(a, l->allowed[q].l, n, bad);
@@ -107,6 +109,7 @@ pb_latency_state *snapshot_latency(struct arena *a, const struct evidence *e,
     struct hist_view canary = hist_view(&l->step[0]), baseline = hist_view(&l->step[1]);
     levels_out(a, e, m, bad);
     ranks_out(a, &l->ranks, m, bad);
+    if (m->ranks != NULL) snapshot_onset(a, &l->onset[LEVELS], RANKS, m->ranks, bad);
     past_out(a, l, m, bad);
     m->canary = snapshot_histogram(a, &canary, bad);
     m->baseline = snapshot_histogram(a, &baseline, bad);
@@ -142,6 +145,7 @@ static bool levels_in(struct evidence *e, const pb_latency_state *m)
         return false;
     for (int q = 0; q < LEVELS; q++) {
         if (!snapshot_load_profile(&l->levels[q], m->levels[q], n) ||
+            !snapshot_load_onset(&l->onset[q], m->levels[q], n) ||
             !numbers_in(l->begun[q], m->begun[q], n))
             return false;
         if (l->allows) {
@@ -228,6 +232,7 @@ bool snapshot_latency_load(struct evidence *e, const pb_latency_state *m)
 {
     struct latency *l = e->own;
     return m != NULL && levels_in(e, m) && ranks_in(&l->ranks, m->ranks) &&
-           past_in(l, m) && hist_in(&l->step[0], m->canary) &&
-           hist_in(&l->step[1], m->baseline) && calibration_in(l, m);
+           snapshot_load_onset(&l->onset[LEVELS], m->ranks, RANKS) && past_in(l, m) &&
+           hist_in(&l->step[0], m->canary) && hist_in(&l->step[1], m->baseline) &&
+           calibration_in(l, m);
 }

@@ -25,6 +25,9 @@ pb_dispersion_state *snapshot_dispersion(struct arena *a, const struct dispersio
                                          const struct dispersion_watch *w, bool *bad);
 bool snapshot_load_dispersion(struct dispersion *d, struct dispersion_watch *w,
                               const pb_dispersion_state *m);
+void snapshot_onset(struct arena *a, const struct onset *o, size_t n,
+                    pb_profile_state *m, bool *bad);
+bool snapshot_load_onset(struct onset *o, const pb_profile_state *m, size_t n);
 pb_profile_state *snapshot_profile(struct arena *a, const struct profile *p, size_t n,
                                    bool *bad);
 pb_profile_state *snapshot_floor(struct arena *a, const struct floor *f, bool *bad);

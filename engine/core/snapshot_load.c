@@ -19,6 +19,19 @@ static bool finite_all(const double *x, size_t n)
     return true;
 }
 
+bool snapshot_load_onset(struct onset *o, const pb_profile_state *m, size_t n)
+{
+    onset_init(o);
+    if (m->n_cusum == 0 && m->n_since == 0)
+        return true; /* written before it was kept */
+    if (m->n_cusum != n || m->n_since != n) return false;
+    memcpy(o->s, m->cusum, n * sizeof *o->s);
+    memcpy(o->since, m->since, n * sizeof *o->since);
+    for (size_t j = 0; j < n; j++)
+        if (!(isfinite(o->s[j]) && o->s[j] >= 0)) return false;
+    return true;
+}
+
 bool snapshot_load_profile(struct profile *p, const pb_profile_state *m, size_t n)
 {
     if (m == NULL || m->n_l != n || m->n_lw != n || !finite_all(m->l, n)) return false;
@@ -117,8 +130,10 @@ static bool metric_in(struct rollout *r, size_t i, const pb_metric_state *m)
     if (strcmp(m->name, e->metric->name) != 0 || !(m->phi >= 1) || !isfinite(m->phi))
         return false;
     e->phi = m->phi;
+    e->phi_pairs = m->phi_pairs;
     if (!seen_in(e, m)) return false;
     return snapshot_load_profile(&e->all, m->all, e->grid->n) && begun_in(e, m->step) &&
+           snapshot_load_onset(&e->onset, m->all, e->grid->n) &&
            snapshot_load_floor(&e->floor, m->floor) &&
            snapshot_load_floor(&e->limit, m->limit) &&
            snapshot_load_dispersion(&e->watch.seen, &e->watch, m->watch) &&

@@ -160,6 +160,8 @@ static json_t *metric(const pb_metric_verdict *m)
     bad |= json_object_set_new(o, "abort", abort_side(m));
     bad |= json_object_set_new(o, "promote", promote_side(m));
     bad |= json_object_set_new(o, "dispersion", view_number(m->dispersion));
+    bad |= json_object_set_new(
+        o, "onset_ms", m->onset_ms != 0 ? json_integer(m->onset_ms) : json_null());
     bad |= json_object_set_new(o, "limit", limit_side(m));
     bad |= json_object_set_new(o, "flagged", json_boolean(m->flagged));
     bad |= json_object_set_new(o, "question", question(m->question));

@@ -30,6 +30,7 @@ static const struct {
     {"exceedance", check_exceedance},
     {"gauge", check_gauge},
     {"random_effect", check_random_effect},
+    {"quantile", check_quantile},
 };
 enum { FAMILIES = sizeof families / sizeof *families };
 

@@ -45,5 +45,6 @@ void check_mann_whitney(struct check *c, const json_t *root);
 void check_exceedance(struct check *c, const json_t *root);
 void check_gauge(struct check *c, const json_t *root);
 void check_random_effect(struct check *c, const json_t *root);
+void check_quantile(struct check *c, const json_t *root);
 
 #endif

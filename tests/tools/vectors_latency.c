@@ -7,6 +7,7 @@
 #include "stats/gauge.h"
 #include "stats/hist.h"
 #include "stats/mann_whitney.h"
+#include "stats/quantile.h"
 #include "stats/random_effect.h"
 #include "tests/tools/vectors_check.h"
 
@@ -361,4 +362,44 @@ void check_random_effect(struct check *c, const json_t *root)
         }
         c->step = 0;
     }
+}
+
+static void quantile_case(struct check *c, const json_t *item)
+{
+    uint64_t counts[HIST_ROOM];
+    struct quantile_limits q;
+    const json_t *list = field_list(c, item, "counts");
+    struct hist_view v = {
+        .scale = (int32_t)json_integer_value(json_object_get(item, "scale")),
+        .offset = (int32_t)json_integer_value(json_object_get(item, "offset")),
+        .n = json_array_size(list),
+        .zero = field_count(c, item, "zero"),
+        .counts = counts};
+    check_that(c, "size", v.n <= HIST_ROOM);
+    for (size_t i = 0; i < v.n && i < HIST_ROOM; i++)
+        counts[i] = item_count(c, list, i);
+    check_that(c, "limits",
+               quantile_limits(&v, field_real(c, item, "p"),
+                               field_real(c, item, "level"), field_real(c, item, "eta"),
+                               &q) == SERIN_OK);
+    check_near(c, "lower", q.lower, field_real(c, item, "lower"), 0, 1e-12);
+    check_near(c, "upper", q.upper, field_real(c, item, "upper"), 0, 1e-12);
+}
+
+void check_quantile(struct check *c, const json_t *root)
+{
+    const json_t *item;
+    c->section = "value";
+    json_array_foreach(field_list(c, root, "values"), c->item, item)
+    {
+        double below = (double)field_count(c, item, "below"),
+               n = (double)field_count(c, item, "n");
+        check_near(c, "log E",
+                   quantile_log_e(below, n, field_real(c, item, "p"),
+                                  field_real(c, item, "eta")),
+                   field_real(c, item, "log_e"), 1e-10, 1e-12);
+    }
+    c->section = "limit";
+    json_array_foreach(field_list(c, root, "limits"), c->item, item)
+        quantile_case(c, item);
 }

@@ -284,6 +284,48 @@ def make_srm():
             "interval": interval}
 
 
+def make_quantile():
+    """The whole set of edges is tested one by one, on every side, at 50 digits."""
+    def log_e(below, n, p, eta):
+        k, p, eta = 10 / min(mpf(p), 1 - mpf(p)), mpf(p), mpf(eta)
+        a, b = eta * below, eta * (n - below)
+        return (loggamma_beta(k * p + a, k * (1 - p) + b) - loggamma_beta(k * p, k * (1 - p))
+                - a * log(p) - b * log(1 - p))
+
+    values = []
+    for below, n, p, eta in [(0, 0, 0.5, 1), (0, 40, 0.5, 1), (40, 40, 0.9, 1),
+                             (877, 1000, 0.9, 1), (877, 1000, 0.9, 0.37), (991, 1000, 0.99, 1),
+                             (998765, 1000000, 0.999, 0.5), (500123456, 10**9, 0.5, 1),
+                             (3, 12, 0.001, 1)]:
+        values.append({"below": below, "n": n, "p": p, "eta": eta,
+                       "log_e": num(log_e(below, n, p, eta))})
+    rng, limits = random.Random(31), []
+    for scale, zero, size, p, level, eta in [
+            (5, 0, 20000, 0.5, 0.01, 1), (5, 0, 20000, 0.99, 0.01, 1), (5, 3, 900, 0.9, 0.05, 0.5),
+            (3, 700, 1000, 0.5, 0.01, 1), (5, 0, 25, 0.99, 0.01, 1), (0, 12, 3000, 0.75, 0.1, 1)]:
+        counts = [0] * 40
+        for _ in range(size - zero):
+            counts[min(39, max(0, int(rng.gauss(18, 5))))] += 1
+        offset, n, below = -7, size, zero
+        edges = [(offset - 1, below)]
+        for i, c in enumerate(counts):
+            below += c
+            edges.append((offset + i, below))
+        threshold = log(2 / mpf(level))
+        bad = [(i, b) for i, b in edges if log_e(b, n, p, eta) >= threshold]
+        low = [i for i, b in bad if b < p * n]
+        high = [i for i, b in bad if b > p * n]
+        edge = lambda i: mpf(2) ** (mpf(i + 1) / 2 ** scale)
+        first = num(edge(min(high))) if high else "inf"
+        limits.append({"scale": scale, "offset": offset, "zero": zero, "counts": counts, "p": p,
+                       "level": level, "eta": eta,
+                       "lower": num(edge(max(low))) if low else 0,
+                       "upper": 0 if high and min(high) == offset - 1 else first})
+    return {"doc": "F(edge) = p by a beta mixture with 10 values on the rarer side; limits are "
+                   "the outermost edges not rejected at level / 2", "values": values,
+            "limits": limits}
+
+
 def loggamma_beta(a, b):
     return loggamma(a) + loggamma(b) - loggamma(a + b)
 
@@ -588,7 +630,8 @@ def main():
             "combine": make_combine, "forecast": make_forecast,
             "dispersion": make_dispersion, "exp_histogram": make_exp_histogram,
             "mann_whitney": make_mann_whitney, "exceedance": make_exceedance,
-            "gauge": make_gauge, "random_effect": make_random_effect}
+            "gauge": make_gauge, "random_effect": make_random_effect,
+            "quantile": make_quantile}
     for family, make in made.items():
         data = {"family": family, "version": 1, "method": "make_vectors.py, 50 digits"}
         data.update(make())
