@@ -66,6 +66,7 @@ bool cli_colour(void);
     X(retry) \
     X(extend) \
     X(quarantine) \
+    X(top) \
     X(lint) \
     X(plan) \
     X(schema) \

@@ -122,7 +122,7 @@ static const struct keys_key limits_keys[] = {
              "kept by ingest between two flushes; more strata fall into \"other\""),
     KEYS_KEY("rollout_series", KEYS_COUNT, AT(max_rollout), "0", 0, 1e9, "series",
              "of them for one rollout and worker; 0 = as many as in all"),
-    KEYS_KEY("memory", KEYS_BYTES, AT(memory), "1GiB", 67108864, 1099511627776, "bytes",
+    KEYS_KEY("memory", KEYS_BYTES, AT(memory), "512MiB", 67108864, 1099511627776, "bytes",
              "held by ingest in this process, what is fetched ahead included"),
     KEYS_KEY("message", KEYS_BYTES, AT(max_message), "4MiB", 1024, 1073741824, "bytes",
              "largest input record that is decoded"),

@@ -7,13 +7,17 @@ static const char full[] =
     "linger.ms: 5}\n"
     "inputs:\n"
     "  - {topic: metrics}\n"
-    "  - {topic: raw, format: json, dead_letter: dead, start: latest}\n"
+    "  - {topic: raw, format: json, dead_letter: dead, start: latest, max_message: "
+    "64KiB,\n"
+    "     defaults: {metric: errors, attributes: {env: prod, zone: 7}, timestamps: "
+    "us}}\n"
+    "ingest_threads: 3\n"
     "topics: {prefix: canary., partitions: 6, replication: 3}\n"
     "http: {listen: [unix:/tmp/s.sock, 127.0.0.1:7171], token_file: /etc/token}\n"
     "roles: [decide, serve]\n"
     "instance: one\n"
     "flush: 300ms\nsnapshot: 20s\nstatus: 1s\nlateness: 0s\nidle: 7s\nmax_lag: 90s\n"
-    "limits: {series: 5000, message: 1MiB}\n"
+    "limits: {series: 5000, rollout_series: 70, message: 1MiB, memory: 96MiB}\n"
     "fleet: {level: 2%}\n"
     "log: {level: warn, format: json}\n";
 
@@ -50,6 +54,16 @@ Test(config, everything_written_reaches_its_layer)
     cr_assert(eq(str, (char *)(uintptr_t)worker.inputs[1].format, "json"));
     cr_assert(eq(str, (char *)(uintptr_t)worker.inputs[1].dead_letter, "dead"));
     cr_assert(eq(int, worker.inputs[1].start, WORKER_FROM_LATEST));
+    const struct worker_input *raw = &worker.inputs[1];
+    cr_assert(eq(sz, raw->max_message, 65536));
+    cr_assert(eq(str, (char *)(uintptr_t)raw->metric, "errors"));
+    cr_assert(eq(sz, raw->n_attributes, 2));
+    cr_assert(strview_eq(raw->attributes[1].key, strview_of("zone")));
+    cr_assert(strview_eq(raw->attributes[1].value, strview_of("7")));
+    cr_assert(eq(i64, raw->tick_ns, 1000));
+    cr_assert(eq(uint, c.ingest_threads, 3));
+    cr_assert(eq(sz, worker.memory, 96 << 20));
+    cr_assert(eq(sz, worker.max_rollout, 70));
     cr_assert(eq(i64, worker.flush_ms, 300));
     cr_assert(lt(i64, worker.lateness_ms, 0), "0 would mean the worker's default");
     cr_assert(eq(i64, worker.idle_ms, 7000));
@@ -95,8 +109,17 @@ static const struct {
     {"kafca: {}", "1:1: unknown key \"kafca\"; did you mean \"kafka\"?\n"},
     {"inputs: [{format: json}]",
      "1:10: inputs: \"topic\" is missing: name of a topic that holds metrics\n"},
-    {"inputs: [{topic: a, format: jsn}]", "1:29: format: \"jsn\" is none of auto, "
-                                          "serin, json; did you mean \"json\"?\n"},
+    {"inputs: [{topic: a, start: latst}]",
+     "1:28: start: \"latst\" is none of earliest, "
+     "latest; did you mean \"latest\"?\n"},
+    {"inputs: [{topic: a, defaults: {metrics: e}}]",
+     "1:32: unknown key \"metrics\"; did you mean \"metric\"?\n"},
+    {"inputs: [{topic: a, max_message: 2GiB}]",
+     "1:34: max_message: 2GiB is above the maximum of 1073741824\n"},
+    {"ingest_threads: 3\nlimits: {memory: 64MiB}",
+     "1:17: 3 ingest threads with 64 MiB in all: each needs 32 MiB; raise "
+     "limits.memory "
+     "or lower ingest_threads\n"},
     {"inputs: [{topic: a b}]",
      "1:18: topic: \"a b\" is no topic name; letters, digits, "
      "'.', '_' and '-' only\n"},
