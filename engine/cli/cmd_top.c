@@ -51,7 +51,8 @@ static const char *read_labels(const char *p, struct line *l)
 #define X(field)                                                                       \
     if (strview_eq(key, strview_of(#field))) to = l->field, room = sizeof l->field;
         X(topic)
-        X(partition) X(reason) X(worker)
+        X(partition)
+        X(reason) X(worker)
 #undef X
             if (p[n] != '=' || (p = unquote(p + n + 1, to, room)) == NULL) return NULL;
         if (*p == ',') p++;
@@ -122,7 +123,8 @@ static void partition_line(json_t *rows, const struct line *l)
     if (l->reason[0] != '\0') {
         json_object_set_new(json_object_get(r, "quarantined_by"), l->reason,
                             number(l->value));
-        json_object_set_new(r, field, number(output_real(r, field) + l->value));
+        double sum = output_real(r, field);
+        json_object_set_new(r, field, number((isnan(sum) ? 0 : sum) + l->value));
         return;
     }
     json_object_set_new(r, field, number(l->value));
@@ -271,11 +273,15 @@ static void show_workers(const json_t *workers)
     {
         printf("%s: ", i == 0 ? "workers" : "       ");
         output_clean(stdout, output_text(w, "worker"));
-        printf(" %lld partitions, %.0f of %.0f MiB, flushed %.1f s ago\n",
+        double age = output_real(w, "flush_age_seconds");
+        printf(" %lld partitions, %.0f of %.0f MiB",
                (long long)output_int(w, "partitions"),
                output_real(w, "memory_bytes") / 1048576,
-               output_real(w, "memory_limit_bytes") / 1048576,
-               output_real(w, "flush_age_seconds"));
+               output_real(w, "memory_limit_bytes") / 1048576);
+        if (isnan(age))
+            puts(", nothing flushed yet");
+        else
+            printf(", flushed %.1f s ago\n", age);
     }
 }
 

@@ -1,16 +1,18 @@
 #!/bin/bash
-# tests/bench/run.sh [--quick] [--no-install] [NAME...] -- build in build/bench, run the bench
-# programs on the embedded and on a real broker, print one JSON document on stdout.
+# tests/bench/run.sh [--quick] [--peers] [--no-install] [NAME...] -- build in build/bench, run
+# the bench programs on the embedded and on a real broker, print one JSON document on stdout.
+# --peers: only serin beside its peers on one topic (peers/run.sh).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-quick=() install=1 only=()
+quick=() install=1 only=() peers=0
 for argument in "$@"; do
     case $argument in
     --quick) quick=(--quick) ;;
     --no-install) install=0 ;;
+    --peers) peers=1 ;;
     -*)
-        sed -n '2,3s/^# //p' "$0" >&2
+        sed -n '2,4s/^# //p' "$0" >&2
         exit 2
         ;;
     *) only+=("$argument") ;;
@@ -30,7 +32,7 @@ trap finish EXIT
 {
     cmake -S . -B build/bench -G Ninja -DCMAKE_BUILD_TYPE=Release -DSERIN_TESTS=ON
     mapfile -t programs < <(ninja -C build/bench -t targets all | sed -n 's/^\(bench_[a-z_]*\): .*/\1/p' | sort -u)
-    ninja -C build/bench serin "${programs[@]}"
+    ninja -C build/bench serin loadgen "${programs[@]}"
 } >"$out/build.log" 2>&1 || {
     tail -n 30 "$out/build.log" >&2
     echo "bench: the build failed" >&2
@@ -58,6 +60,10 @@ failed=0
 export SERIN_KAFKA_JAVA="-Xms1g -Xmx1g -XX:+UseSerialGC"
 bootstrap=$(tests/support/kafka.sh start --port 0 --dir "$store" \
     --set auto.create.topics.enable=true --set num.partitions=4)
+if [ "$peers" -eq 1 ]; then
+    measure peers real tests/bench/peers/run.sh "$bootstrap" build/bench "${quick[@]}" || failed=1
+    programs=() only=(none)
+fi
 for program in "${programs[@]}"; do
     wanted "$program" || continue
     kind=none
