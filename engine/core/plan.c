@@ -117,7 +117,7 @@ static void fill_metrics(struct plan *p, const struct doc_node *root)
         if (m->unit_key == NULL) m->unit_key = "";
         m->exposure_metric = exposure_of(p, m);
         m->has_bound = doc_get(list->items[i], "bound") != NULL;
-        if (m->batch_ms == 0) m->batch_ms = m->kind == PLAN_GAUGE ? 60000 : 5000;
+        if (m->batch_ms == 0) m->batch_ms = 60000;
         if (m->exposure == NULL) m->exposure = "";
         m->protected = m->mode == PLAN_GATE &&
                        (p->n_all_of == 0 || listed(p->all_of, p->n_all_of, m->name));

@@ -9,6 +9,7 @@
 #include "engine/base/condition.h"
 #include "engine/core/plan_cohorts.h"
 #include "engine/core/plan_keys.h"
+#include "stats/dispersion.h"
 #include "stats/random_effect.h"
 
 struct check {
@@ -411,6 +412,17 @@ static void check_saturation(struct check *c, const struct plan_metric *m,
     check_limit_rate(c, m, good(c, node, "limit"));
     check_phi(c, m, node);
     check_hang(c, m, node);
+    int64_t needed_ms = DISPERSION_MIN_WINDOWS * m->batch_ms;
+    if (m->phi >= 1 || doc_get(node, "phi") != NULL || c->p->calibrate_ms == 0 ||
+        c->p->calibrate_ms >= needed_ms)
+        return;
+    doc_error_add(
+        c->errors, node,
+        "metric %s: %d batches of %lld s do not fit into calibrate; write phi: 1 "
+        "if a batch is ten times as long as a pod stays saturated, or "
+        "calibrate: %lldm",
+        m->name, DISPERSION_MIN_WINDOWS, (long long)(m->batch_ms / 1000),
+        (long long)((needed_ms + 59999) / 60000));
 }
 
 static void check_events(struct check *c, const struct plan_metric *m,

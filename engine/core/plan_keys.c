@@ -155,8 +155,8 @@ static const struct keys_key metric_keys[] = {
              "few pods: a ratio may differ by their luck without being harm",
              .sub = &pods_table),
     KEYS_KEY("batch", KEYS_DURATION, AT(batch_ms), NULL, SECOND, 60 * MINUTE, NULL,
-             "of gauge and saturation: readings are averaged over so long, ten times what the "
-             "level stays correlated; by default 1m of a gauge, 5s of saturation"),
+             "of gauge and saturation: readings are averaged over so long; ten times as long "
+             "as a pod's level stays correlated; by default 1m"),
     KEYS_KEY("bound", KEYS_NUMBER, AT(bound), NULL, -1e150, 1e150, NULL,
              "of saturation: a pod whose mean is above this is saturated"),
     KEYS_KEY("exposure", KEYS_ID, AT(exposure), NULL, 0, 0, NULL,

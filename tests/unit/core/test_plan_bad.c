@@ -189,7 +189,10 @@ static const struct {
      "give fixed pods: {canary: 2, baseline: 20}"},
     {METRIC, "  - {name: errors, kind: events, exposure: {canary: 2}}\n",
      "10:44: exposure: \"baseline\" is missing: pods of the baseline"},
-    {METRIC, "  - {name: errors, kind: saturation, batch: 10s}\n",
+    {METRIC, "  - {name: errors, kind: saturation, bound: 0.9}\n",
+     "10:5: metric errors: 60 batches of 60 s do not fit into calibrate; write phi: 1 if a "
+     "batch is ten times as long as a pod stays saturated, or calibrate: 60m"},
+    {METRIC, "  - {name: errors, kind: saturation, phi: 1}\n",
      "10:5: metric errors: saturation needs a bound; write e.g. bound: 0.9"},
     {METRIC, "  - {name: errors, kind: gauge, bound: 0.9, phi: 1.2}\n",
      "10:40: bound: belongs to kind saturation, not to gauge\n"
