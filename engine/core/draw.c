@@ -77,6 +77,14 @@ uint64_t draw_binomial(struct draw *d, uint64_t n, double p)
     return by_rejection(d, (double)n, p);
 }
 
+/* Rare among so many trials. */
+uint64_t draw_events(struct draw *d, double mean, double phi)
+{
+    const uint64_t trials = UINT64_C(1) << 36;
+    double lumps = (double)draw_binomial(d, trials, mean / phi / (double)trials);
+    return (uint64_t)floor(phi * lumps + (phi > 1 ? draw_uniform(d) : 0));
+}
+
 uint64_t draw_lumps(struct draw *d, uint64_t n, double p, double phi)
 {
     if (!(phi > 1)) return draw_binomial(d, n, p);

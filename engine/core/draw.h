@@ -15,6 +15,8 @@ struct draw draw_seeded(uint64_t seed);
 double draw_uniform(struct draw *d);
 /** Bad ones of n independent units, each with probability p in [0, 1]. */
 uint64_t draw_binomial(struct draw *d, uint64_t n, double p);
+/** Events when `mean` >= 0 are expected (Poisson), in lumps of phi >= 1. */
+uint64_t draw_events(struct draw *d, double mean, double phi);
 /**
  * Bad ones of n units that come in lumps of phi: mean n p, variance phi times that of
  * draw_binomial. phi >= 1; at most n.

@@ -15,19 +15,36 @@
 #include "engine/core/plan.h"
 
 enum {
-    OUTLOOK_MAX_ODDS = 8,
+    OUTLOOK_MAX_BAD = 12,
     OUTLOOK_MAX_RUNS = 10000,
     OUTLOOK_LEAST_RUNS = 20,
     OUTLOOK_MAX_NOTES = 3 * PLAN_MAX_STEPS + 3 * PLAN_MAX_METRICS
 };
 
+/* A regression. */
+enum outlook_how { OUTLOOK_ODDS, OUTLOOK_SLOWER, OUTLOOK_TAIL };
+struct outlook_bad {
+    enum outlook_how how;
+    size_t
+        metric; /* of the plan, simulated: a ratio or events for ODDS, else a latency */
+    double size;  /* odds or rate ratio > 1, its inverse where fewer is worse; all
+                   * values so many times as long, > 1; ms more */
+    double share; /* TAIL: of so many requests, in (0, 1) */
+};
+
+/* A latency as it usually is, log-normal: 0 < p50 < p99 <= 100 p50. */
+struct outlook_base {
+    double p50_ms, p99_ms; /* 0: not known, the metric is left out */
+};
+
 struct outlook_query {
     double rate;                     /* requests/s, both cohorts together; > 0 */
     double errors[PLAN_MAX_METRICS]; /* bad share by metric of the plan, in (0, 1) */
-    size_t hit;                      /* metric of kind ratio that regressions hit */
+    struct outlook_base latency[PLAN_MAX_METRICS]; /* by metric of the plan */
+    double events[PLAN_MAX_METRICS]; /* a second, both cohorts together; 0: not known */
     double phi; /* >= 1; of metrics whose dispersion the plan does not give */
-    double odds[OUTLOOK_MAX_ODDS]; /* of the regressions, > 1 */
-    size_t n_odds;
+    struct outlook_bad bads[OUTLOOK_MAX_BAD];
+    size_t n_bads;
     unsigned runs;   /* simulated rollouts, 1..OUTLOOK_MAX_RUNS */
     uint64_t budget; /* of windows of one metric: fewer runs when it is spent, but
                       * OUTLOOK_LEAST_RUNS; 0 = none */
@@ -48,7 +65,8 @@ struct outlook_found {
     struct outlook_time abort;    /* since its begin */
     unsigned promoted, undecided; /* to 100 %; at a timeout */
     double exposed; /* mean requests to the canary until the end, whichever it was … */
-    double hurt;    /* … and how many of them were bad that else were good */
+    double hurt;    /* … and how many of them were bad that else were good; of a
+                     * latency above the usual p99, of events additional ones */
 };
 
 struct outlook_step {
@@ -56,7 +74,8 @@ struct outlook_step {
     struct outlook_time ready;  /* the same but for the bake */
     unsigned undecided;         /* healthy, at the timeout; then taken as passed */
     double forecast_s; /* closed form: evidence at the step's own tolerance alone */
-    struct outlook_found found[OUTLOOK_MAX_ODDS];
+    char slowest[48];  /* metric, and level of a latency, that this is of */
+    struct outlook_found found[OUTLOOK_MAX_BAD];
 };
 
 struct outlook_note {
@@ -76,8 +95,8 @@ struct outlook {
     size_t n_notes;
 };
 
-/** A ratio of which more is worse: its windows can be drawn from a rate. */
-bool outlook_simulated(const struct plan_metric *m);
+/** The metric (of the plan) gates and its windows can be drawn. */
+bool outlook_simulated(const struct plan *p, const struct outlook_query *q, size_t i);
 /**
  * Look ahead. The same plan and query give the same outlook.
  * Errors: SERIN_EDOM (*f says what of the query or the plan), SERIN_ENOMEM

@@ -6,6 +6,8 @@
 #include <stdio.h>
 
 #include "engine/core/explain.h"
+#include "engine/core/latency.h"
+#include "engine/core/outlook_shape.h"
 
 static const double often = 0.05; /* share of healthy canaries left undecided */
 static const double mostly = 0.5; /* of the bake is spent after the evidence suffices */
@@ -58,11 +60,12 @@ static void on_timeout(struct notes *t, size_t i)
     }
     span(s->forecast_s, needed);
     if (s->passes.hits == 0)
-        note(t, i + 1,
-             "never decides: a healthy canary needs about %s of evidence at this rate, "
-             "the timeout is %s; lengthen the timeout, raise worse_than above %g, or "
-             "give the step more weight",
-             needed, timeout, step->worse_than);
+        note(
+            t, i + 1,
+            "never decides: a healthy canary needs about %s of evidence of %s at this "
+            "rate, the timeout is %s; lengthen the timeout, raise worse_than above %g, "
+            "or give the step more weight",
+            needed, s->slowest, timeout, step->worse_than);
     else
         note(t, i + 1,
              "%.0f %% of healthy canaries are undecided at the timeout of %s; lengthen "
@@ -87,33 +90,64 @@ static void on_bake(struct notes *t, size_t i)
 }
 
 /* ---- metrics */
+static void on_latency(struct notes *t, size_t i)
+{
+    const struct plan_metric *m = &t->p->metrics[i];
+    const struct outlook_base *base = &t->q->latency[i];
+    for (int q = 0; q < PLAN_NQUANTILE; q++) {
+        double limit = (double)m->limit_ms[q];
+        double beyond = outlook_shape_beyond(base, NULL, limit);
+        if (!(limit > 0) || beyond < 1 - exceedance_levels[q]) continue;
+        note(
+            t, 0,
+            "metric %s: %.3g %% are usually beyond its limit %g ms of %s; every canary "
+            "is aborted or never passes; raise the limit",
+            m->name, 100 * beyond, limit, latency_level_name(q));
+    }
+}
+
+static void on_floor(struct notes *t, size_t i)
+{
+    const struct plan_metric *m = &t->p->metrics[i];
+    double p = t->q->errors[i];
+    for (size_t k = 0; k < t->q->n_bads; k++) {
+        double w = t->q->bads[k].size, bad = w * p / (1 + (w - 1) * p);
+        if (t->q->bads[k].metric != i || !(m->floor > 0 && bad <= m->floor)) continue;
+        note(t, 0,
+             "metric %s: %g times worse is %.3g %%, not above its floor %g %%: such a "
+             "canary is never aborted for its ratio; lower the floor if it should be",
+             m->name, w, 100 * bad, 100 * m->floor);
+    }
+}
+
 static void on_rates(struct notes *t, size_t i)
 {
     const struct plan_metric *m = &t->p->metrics[i];
     double p = t->q->errors[i];
     char warning[PLAN_WARNING];
     if (plan_warning(t->p, i, warning)) note(t, 0, "%s", warning);
-    if (!outlook_simulated(m)) {
-        if (m->protected)
-            note(t, 0,
-                 "metric %s is not in these times: its kind cannot be foreseen from a "
-                 "rate; promotion waits for it, too",
-                 m->name);
+    if (m->kind == PLAN_LATENCY && t->q->latency[i].p50_ms != 0) {
+        on_latency(t, i);
         return;
     }
-    if (m->limit > 0 && p >= m->limit)
-        note(t, 0,
-             "metric %s: its rate %g %% is not below its limit %g %%; every canary is "
-             "aborted or never passes; raise the limit",
-             m->name, 100 * p, 100 * m->limit);
-    for (size_t k = 0; i == t->q->hit && k < t->q->n_odds; k++) {
-        double w = t->q->odds[k], bad = w * p / (1 + (w - 1) * p);
-        if (!(m->floor > 0 && bad <= m->floor)) continue;
-        note(t, 0,
-             "metric %s: %g times worse is %.3g %%, not above its floor %g %%: such a "
-             "canary is never aborted for its ratio; lower the floor if it should be",
-             m->name, w, 100 * bad, 100 * m->floor);
+    if (!outlook_simulated(t->p, t->q, i)) {
+        if (m->protected)
+            note(t, 0,
+                 "metric %s is not in these times: %s; promotion waits for it, too",
+                 m->name,
+                 m->kind == PLAN_LATENCY  ? "its usual p50 and p99 are not given"
+                 : m->kind == PLAN_EVENTS ? "their usual rate is not given"
+                                          : "its kind cannot be foreseen");
+        return;
     }
+    bool down = m->direction == PLAN_DOWN;
+    if (m->limit > 0 && (down ? p <= m->limit : p >= m->limit))
+        note(t, 0,
+             "metric %s: its rate %g %% is not %s its limit %g %%; every canary is "
+             "aborted or never passes; %s the limit",
+             m->name, 100 * p, down ? "above" : "below", 100 * m->limit,
+             down ? "lower" : "raise");
+    on_floor(t, i);
 }
 
 void outlook_notes(const struct plan *p, const struct outlook_query *q,

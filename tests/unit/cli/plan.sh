@@ -30,11 +30,17 @@ plan $good --rate 120000/min --errors errors=0.001 --runs 20 --metric errors --p
 expect "the same asked in other words" "$(grep -v '^$' "$dir/out" | cmp - "$dir/once")" ""
 
 plan $good --rate 2000/s --errors 0.1% --runs 20 --worse 3 --worse 7 -o json
-expect "json" "$code $(jq -c '[.schema, .rollout, .rate, .errors, .runs, .seed, .window_ms,
+expect "json" "$code $(jq -c '[.schema, .rollout, .rate, .metrics, .runs, .seed, .window_ms,
     (.steps | length), .promoted.runs, (.steps[0].regressions | map(.odds_ratio))]' "$dir/out")" \
-    '0 ["serin.outlook/1","checkout-2.4.0",2000,0.001,20,1,2000,4,20,[3,7]]'
+    '0 ["serin.outlook/1","checkout-2.4.0",2000,[{"name":"errors","errors":0.001}],20,1,2000,4,20,[3,7]]'
 expect "worse is found sooner" "$(jq '.steps | map(.regressions[0].abort.mean_s >
     .regressions[1].abort.mean_s) | all' "$dir/out")" true
+
+plan $good --rate 2000/s --errors 0.1% --runs 3 --latency p50=80ms,p99=600ms \
+    --slower 1.5 --tail 2%:1s -o json
+expect "latencies" "$code $(jq -c '[.metrics[1], (.steps[3].regressions | map(del(.abort, .promoted, .undecided, .requests, .hurt))), .steps[0].slowest]' "$dir/out")" \
+    '0 [{"name":"latency","p50_ms":80,"p99_ms":600},[{"metric":"latency","times_longer":1.5},{"metric":"latency","extra_ms":1000,"share":0.02}],"errors"]'
+expect "a latency without its base is told of" "$(grep -c 'latency is not in these times: its usual p50' "$dir/once")" 1
 
 plan $good --rate 5/s --errors 0.1% --runs 5 --worse 10
 expect "too slow, code" "$code" 0
@@ -60,6 +66,14 @@ refused "--errors 120%" $good --rate 5/s --errors 120%
 refused "no metric \"latencies\"" $good --rate 5/s --errors latencies=1%
 refused "no metric \"x\"" $good --rate 5/s --errors 1% --metric x
 refused "--worse 1:" $good --rate 5/s --errors 1% --worse 1
+refused "--latency p50=80ms:" $good --rate 5/s --errors 1% --latency p50=80ms
+refused "--latency p50=8ms,p99=8s:" $good --rate 5/s --errors 1% --latency p50=8ms,p99=8s
+refused "no metric \"x\"" $good --rate 5/s --errors 1% --latency x:p50=8ms,p99=9ms
+refused "no latency of mode gate" $good --rate 5/s --errors 1% --slower 2
+refused "--slower 1:" $good --rate 5/s --errors 1% --latency p50=8ms,p99=9ms --slower 1
+refused "--tail 500ms:" $good --rate 5/s --errors 1% --latency p50=8ms,p99=9ms --tail 500ms
+refused "an experiment has no steps" deploy/plans/experiment.yaml --rate 5/s --errors 1%
+refused "--events many:" $good --rate 5/s --errors 1% --events many
 refused "--runs 0" $good --rate 5/s --errors 1% --runs 0
 refused "--phi 0.5" $good --rate 5/s --errors 1% --phi 0.5
 refused "cannot be opened" "$dir/none" --rate 5/s --errors 1%

@@ -74,3 +74,25 @@ Test(draw, lumps_keep_the_mean_and_raise_the_variance)
                   phi[i], squares / DRAWS / variance);
     }
 }
+
+Test(draw, events_have_the_mean_as_variance)
+{
+    static const struct {
+        double mean, phi;
+    } cases[] = {{0.3, 1}, {4, 1}, {250, 1}, {30, 2.5}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct draw d = draw_seeded(50 + i);
+        double sum = 0, squares = 0, mean = cases[i].mean;
+        for (int k = 0; k < DRAWS; k++) {
+            double x = (double)draw_events(&d, mean, cases[i].phi) - mean;
+            sum += x;
+            squares += x * x;
+        }
+        double variance = cases[i].phi * mean;
+        cr_expect(lt(dbl, fabs(sum / DRAWS), 5 * sqrt(variance / DRAWS)));
+        cr_expect(lt(dbl, fabs(squares / DRAWS / variance - 1), 0.08), "%g: %g", mean,
+                  squares / DRAWS / variance);
+    }
+    struct draw d = draw_seeded(1);
+    cr_expect(eq(u64, draw_events(&d, 0, 1), 0));
+}

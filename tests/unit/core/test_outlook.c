@@ -1,6 +1,7 @@
 /* The outlook against what whole rollouts are known to take: closed forms and simulated
  * figures of the statistics' specification. */
 #include "engine/core/outlook.h"
+#include "engine/core/outlook_shape.h"
 #include "engine/base/mem.h"
 #include "stats/forecast.h"
 #include "stats/level.h"
@@ -28,13 +29,14 @@ static struct outlook look(const char *text, double rate, double errors, unsigne
     struct plan *p = NULL;
     struct fault f = {0};
     static struct outlook o;
-    struct outlook_query q = {.rate = rate,
-                              .errors = {errors, errors, errors},
-                              .phi = 1,
-                              .odds = {10, 2},
-                              .n_odds = n_odds,
-                              .runs = runs,
-                              .seed = 1};
+    struct outlook_query q = {
+        .rate = rate,
+        .errors = {errors, errors, errors},
+        .phi = 1,
+        .bads = {{OUTLOOK_ODDS, 0, 10, 0}, {OUTLOOK_ODDS, 0, 2, 0}},
+        .n_bads = n_odds,
+        .runs = runs,
+        .seed = 1};
     int rc = plan_parse(&a, text, strlen(text), &p, &e);
     cr_assert(eq(int, rc, SERIN_OK), "%s",
               doc_errors_format(&e, "plan", text, strlen(text)));
@@ -164,19 +166,25 @@ Test(outlook, refuses_nonsense)
     struct plan *p = NULL;
     int rc = plan_parse(&a, ramp, strlen(ramp), &p, &e);
     cr_assert(eq(int, rc, SERIN_OK));
-    struct outlook_query good = {
-        .rate = 10, .errors = {0.01}, .phi = 1, .odds = {2}, .n_odds = 1, .runs = 1};
-    struct outlook_query q[7];
-    for (size_t i = 0; i < 7; i++)
+    struct outlook_query good = {.rate = 10,
+                                 .errors = {0.01},
+                                 .phi = 1,
+                                 .bads = {{OUTLOOK_ODDS, 0, 2, 0}},
+                                 .n_bads = 1,
+                                 .runs = 1};
+    struct outlook_query q[9];
+    for (size_t i = 0; i < 9; i++)
         q[i] = good;
     q[0].rate = 0;
     q[1].rate = NAN;
     q[2].errors[0] = 1;
     q[3].phi = 0.5;
-    q[4].odds[0] = 1;
-    q[5].hit = 1;
+    q[4].bads[0].size = 1;
+    q[5].bads[0].metric = 1;
     q[6].runs = 0;
-    for (size_t i = 0; i < 7; i++) {
+    q[7].bads[0].how = OUTLOOK_SLOWER; /* of a ratio */
+    q[8].latency[0] = (struct outlook_base){10, 1001};
+    for (size_t i = 0; i < 9; i++) {
         struct outlook o = {.n_notes = 77};
         struct fault f = {0};
         rc = outlook_make(p, &q[i], &o, &f);
@@ -201,11 +209,152 @@ Test(outlook, a_budget_ends_it_early_and_memory_may_run_out)
     cr_assert(eq(int, rc, SERIN_OK));
     cr_expect(eq(uint, o.runs, OUTLOOK_LEAST_RUNS));
     cr_expect(eq(uint, o.whole.runs, OUTLOOK_LEAST_RUNS));
-    for (uint64_t k = 1; k <= 5; k++) {
+    for (uint64_t k = 1; k <= 7; k++) {
         mem_fail_at(k);
         rc = outlook_make(p, &q, &o, NULL);
         mem_fail_at(0);
         cr_expect(eq(int, rc, SERIN_ENOMEM), "allocation %lu", (unsigned long)k);
     }
     arena_free(&a);
+}
+
+/* Shares by the law itself; what is drawn from it is as long. */
+Test(outlook, latencies_are_drawn_as_described)
+{
+    static struct outlook_shape s;
+    static uint64_t counts[HIST_ROOM];
+    const struct outlook_base base = {80, 600};
+    const struct outlook_bad slower = {OUTLOOK_SLOWER, 0, 1.5, 0},
+                             tail = {OUTLOOK_TAIL, 0, 500, 0.04};
+    struct draw d = draw_seeded(5);
+    cr_expect(epsilon_eq(dbl, outlook_shape_beyond(&base, NULL, 80), 0.5, 1e-12));
+    cr_expect(epsilon_eq(dbl, outlook_shape_beyond(&base, NULL, 600), 0.01, 1e-12));
+    cr_expect(epsilon_eq(dbl, outlook_shape_beyond(&base, &slower, 900), 0.01, 1e-12));
+    cr_expect(epsilon_eq(dbl, outlook_shape_beyond(&base, &tail, 580),
+                         0.96 * outlook_shape_beyond(&base, NULL, 580) + 0.04 * 0.5,
+                         1e-12));
+    const struct outlook_bad *const bads[] = {NULL, &slower, &tail};
+    for (size_t i = 0; i < 3; i++) {
+        cr_assert(eq(int, outlook_shape_make(&s, &base, bads[i]), SERIN_OK));
+        for (size_t n = 40; n <= 400000; n *= 100) { /* one by one, and by bucket */
+            uint64_t seen = 0, above = 0;
+            for (size_t k = 0; k < 400000 / n; k++) {
+                struct hist_view v = outlook_shape_draw(&s, &d, n, 1, counts);
+                seen += hist_total(&v);
+                above += hist_above(&v, 300);
+            }
+            double want = outlook_shape_beyond(&base, bads[i], 300);
+            double got = (double)above / (double)seen; /* a bucket is 2.2 % wide */
+            cr_expect(eq(u64, seen, 400000));
+            cr_expect(lt(dbl, fabs(got / want - 1), 0.05), "%zu, %zu: %g, %g", i, n,
+                      got, want);
+        }
+    }
+    uint64_t lumps = 0;
+    for (int k = 0; k < 400; k++) {
+        struct hist_view v = outlook_shape_draw(&s, &d, 1000, 3, counts);
+        lumps += hist_total(&v);
+    }
+    cr_expect(lt(dbl, fabs((double)lumps / 400000 - 1), 0.01));
+}
+
+/* A latency alone, then one that gives its step too little time. */
+Test(outlook, latencies_are_looked_at_too)
+{
+    static const char text[] = HEAD
+        "window: 2s\nsteps:\n"
+        "  - {weight: 5%%, worse_than: 2, bake: 0s, warmup: 0s, timeout: %s}\n"
+        "  - {weight: 100%%}\n"
+        "metrics:\n  - {name: time, kind: latency, phi: 1, protect: [p90, p999]%s}\n";
+    static struct outlook o;
+    for (int i = 0; i < 2; i++) {
+        struct arena a = {0};
+        struct doc_errors e = {0};
+        struct plan *p = NULL;
+        struct fault f = {0};
+        char plan[700];
+        snprintf(plan, sizeof plan, text, i == 0 ? "9h" : "1m",
+                 i == 0 ? "" : ", limit: {p99: 500ms}");
+        struct outlook_query q = {
+            .rate = 2000,
+            .errors = {0.5},
+            .latency = {{80, 600}},
+            .phi = 1,
+            .bads = {{OUTLOOK_SLOWER, 0, 1.5, 0}, {OUTLOOK_TAIL, 0, 600, 0.02}},
+            .n_bads = 2,
+            .runs = 20,
+            .seed = 1};
+        cr_assert(eq(int, plan_parse(&a, plan, strlen(plan), &p, &e), SERIN_OK));
+        int rc = outlook_make(p, &q, &o, &f);
+        cr_assert(eq(int, rc, SERIN_OK), "%s", f.text);
+        cr_expect(eq(str, o.steps[0].slowest, (char *)"time p999"));
+        if (i == 0) {
+            const struct outlook_found *all = &o.steps[0].found[0];
+            cr_expect(eq(uint, o.whole.hits, 20));
+            cr_expect(near(o.whole.mean_s, o.steps[0].forecast_s, 0.5), "%g, %g",
+                      o.whole.mean_s, o.steps[0].forecast_s);
+            cr_expect(eq(uint, all->abort.hits, 20));
+            cr_expect(lt(dbl, all->abort.mean_s, o.steps[0].found[1].abort.mean_s));
+            cr_expect(near(all->hurt, all->exposed * 0.0216, 0.02), "%g",
+                      all->hurt / all->exposed);
+            cr_expect(eq(sz, o.n_notes, 0), "%s", o.notes[0].text);
+        } else {
+            cr_expect(says(&o, 1, "evidence of time p999"), "%s", o.notes[0].text);
+            cr_expect(says(&o, 0, "beyond its limit 500 ms of p99"));
+        }
+        arena_free(&a);
+    }
+}
+
+/* Crashes by pods and by requests, and conversions, of which fewer is worse. */
+Test(outlook, other_kinds_are_looked_at_too)
+{
+    static const char *const metrics[] = {
+        "  - {name: a, kind: events, phi: 1, exposure: {canary: 5, baseline: 5}}\n",
+        "  - {name: a, kind: events, phi: 1, exposure: b}\n"
+        "  - {name: b, mode: shadow, phi: 1}\n",
+        "  - {name: a, direction: down, phi: 1}\n"};
+    static struct outlook o;
+    for (size_t i = 0; i < 3; i++) {
+        struct arena a = {0};
+        struct doc_errors e = {0};
+        struct plan *p = NULL;
+        struct fault f = {0};
+        char text[700];
+        snprintf(text, sizeof text,
+                 HEAD
+                 "window: 10s\nsteps:\n"
+                 "  - {weight: 50%%, worse_than: 2, bake: 0s, warmup: 0s, timeout: "
+                 "9h}\n  - {weight: 100%%}\nmetrics:\n%s",
+                 metrics[i]);
+        int rc = plan_parse(&a, text, strlen(text), &p, &e);
+        cr_assert(eq(int, rc, SERIN_OK), "%s",
+                  doc_errors_format(&e, "plan", text, strlen(text)));
+        struct outlook_query q = {.rate = i == 2 ? 2 : 1000,
+                                  .errors = {0.8, 0.8},
+                                  .events = {0.5},
+                                  .phi = 1,
+                                  .bads = {{OUTLOOK_ODDS, 0, 4, 0}},
+                                  .n_bads = 1,
+                                  .runs = 60,
+                                  .seed = 1};
+        rc = outlook_make(p, &q, &o, &f);
+        cr_assert(eq(int, rc, SERIN_OK), "%s", f.text);
+        const struct outlook_found *found = &o.steps[0].found[0];
+        fprintf(stderr,
+                "%zu: healthy %g s, forecast %g s, found %u after %g s, hurt %g\n", i,
+                o.whole.mean_s, o.steps[0].forecast_s, found->abort.hits,
+                found->abort.mean_s, found->hurt);
+        cr_expect(ge(uint, o.whole.hits, 57));
+        cr_expect(near(o.whole.mean_s, o.steps[0].forecast_s, 0.6));
+        cr_expect(ge(uint, found->abort.hits, 57));
+        cr_expect(lt(dbl, found->abort.mean_s, 3 * o.whole.mean_s));
+        /* 4 times .25 events/s are .75 more; of .8 remain .5, .3 less of one a second
+         */
+        cr_expect(near(found->hurt, found->abort.mean_s * (i == 2 ? 0.3 : 0.75), 0.15));
+        q.events[0] = 0;
+        rc = outlook_make(p, &q, &o, &f);
+        cr_expect(eq(int, rc, i == 2 ? SERIN_OK : SERIN_EDOM));
+        arena_free(&a);
+    }
 }
