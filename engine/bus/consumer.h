@@ -20,7 +20,7 @@ struct bus_record {
     int64_t offset, timestamp_ms;
     const void *key, *value;
     size_t key_len, value_len;
-    const void *message; /* the client's, for consumer_content_type; NULL of a table */
+    const void *message; /* the client's, for consumer_content_type */
 };
 
 enum bus_start { BUS_START_EARLIEST, BUS_START_LATEST };

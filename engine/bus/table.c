@@ -98,7 +98,9 @@ static enum serin_status begin(struct table *t, struct bus *b,
         rd_kafka_topic_partition_list_new((int)t->n_parts);
     for (size_t i = 0; i < t->n_parts; i++)
         rd_kafka_topic_partition_list_add(list, t->topic, t->parts[i].partition)
-            ->offset = o->start >= 0 ? o->start : RD_KAFKA_OFFSET_BEGINNING;
+            ->offset = o->last > 0     ? RD_KAFKA_OFFSET_TAIL(o->last)
+                       : o->start >= 0 ? o->start
+                                       : RD_KAFKA_OFFSET_BEGINNING;
     rd_kafka_resp_err_t err = rd_kafka_assign(rk, list);
     rd_kafka_topic_partition_list_destroy(list);
     if (err == RD_KAFKA_RESP_ERR_NO_ERROR) return SERIN_OK;
@@ -173,6 +175,7 @@ static void take(struct table *t, const rd_kafka_message_t *m)
     }
     if (p == NULL || m->offset < p->next) return;
     struct bus_record r = client_record(m, t->topic);
+    r.message = m;
     t->on_record(t->ctx, &r);
     advance(t, p, m->offset + 1);
 }

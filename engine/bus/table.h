@@ -11,6 +11,7 @@ struct table_options {
     const int32_t *partitions; /* NULL: all of them */
     size_t n_partitions;
     int64_t start; /* first offset of each partition; BUS_OFFSET_NONE = the beginning */
+    int64_t last;  /* > 0: only so many of each partition, instead of `start` */
     /* One record, value_len 0 and value NULL for a tombstone. On table_poll's thread.
      */
     void (*on_record)(void *ctx, const struct bus_record *r);

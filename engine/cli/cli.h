@@ -67,6 +67,7 @@ bool cli_colour(void);
     X(extend) \
     X(quarantine) \
     X(top) \
+    X(input) \
     X(lint) \
     X(plan) \
     X(schema) \
