@@ -86,18 +86,13 @@ enum serin_status quantile_limits(const struct hist_view *v, double p, double le
     return SERIN_OK;
 }
 
-enum serin_status quantile_shift(const struct hist_view *canary,
-                                 const struct hist_view *baseline, double p,
-                                 double level, double eta, struct quantile_limits *out)
+struct quantile_limits quantile_shift(const struct quantile_limits *canary,
+                                      const struct quantile_limits *baseline)
 {
-    struct quantile_limits c, b;
-    enum serin_status rc = quantile_limits(canary, p, level / 2, eta, &c);
-    if (rc == SERIN_OK) rc = quantile_limits(baseline, p, level / 2, eta, &b);
-    if (rc != SERIN_OK) return rc;
-    *out = (struct quantile_limits){.at = b.at > 0 ? c.at / b.at : 0,
-                                    .lower = c.lower / b.upper,
-                                    .upper = HUGE_VAL};
-    if (b.upper == 0) out->lower = 0; /* both may be nothing but zeros */
-    if (b.lower > 0) out->upper = c.upper / b.lower;
-    return SERIN_OK;
+    const struct quantile_limits *c = canary, *b = baseline;
+    struct quantile_limits out = {.upper = HUGE_VAL};
+    if (b->at > 0) out.at = c->at / b->at;
+    if (b->upper > 0) out.lower = c->lower / b->upper; /* 0 / 0: nothing but zeros */
+    if (b->lower > 0) out.upper = c->upper / b->lower;
+    return out;
 }

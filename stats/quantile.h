@@ -35,12 +35,11 @@ SERIN_MUST_USE
 enum serin_status quantile_limits(const struct hist_view *v, double p, double level,
                                   double eta, struct quantile_limits *out);
 /**
- * The ratio canary : baseline of their p-quantiles; level is split between the two.
- * at = 0 when either is 0. Errors: as quantile_limits.
+ * The ratio canary : baseline of two quantiles from their limits. With both at half a
+ * level, these limits and both cohorts' hold together at the level. at = 0 when either
+ * is 0.
  */
-SERIN_MUST_USE
-enum serin_status quantile_shift(const struct hist_view *canary,
-                                 const struct hist_view *baseline, double p,
-                                 double level, double eta, struct quantile_limits *out);
+struct quantile_limits quantile_shift(const struct quantile_limits *canary,
+                                      const struct quantile_limits *baseline);
 
 #endif

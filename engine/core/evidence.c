@@ -312,6 +312,12 @@ bool evidence_sparse(const struct evidence *e)
     return e->kind->content == KIND_EVENTS && e->metric->exposure_metric < 0;
 }
 
+bool evidence_suspicious(const struct evidence *e)
+{
+    return evidence_gates(e) && !e->accepted && e->kind->too_good != NULL &&
+           level_crossed(e->kind->too_good(e), EVIDENCE_TOO_GOOD);
+}
+
 double evidence_onset(const struct evidence *e, int64_t *ms)
 {
     uint32_t s = 0;

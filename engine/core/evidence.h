@@ -19,6 +19,9 @@
 enum { EVIDENCE_CANARY, EVIDENCE_BASELINE };
 enum { EVIDENCE_INFORMATIVE = 6 }; /* windows with evidence that a step needs */
 
+/* Chance of ever holding a canary that is not too good, by metric. */
+#define EVIDENCE_TOO_GOOD 1e-3
+
 struct kind;
 struct kind_window;
 
@@ -42,6 +45,7 @@ struct evidence {
     int64_t seen_ms[2];        /* event time of each cohort's latest data */
     uint64_t since[2];         /* the other cohort's units since then */
     bool ever[2];
+    bool accepted;          /* somebody has looked at how good it is: not asked again */
     int64_t informative_ms; /* end of the latest window with evidence */
     /* Not state: odds ratio limits as shown in rows, and when they were worked out. */
     double lower, upper;
@@ -116,6 +120,8 @@ int evidence_blame(const struct evidence_set *s, double alpha);
 uint64_t evidence_informative(const struct evidence *e);
 /** Events over fixed pods: hearing nothing of a cohort is no silence by itself. */
 bool evidence_sparse(const struct evidence *e);
+/** The metric is better than it should be, and nobody has accepted that. */
+bool evidence_suspicious(const struct evidence *e);
 /**
  * When harm relative to the baseline began: start of its window into *ms, from the part
  * with the most evidence. Returns the log likelihood ratio to "never"; 0: none, *ms as

@@ -274,6 +274,21 @@ static bool freeze(const struct fold *f, const struct rollout *r, struct turn *t
 }
 
 /* ---- the order */
+static void suspicious(const struct rollout *r, struct turn *t)
+{
+    for (size_t i = 0; i < r->evidence.n; i++) {
+        const struct evidence *e = &r->evidence.metrics[i];
+        if (!evidence_suspicious(e)) continue;
+        t->metric = e->metric->name;
+        explain_add(t, "%s: ", e->metric->name);
+        e->kind->better(e, t);
+        explain_add(t, "; ");
+        break;
+    }
+    explain_add(t, "too good to be true: see whether the canary fails early or does "
+                   "less, then resume it");
+}
+
 static enum rollout_hold sticky(const struct rollout *r, struct turn *t)
 {
     char seen[24], wanted[24];
@@ -288,6 +303,7 @@ static enum rollout_hold sticky(const struct rollout *r, struct turn *t)
             explain_add(t,
                         "a window gave no finite evidence and was dropped; this is a "
                         "defect, please report it; abort or resume");
+        if (h == HOLD_SUSPICIOUS) suspicious(r, t);
         explain_percent(figures_observed_bp(r) / 10000, seen);
         explain_percent(r->weight_bp / 10000.0, wanted);
         if (h == HOLD_SAMPLE_RATIO)

@@ -336,6 +336,9 @@ static void judge_on(struct fold *f, struct rollout *r, size_t cells)
         if (evidence_window(&r->evidence, i, &s.w) != SERIN_OK) defect(f, r);
         both = both || (s.w.sum.n > 0 && s.w.sum.m > 0);
         const struct evidence *e = &r->evidence.metrics[i];
+        /* What an experiment asks may well be this. */
+        if (r->plan->strategy != PLAN_EXPERIMENT && evidence_suspicious(e))
+            r->sticky |= 1u << HOLD_SUSPICIOUS;
         if (!counted && e->kind->requests && evidence_gates(e)) {
             check_split(r, &s.w.sum);
             counted = true;

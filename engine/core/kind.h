@@ -48,7 +48,8 @@ struct kind {
                                 const struct kind_window *w, struct kind_news *news);
 
     /* Natural logarithms of e-values. */
-    double (*harm)(const struct evidence *e); /* relative to the baseline */
+    double (*harm)(const struct evidence *e);     /* relative to the baseline */
+    double (*too_good)(const struct evidence *e); /* suspiciously better; or NULL */
     /** As evidence_onset, in seconds; NULL: it is that of evidence->all. */
     double (*onset)(const struct evidence *e, uint32_t *s);
     bool (*limited)(const struct evidence *e); /* has an absolute limit; if not, … */
@@ -89,6 +90,7 @@ struct kind {
     void (*cohorts)(const struct evidence *e, struct turn *t); /* both, in this step */
     void (*beyond)(const struct evidence *e, struct turn *t);  /* its limit */
     void (*worse)(const struct evidence *e, struct turn *t);   /* in what way */
+    void (*better)(const struct evidence *e, struct turn *t);  /* with too_good only */
 
     /** What is in `own`, as a message; or NULL. */
     void (*save)(const struct evidence *e, struct arena *a, bool calibrating,

@@ -4,6 +4,7 @@
 #include "engine/core/kind.h"
 #include "engine/core/snapshot_latency.h"
 #include "stats/elem.h"
+#include "stats/quantile.h"
 
 static enum serin_status open(struct evidence *e, struct fault *why)
 {
@@ -35,6 +36,11 @@ static enum serin_status window(struct evidence *e, const struct horizon *h,
 static double harm(const struct evidence *e)
 {
     return latency_log_abort(e->own, e->grid);
+}
+
+static double too_good(const struct evidence *e)
+{
+    return latency_log_fast(e->own, e->grid);
 }
 
 static double onset(const struct evidence *e, uint32_t *s)
@@ -122,6 +128,46 @@ static uint64_t phi_pairs(const struct evidence *e, const struct calibrate *c,
     return latency_phi_pairs(e->own, fixed_ms, length_ms);
 }
 
+static bool shown(const struct latency *l, int level)
+{
+    return l->protects[level] || level == PLAN_P50 || level == PLAN_P90 ||
+           level == PLAN_P99;
+}
+
+/* Both cohorts at half the level, so that their limits and the ratio's hold together.
+ */
+static bool spread(const struct evidence *e, double level, int q,
+                   Serin__V1__QuantileVerdict *v)
+{
+    const struct latency *l = e->own;
+    struct quantile_limits at[2];
+    for (int c = 0; c < 2; c++) {
+        struct hist_view h = hist_view(&l->step[c]);
+        if (quantile_limits(&h, exceedance_levels[q], level / 2, 1 / e->phi, &at[c]) !=
+            SERIN_OK)
+            return false;
+    }
+    struct quantile_limits ratio = quantile_shift(&at[0], &at[1]);
+    serin__v1__quantile_verdict__init(v);
+    v->p = exceedance_levels[q];
+    v->canary = at[0].at, v->canary_lower = at[0].lower, v->canary_upper = at[0].upper;
+    v->baseline = at[1].at;
+    v->baseline_lower = at[1].lower, v->baseline_upper = at[1].upper;
+    v->shift = ratio.at, v->shift_lower = ratio.lower, v->shift_upper = ratio.upper;
+    return true;
+}
+
+static bool spreads(const struct evidence *e, struct arena *a, pb_metric_verdict *m)
+{
+    Serin__V1__QuantileVerdict *v = arena_alloc(a, EXCEEDANCE_LEVELS * sizeof *v);
+    m->quantiles = arena_alloc(a, EXCEEDANCE_LEVELS * sizeof *m->quantiles);
+    if (v == NULL || m->quantiles == NULL) return false;
+    for (int q = 0; q < EXCEEDANCE_LEVELS; q++)
+        if (shown(e->own, q) && spread(e, elem_exp(-m->abort_threshold), q, &v[q]))
+            m->quantiles[m->n_quantiles++] = &v[q];
+    return true;
+}
+
 /* The limit of a latency is a share: so many may be beyond it. */
 static bool figures(const struct evidence *e, struct arena *a, pb_metric_verdict *m)
 {
@@ -130,7 +176,7 @@ static bool figures(const struct evidence *e, struct arena *a, pb_metric_verdict
     m->abort_over = latency_over(l);
     m->limit = at >= 0 ? l->limits[at].d : 0;
     return quantiles(a, l, EVIDENCE_CANARY, m->canary) &&
-           quantiles(a, l, EVIDENCE_BASELINE, m->baseline);
+           quantiles(a, l, EVIDENCE_BASELINE, m->baseline) && spreads(e, a, m);
 }
 
 /* "p99 canary 812 ms vs baseline 640 ms" */
@@ -167,6 +213,12 @@ static void worse(const struct evidence *e, struct turn *t)
         explain_add(t, ", slower");
 }
 
+static void better(const struct evidence *e, struct turn *t)
+{
+    at_level(e, latency_fastest(e->own, e->grid), t);
+    explain_add(t, ", faster by more than %g %%", 100 * e->metric->too_good);
+}
+
 static void save(const struct evidence *e, struct arena *a, bool calibrating,
                  Serin__V1__MetricState *m, bool *bad)
 {
@@ -189,6 +241,7 @@ const struct kind kind_latency = {
     .window = window,
     .harm = harm,
     .onset = onset,
+    .too_good = too_good,
     .limited = limited,
     .limit = limit,
     .within = within,
@@ -205,6 +258,7 @@ const struct kind kind_latency = {
     .cohorts = cohorts,
     .beyond = beyond,
     .worse = worse,
+    .better = better,
     .save = save,
     .load = load,
 };

@@ -68,6 +68,8 @@ void latency_reset(struct latency *l)
     mann_whitney_init(&l->ranks);
     for (int q = 0; q <= LEVELS; q++)
         onset_init(&l->onset[q]);
+    for (int i = 0; i < 2; i++)
+        profile_init(&l->fast[i], true);
     for (int q = 0; q < LEVELS; q++) {
         double d = l->limits[q].d;
         profile_init(&l->levels[q], true);
@@ -97,6 +99,7 @@ struct window {
     int scale; /* the one at which all of it is compared */
     uint32_t start_s;
     int32_t down, up;    /* the tolerance on values in buckets of it */
+    int32_t fast;        /* too good: canary values are shifted up by so many buckets */
     struct hist both[2]; /* all strata together */
 };
 
@@ -113,6 +116,9 @@ static enum serin_status merge(struct latency *l, struct window *w)
             return SERIN_EDOM;
     for (int c = 0; c < 2; c++)
         if (w->both[c].scale < w->scale) w->scale = w->both[c].scale;
+    int32_t floor = 0;
+    double slower = 1 / (1 - l->metric->too_good) - 1;
+    if (hist_shift(w->scale, slower, &floor, &w->fast) != SERIN_OK) return SERIN_EDOM;
     return hist_shift(w->scale, l->metric->abort_over - 1, &w->down, &w->up);
 }
 
@@ -160,6 +166,27 @@ static enum serin_status fold_levels(struct latency *l, const struct grid *g,
         if (rc != SERIN_OK || !l->allows) continue;
         if (ready) tables(w, l->past.bucket[q], w->down, t);
         rc = profile_window(&l->allowed[q], g, h, t, n, eta);
+    }
+    return rc;
+}
+
+/* The other direction: is the canary, slowed down by what is still good, exceeded by
+ * the baseline? With the cohorts exchanged that is the question for abort. */
+static enum serin_status fold_fast(struct latency *l, const struct grid *g,
+                                   const struct horizon *h, const struct window *w,
+                                   bool ready, double eta)
+{
+    struct count_table t[ROLLOUT_STRATA + 1], was;
+    size_t n = ready ? w->n : 0;
+    enum serin_status rc = SERIN_OK;
+    for (int i = 0; i < 2 && rc == SERIN_OK; i++) {
+        int q = i == 0 ? l->first : l->last;
+        if (ready) tables(w, l->past.bucket[q], -w->fast, t);
+        for (size_t k = 0; k < n; k++) {
+            was = t[k];
+            t[k] = (struct count_table){was.m, was.y, was.n, was.x};
+        }
+        rc = profile_window(&l->fast[i], g, h, t, n, eta);
     }
     return rc;
 }
@@ -225,6 +252,7 @@ enum serin_status latency_window(struct latency *l, const struct grid *g,
     bool ready = rc == SERIN_OK;
     if (rc == SERIN_AGAIN) rc = SERIN_OK;
     if (rc == SERIN_OK) rc = fold_levels(l, g, h, &w, ready, eta);
+    if (rc == SERIN_OK) rc = fold_fast(l, g, h, &w, ready, eta);
     if (rc == SERIN_OK) rc = fold_ranks(l, h, &w, eta);
     if (rc == SERIN_OK) rc = fold_limits(l, h, &w, eta);
     for (int c = 0; c < 2 && rc == SERIN_OK; c++) {
@@ -265,6 +293,21 @@ double latency_log_abort(const struct latency *l, const struct grid *g)
     for (int q = 0; q < LEVELS; q++)
         log_e[q] = profile_log_abort(&l->levels[q], g);
     return exceedance_combo(mann_whitney_log_abort(&l->ranks), log_e);
+}
+
+double latency_log_fast(const struct latency *l, const struct grid *g)
+{
+    double log_e[2];
+    for (int i = 0; i < 2; i++)
+        log_e[i] = profile_log_abort(&l->fast[i], g);
+    return combine_average(log_e, NULL, 2);
+}
+
+int latency_fastest(const struct latency *l, const struct grid *g)
+{
+    return profile_log_abort(&l->fast[1], g) > profile_log_abort(&l->fast[0], g)
+               ? l->last
+               : l->first;
 }
 
 bool latency_limited(const struct latency *l)

@@ -37,8 +37,9 @@ struct latency {
     struct profile allowed[EXCEEDANCE_LEVELS]; /* shifted down to promote */
     double begun[EXCEEDANCE_LEVELS][GRID_MAX]; /* l of the ones that promote */
     struct onset onset[EXCEEDANCE_LEVELS + 1]; /* of levels, then ranks */
-    struct floor limits[EXCEEDANCE_LEVELS];    /* d = 0: none */
-    struct hist step[2];                       /* of this step: canary, baseline */
+    struct profile fast[2]; /* too good, at first and last: cohorts exchanged */
+    struct floor limits[EXCEEDANCE_LEVELS]; /* d = 0: none */
+    struct hist step[2];                    /* of this step: canary, baseline */
     int32_t fixed_scale;              /* thresholds at which bursts are counted … */
     int32_t fixed[EXCEEDANCE_LEVELS]; /* … fixed with the first past there is */
     bool has_fixed;
@@ -79,6 +80,13 @@ double latency_log_abort(const struct latency *l, const struct grid *g);
 bool latency_limited(const struct latency *l);
 /** log E: mean over the limited quantiles; 0 without any. */
 double latency_log_limit(const struct latency *l);
+/**
+ * log E that the canary is faster than the baseline by more than `too_good` at the
+ * lowest or the highest protected level: mean of the two, whole rollout, start unknown.
+ */
+double latency_log_fast(const struct latency *l, const struct grid *g);
+/** Of the two, the level with more of it. */
+int latency_fastest(const struct latency *l, const struct grid *g);
 /** No limited quantile of this step's canary is beyond its limit. */
 bool latency_within(const struct latency *l);
 /** log E at tolerance s of the grid: least of the protected levels, whole rollout. */

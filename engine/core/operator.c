@@ -43,7 +43,8 @@ static bool hold(struct fold *f, struct rollout *r, const pb_command *c, char *m
     return turn_take(f, r, EV_HOLD, &t);
 }
 
-/* What a person's word ends. The sample-ratio check starts again. */
+/* What a person's word ends. The sample-ratio check starts again; a canary that is
+ * better than expected is taken to be. */
 static void forgive(struct fold *f, struct rollout *r)
 {
     if ((r->sticky & (1u << HOLD_SAMPLE_RATIO)) != 0) {
@@ -53,6 +54,10 @@ static void forgive(struct fold *f, struct rollout *r)
         r->srm_canary = r->srm_baseline = 0;
         r->split = (struct rollout_split){.calm = true};
     }
+    for (size_t i = 0; i < r->evidence.n; i++)
+        if ((r->sticky & (1u << HOLD_SUSPICIOUS)) != 0 &&
+            evidence_suspicious(&r->evidence.metrics[i]))
+            r->evidence.metrics[i].accepted = true;
     r->sticky = 0;
 }
 

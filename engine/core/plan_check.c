@@ -449,9 +449,6 @@ static void check_latency(struct check *c, const struct plan_metric *m,
 {
     const struct doc_node *limit = good(c, node, "limit");
     double scale;
-    if (doc_get(node, "too_good") != NULL)
-        doc_error_add(c->errors, doc_get(node, "too_good"),
-                      "too_good: is not judged by this version; leave it out");
     if (limit != NULL && limit->type != DOC_MAP)
         doc_error_add(c->errors, limit,
                       "limit: of a latency is a map of quantiles, e.g. {p99: 800ms}");

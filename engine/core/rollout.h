@@ -32,6 +32,7 @@
     X(STATE_LOST, "state_lost", true)                             \
     X(DEFECT, "defect", true)                                     \
     X(SAMPLE_RATIO, "sample_ratio", true)                         \
+    X(SUSPICIOUS, "suspicious", true)                             \
     X(BLIND, "blind", false)                                      \
     X(NO_DATA, "no_data", false)                                  \
     X(CANARY_SILENT, "canary_silent", false)                      \

@@ -109,6 +109,9 @@ pb_latency_state *snapshot_latency(struct arena *a, const struct evidence *e,
     struct hist_view canary = hist_view(&l->step[0]), baseline = hist_view(&l->step[1]);
     levels_out(a, e, m, bad);
     ranks_out(a, &l->ranks, m, bad);
+    m->fast = get(a, 2, sizeof *m->fast, bad);
+    for (int i = 0; i < 2 && !*bad; i++)
+        m->fast[m->n_fast++] = snapshot_profile(a, &l->fast[i], e->grid->n, bad);
     if (m->ranks != NULL) snapshot_onset(a, &l->onset[LEVELS], RANKS, m->ranks, bad);
     past_out(a, l, m, bad);
     m->canary = snapshot_histogram(a, &canary, bad);
@@ -228,11 +231,20 @@ static bool calibration_in(struct latency *l, const pb_latency_state *m)
     return i == m->n_calibration;
 }
 
+static bool fast_in(struct evidence *e, const pb_latency_state *m)
+{
+    struct latency *l = e->own;
+    if (m->n_fast == 0) return true; /* written before it was kept */
+    return m->n_fast == 2 &&
+           snapshot_load_profile(&l->fast[0], m->fast[0], e->grid->n) &&
+           snapshot_load_profile(&l->fast[1], m->fast[1], e->grid->n);
+}
+
 bool snapshot_latency_load(struct evidence *e, const pb_latency_state *m)
 {
     struct latency *l = e->own;
     return m != NULL && levels_in(e, m) && ranks_in(&l->ranks, m->ranks) &&
-           snapshot_load_onset(&l->onset[LEVELS], m->ranks, RANKS) && past_in(l, m) &&
-           hist_in(&l->step[0], m->canary) && hist_in(&l->step[1], m->baseline) &&
-           calibration_in(l, m);
+           snapshot_load_onset(&l->onset[LEVELS], m->ranks, RANKS) && fast_in(e, m) &&
+           past_in(l, m) && hist_in(&l->step[0], m->canary) &&
+           hist_in(&l->step[1], m->baseline) && calibration_in(l, m);
 }

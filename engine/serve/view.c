@@ -147,6 +147,35 @@ static json_t *question(const pb_question *q)
     return done(o, bad);
 }
 
+static json_t *limits(double at, double lower, double upper)
+{
+    json_t *o = json_object();
+    int bad = json_object_set_new(o, "value", view_number(at));
+    bad |= json_object_set_new(o, "lower", view_number(lower));
+    bad |= json_object_set_new(o, "upper", view_number(upper));
+    return done(o, bad);
+}
+
+static json_t *quantiles(const pb_metric_verdict *m)
+{
+    if (m->n_quantiles == 0) return json_null();
+    json_t *list = json_array();
+    int bad = 0;
+    for (size_t i = 0; i < m->n_quantiles; i++) {
+        const Serin__V1__QuantileVerdict *q = m->quantiles[i];
+        json_t *o = json_object();
+        bad |= json_object_set_new(o, "p", view_number(q->p));
+        bad |= json_object_set_new(o, "canary",
+                                   limits(q->canary, q->canary_lower, q->canary_upper));
+        bad |= json_object_set_new(
+            o, "baseline", limits(q->baseline, q->baseline_lower, q->baseline_upper));
+        bad |= json_object_set_new(o, "shift",
+                                   limits(q->shift, q->shift_lower, q->shift_upper));
+        bad |= json_array_append_new(list, o);
+    }
+    return done(list, bad);
+}
+
 static json_t *metric(const pb_metric_verdict *m)
 {
     json_t *o = json_object();
@@ -162,6 +191,7 @@ static json_t *metric(const pb_metric_verdict *m)
     bad |= json_object_set_new(o, "dispersion", view_number(m->dispersion));
     bad |= json_object_set_new(
         o, "onset_ms", m->onset_ms != 0 ? json_integer(m->onset_ms) : json_null());
+    bad |= json_object_set_new(o, "quantiles", quantiles(m));
     bad |= json_object_set_new(o, "limit", limit_side(m));
     bad |= json_object_set_new(o, "flagged", json_boolean(m->flagged));
     bad |= json_object_set_new(o, "question", question(m->question));

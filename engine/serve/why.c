@@ -87,9 +87,30 @@ static void seen(struct why *w, const pb_metric_verdict *m)
             m->name, effect(m), m->estimate, m->lower, m->upper);
 }
 
+static void quantiles(struct why *w, const pb_metric_verdict *m)
+{
+    for (size_t i = 0; i < m->n_quantiles; i++) {
+        const Serin__V1__QuantileVerdict *q = m->quantiles[i];
+        say(w,
+            "%s -- p%.6g: canary %.4g to %.4g ms, baseline %.4g to %.4g ms, ratio %.4g "
+            "to %.4g; so in this step as long as its latencies keep one law.",
+            m->name, 100 * q->p, q->canary_lower, q->canary_upper, q->baseline_lower,
+            q->baseline_upper, q->shift_lower, q->shift_upper);
+    }
+}
+
+static void began(struct why *w, const pb_metric_verdict *m)
+{
+    long long s = (long long)(m->onset_ms / 1000);
+    if (m->onset_ms == 0) return;
+    say(w, "%s -- if it is worse, then probably since %02lld:%02lld:%02lld UTC.",
+        m->name, s / 3600 % 24, s / 60 % 60, s % 60);
+}
+
 static void harm(struct why *w, const pb_metric_verdict *m)
 {
     bool over = m->abort_log_e >= m->abort_threshold;
+    began(w, m);
     inequality(w, m->name, "abort", m->abort_log_e, m->abort_threshold);
     say(w,
         "%s -- evidence that the canary is over %.4g times as bad: log e = %.4f %s "
@@ -241,6 +262,7 @@ json_t *why_verdict(const pb_verdict *v)
     for (size_t i = 0; i < v->n_metrics; i++) {
         const pb_metric_verdict *m = v->metrics[i];
         seen(&w, m);
+        quantiles(&w, m);
         if (m->question != NULL) {
             asked(&w, m);
             continue;
@@ -270,6 +292,7 @@ json_t *why_status(const pb_rollout *r)
     split(&w, s->sample_ratio, s->reason);
     for (size_t i = 0; i < s->n_metrics; i++) {
         seen(&w, s->metrics[i]);
+        quantiles(&w, s->metrics[i]);
         if (s->metrics[i]->question != NULL) {
             asked(&w, s->metrics[i]);
             continue;

@@ -86,6 +86,85 @@ Test(slow, a_slow_tail_is_aborted_and_named)
     cr_assert(eq(str, v->metric, (char *)"time"));
     cr_assert(strstr(v->message, "time at 10 %: p99 canary") != NULL, "%s", v->message);
     cr_assert(gt(dbl, v->metrics[0]->estimate, 2));
+    cr_assert(strstr(v->message, "; began about ") != NULL, "%s", v->message);
+    cr_assert(gt(i64, v->metrics[0]->onset_ms, (int64_t)PLAY_T0 * 1000));
+    play_end(&p);
+}
+
+static void some_more(struct play *p, double factor)
+{
+    slow_for(p, 60, (struct slow){.factor = factor});
+    play_show(p);
+}
+
+/* Half as long is suspicious; a person looks, resumes, and is not asked again. */
+Test(slow, too_good_is_held_until_a_person_has_looked)
+{
+    struct play p;
+    play_start(&p, SLOW_PLAN "}\n");
+    some_more(&p, 0.5);
+    pb_verdict *v = play_find(&p, 0, SERIN__V1__KIND__KIND_HOLD, "suspicious");
+    cr_assert(v != NULL, "%s", play_state(&p));
+    cr_assert(eq(str, v->metric, (char *)"time"));
+    cr_assert(strstr(v->message, "faster by more than 30 %") != NULL, "%s", v->message);
+    cr_assert(eq(str, (char *)play_state(&p), (char *)"HELD"), "not ended by itself");
+    cr_assert(play_verb(&p, SERIN__V1__VERB__VERB_RESUME)->accepted);
+    for (int i = 0; i < 3; i++)
+        some_more(&p, 0.5);
+    cr_assert(eq(str, (char *)play_state(&p), (char *)"PROMOTED"));
+    play_end(&p);
+}
+
+Test(slow, somewhat_faster_is_no_suspicion)
+{
+    struct play p;
+    play_start(&p, SLOW_PLAN "}\n");
+    for (int i = 0; i < 4; i++)
+        some_more(&p, 0.75);
+    cr_assert(eq(str, (char *)play_state(&p), (char *)"PROMOTED"));
+    play_end(&p);
+    play_start(&p, SLOW_PLAN ", too_good: 60%}\n");
+    for (int i = 0; i < 4; i++)
+        some_more(&p, 0.5);
+    cr_assert(eq(str, (char *)play_state(&p), (char *)"PROMOTED"));
+    play_end(&p);
+}
+
+/* A canary whose requests fail at once, from some time on. */
+Test(slow, failing_fast_is_suspicious_also_late)
+{
+    struct play p;
+    play_start(&p, PLAY_HEAD "window: 1s\ncalibrate: skip\n"
+                             "steps: [{weight: 50%, worse_than: 1.02, bake: 10m, "
+                             "timeout: 20m, warmup: 2s}, {weight: 100%}]\n" SLOW_METRIC
+                             "}\n");
+    for (int i = 0; i < 2; i++)
+        some_more(&p, 1);
+    cr_assert(play_find(&p, 0, SERIN__V1__KIND__KIND_HOLD, "suspicious") == NULL);
+    some_more(&p, 0.2);
+    cr_assert(play_find(&p, 0, SERIN__V1__KIND__KIND_HOLD, "suspicious") != NULL);
+    play_end(&p);
+}
+
+/* The limits enclose the truth and what is shown; the ratio's enclose 1. */
+Test(slow, quantiles_come_with_limits)
+{
+    struct play p;
+    play_start(&p, SLOW_PLAN ", protect: [p75]}\n");
+    for (int i = 0; i < 12; i++)
+        slow_for(&p, 1, (struct slow){.factor = 1});
+    pb_metric_verdict *m = foldrun_row(&p.run, PLAY_ID)->status->metrics[0];
+    cr_assert(eq(sz, m->n_quantiles, (size_t)4), "p75 is protected, three are shown");
+    for (size_t i = 0; i < m->n_quantiles; i++) {
+        const Serin__V1__QuantileVerdict *q = m->quantiles[i];
+        double truth = 50 * exp(0.5 * gsl_cdf_ugaussian_Pinv(q->p));
+        cr_assert(q->canary_lower < truth && truth <= q->canary_upper);
+        cr_assert(q->baseline_lower < truth && truth <= q->baseline_upper);
+        cr_assert(q->shift_lower <= 1 && q->shift_upper >= 1);
+        cr_assert(q->baseline_upper / q->baseline_lower <
+                  q->canary_upper / q->canary_lower + 1e-9);
+    }
+    cr_assert(lt(dbl, m->quantiles[0]->baseline_upper, 55));
     play_end(&p);
 }
 

@@ -37,7 +37,9 @@ static void same(json_t *got, const char *want)
     "\"abort\":{\"log_e\":-0.75,\"threshold\":4.605,\"over\":1.2},"                    \
     "\"promote\":{\"log_e\":2.5,\"threshold\":2.996,\"worse_than\":null,"              \
     "\"restart_log_e\":\"-inf\",\"protected\":true},"                                  \
-    "\"dispersion\":1.3,\"onset_ms\":null,\"limit\":null,\"flagged\":false,\"question\":null}"
+    "\"dispersion\":1.3,\"onset_ms\":null,\"quantiles\":null,\"limit\":null,"          \
+    "\"flagged\":false,"                                                               \
+    "\"question\":null}"
 
 Test(view, verdict_to_the_byte)
 {
