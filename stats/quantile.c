@@ -64,12 +64,22 @@ static size_t surely_below(const struct edges *s)
     return from;
 }
 
+static bool share(double x)
+{
+    return x > 0 && x < 1;
+}
+
+static bool view_ok(const struct hist_view *v)
+{
+    return v->n <= HIST_ROOM && v->scale >= HIST_SCALE_MIN &&
+           v->scale <= HIST_SCALE_MAX;
+}
+
 enum serin_status quantile_limits(const struct hist_view *v, double p, double level,
                                   double eta, struct quantile_limits *out)
 {
     struct edges s = {.v = v, .p = p, .side = level / 2, .eta = eta};
-    if (!(p > 0 && p < 1 && level > 0 && level < 1 && eta > 0 && eta <= 1) ||
-        v->n > HIST_ROOM || v->scale < HIST_SCALE_MIN || v->scale > HIST_SCALE_MAX)
+    if (!share(p) || !share(level) || !(eta > 0 && eta <= 1) || !view_ok(v))
         return SERIN_EDOM;
     s.below[0] = v->zero;
     for (size_t i = 0; i < v->n; i++)

@@ -145,7 +145,8 @@ static unsigned outgrown(double burst, double phi, double jump, unsigned long se
         bool over = false;
         for (int t = 0; t < WINDOWS; t++) {
             uint64_t bad = errors(g, t < 100 ? 20 : 20 * jump, burst);
-            cr_assert(eq(int, dispersion_watch_window(&w, bad, 20000, phi, 0), SERIN_OK));
+            cr_assert(
+                eq(int, dispersion_watch_window(&w, bad, 20000, phi, 0), SERIN_OK));
             over = over || dispersion_outgrown(&w);
         }
         hits += over;
