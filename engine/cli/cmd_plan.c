@@ -136,7 +136,7 @@ static bool read_base(const char *text, struct outlook_base *out)
 static int read_latency(struct asked *a)
 {
     const char *given[PLAN_MAX_METRICS + 1];
-    size_t n = cli_get_all("latency", given, PLAN_MAX_METRICS + 1), one;
+    size_t n = cli_get_all("latency", given, PLAN_MAX_METRICS + 1), one = 0;
     for (size_t k = 0; k < n; k++) {
         const char *colon = strchr(given[k], ':');
         struct outlook_base base;
@@ -161,7 +161,7 @@ static int read_latency(struct asked *a)
 static int read_events(struct asked *a)
 {
     const char *given[PLAN_MAX_METRICS + 1];
-    size_t n = cli_get_all("events", given, PLAN_MAX_METRICS + 1), one;
+    size_t n = cli_get_all("events", given, PLAN_MAX_METRICS + 1), one = 0;
     for (size_t k = 0; k < n; k++) {
         const char *equals = strchr(given[k], '=');
         double rate;
