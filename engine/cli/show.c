@@ -19,6 +19,8 @@ static void cohort_text(char *out, size_t room, const json_t *c)
                  output_real(c, "p90"), output_real(c, "p99"));
     else if (output_int(c, "n") == 0)
         snprintf(out, room, "nothing seen");
+    else if (json_object_get(c, "mean") != NULL)
+        snprintf(out, room, "mean %.4g", output_real(c, "mean"));
     else
         snprintf(out, room, "%" PRId64 "/%" PRId64 " (%.3g %%)", output_int(c, "bad"),
                  output_int(c, "n"), 100 * output_real(c, "rate"));
@@ -60,7 +62,9 @@ static void metrics(const json_t *list)
         number(upper, output_real(m, "upper"));
         number(worse, output_real(promote, "worse_than"));
         number(phi, output_real(m, "dispersion"));
-        output_cell(t, "%s", output_text(m, "name"));
+        bool noted = json_object_get(m, "note") != NULL;
+        output_cell(t, "%s%s%s%s", output_text(m, "name"), noted ? " (" : "",
+                    noted ? output_text(m, "note") : "", noted ? ")" : "");
         output_cell(t, "%s", canary);
         output_cell(t, "%s", baseline);
         output_cell(t, "%s (%s to %s)", estimate, lower, upper);

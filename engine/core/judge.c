@@ -57,13 +57,15 @@ static void note_heard(struct rollout *r, size_t at, int cohort, const pb_cell *
 static enum serin_status units_of(struct fold *f, const pb_cell *cell,
                                   struct unitsum **out)
 {
-    const double most = 1e300;
+    const double most = 1e150; /* squares are summed up */
     uint64_t n = 0;
     struct unitsum *u = arena_alloc(&f->record, cell->n_units * sizeof *u);
     if (u == NULL) return SERIN_ENOMEM;
     for (size_t i = 0; i < cell->n_units; i++) {
         const Serin__V1__UnitSum *s = cell->units[i];
-        if (s->n == 0 || s->n > COUNT_MAX || !(fabs(s->sum) <= most)) return SERIN_EDOM;
+        if (s->n == 0 || s->n > COUNT_MAX || !(fabs(s->sum) <= most * (double)s->n) ||
+            !isfinite(s->sum_sq))
+            return SERIN_EDOM;
         u[i] = (struct unitsum){hash_bytes(s->unit, strlen(s->unit), 0), s->n, s->sum};
         n += s->n;
     }

@@ -30,6 +30,8 @@ static double relative(const struct evidence *e, double times)
 void kind_gauge_add(struct gauge_moments *m, double canary, double baseline, int worse)
 {
     double d = worse * (canary - baseline), a = fabs(baseline);
+    if (m->t > 0) m->lag += (d - m->d) * (m->before - m->d);
+    m->before = d;
     m->t += 1;
     double off_d = d - m->d, off_a = a - m->a;
     m->d += off_d / m->t;
@@ -46,6 +48,12 @@ struct gauge kind_gauge_against(const struct gauge_moments *m, double r)
     double m2 = m->dd - 2 * r * m->da + r * r * m->aa;
     if (m2 < rounding * (m->dd + r * r * m->aa)) m2 = 0;
     return (struct gauge){.t = (uint64_t)m->t, .mean = m->d - r * m->a, .m2 = m2};
+}
+
+bool kind_gauge_correlated(const struct gauge_moments *m)
+{
+    const double least = 20, sigmas = 3;
+    return m->t >= least && m->lag > sigmas / sqrt(m->t) * m->dd && m->dd > 0;
 }
 
 static enum serin_status open(struct evidence *e, struct fault *why)
@@ -69,6 +77,20 @@ static void reset(struct evidence *e)
     step(e);
 }
 
+static enum serin_status learn(struct evidence *e, double canary, double baseline,
+                               struct kind_news *news)
+{
+    struct gauge_own *o = e->own;
+    struct gauge_moments all = o->all;
+    kind_gauge_add(&all, canary, baseline, sign(e));
+    if (!isfinite(all.dd + all.da + all.aa + all.lag)) return SERIN_EDOM;
+    o->all = all;
+    kind_gauge_add(&o->step, canary, baseline, sign(e));
+    news->informed = true;
+    e->all.informative++;
+    return SERIN_OK;
+}
+
 static enum serin_status window(struct evidence *e, const struct horizon *h,
                                 const struct kind_window *w, struct kind_news *news)
 {
@@ -78,13 +100,11 @@ static enum serin_status window(struct evidence *e, const struct horizon *h,
     if (!batch_window(&o->batch, w, e->metric->batch_ms)) return SERIN_OK;
     if (o->batch.n[0] != 0 && o->batch.n[1] != 0) {
         double c = batch_mean(&o->batch, 0), b = batch_mean(&o->batch, 1);
-        kind_gauge_add(&o->all, c, b, sign(e));
-        kind_gauge_add(&o->step, c, b, sign(e));
-        news->informed = true;
-        e->all.informative++;
+        batch_clear(&o->batch);
+        return learn(e, c, b, news);
     }
     batch_clear(&o->batch);
-    return isfinite(o->all.dd + o->all.da + o->all.aa) ? SERIN_OK : SERIN_EDOM;
+    return SERIN_OK;
 }
 
 static double harm(const struct evidence *e)
@@ -158,6 +178,7 @@ static bool figures(const struct evidence *e, struct arena *a, pb_metric_verdict
     (void)a;
     m->canary->mean = o->step.canary;
     m->baseline->mean = o->step.baseline;
+    if (kind_gauge_correlated(&o->all)) m->note = "correlated_batches";
     if (gauge_state(&g) == GAUGE_FEW) m->note = "few_batches";
     if (gauge_state(&g) == GAUGE_FLAT) m->note = "no_variance";
     return true;

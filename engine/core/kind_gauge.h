@@ -10,6 +10,7 @@
 struct gauge_moments {
     double t, canary, baseline; /* batches; means of the cohorts */
     double d, a, dd, da, aa;
+    double before, lag; /* d of the latest batch; sum of products of neighbours */
 };
 enum { GAUGE_MOMENTS = sizeof(struct gauge_moments) / sizeof(double) };
 
@@ -22,5 +23,8 @@ struct gauge_own {
 void kind_gauge_add(struct gauge_moments *m, double canary, double baseline, int sign);
 /** The sequence d - tolerance * a, with its mean and its own variance. */
 struct gauge kind_gauge_against(const struct gauge_moments *m, double tolerance);
+
+/** Neighbouring batches resemble each other more than chance would have them. */
+bool kind_gauge_correlated(const struct gauge_moments *m);
 
 #endif

@@ -87,14 +87,16 @@ static json_t *sample_ratio(const pb_sample_ratio *s)
     return done(o, bad);
 }
 
-static json_t *cohort(const pb_cohort_summary *c)
+static json_t *cohort(const pb_metric_verdict *m, const pb_cohort_summary *c)
 {
     static const char *const quantiles[] = {"p50", "p90", "p99"};
     if (c == NULL) return json_null();
     json_t *o = json_object();
     int bad = json_object_set_new(o, "n", count(c->n));
     bad |= json_object_set_new(o, "bad", count(c->bad));
-    if (c->n_quantiles == 0)
+    if (strcmp(m->kind, "gauge") == 0)
+        bad |= json_object_set_new(o, "mean", view_number(c->mean));
+    else if (c->n_quantiles == 0)
         bad |= json_object_set_new(o, "rate", view_number(c->rate));
     for (size_t i = 0; i < c->n_quantiles && i < 3; i++)
         bad |= json_object_set_new(o, quantiles[i], view_number(c->quantiles[i]));
@@ -181,8 +183,8 @@ static json_t *metric(const pb_metric_verdict *m)
     json_t *o = json_object();
     int bad = json_object_set_new(o, "name", view_text(m->name));
     bad |= json_object_set_new(o, "kind", view_text(m->kind));
-    bad |= json_object_set_new(o, "canary", cohort(m->canary));
-    bad |= json_object_set_new(o, "baseline", cohort(m->baseline));
+    bad |= json_object_set_new(o, "canary", cohort(m, m->canary));
+    bad |= json_object_set_new(o, "baseline", cohort(m, m->baseline));
     bad |= json_object_set_new(o, "estimate", view_number(m->estimate));
     bad |= json_object_set_new(o, "lower", view_number(m->lower));
     bad |= json_object_set_new(o, "upper", view_number(m->upper));

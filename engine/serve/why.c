@@ -67,12 +67,30 @@ static void cohort_text(char *out, size_t room, const char *name,
                  (unsigned long long)c->bad, (unsigned long long)c->n, 100 * c->rate);
 }
 
+static void note(struct why *w, const pb_metric_verdict *m)
+{
+    static const struct {
+        const char *code, *text;
+    } notes[] = {
+        {"no_events", "nothing has happened in this step, which is no evidence"},
+        {"no_exposure", "events without exposure in their stratum cannot be judged"},
+        {"few_batches", "too few batches yet to be evidence"},
+        {"no_variance", "it never varied, so nothing is known about its spread"},
+        {"correlated_batches", "batches resemble their neighbours, so the evidence is "
+                               "weaker than it looks; plan a longer batch"},
+    };
+    for (size_t i = 0; i < sizeof notes / sizeof *notes; i++)
+        if (strcmp(m->note, notes[i].code) == 0)
+            say(w, "%s -- %s.", m->name, notes[i].text);
+}
+
 static void seen(struct why *w, const pb_metric_verdict *m)
 {
     char canary[160], baseline[160];
     cohort_text(canary, sizeof canary, "canary", m, m->canary);
     cohort_text(baseline, sizeof baseline, "baseline", m, m->baseline);
     say(w, "%s -- %s; %s.", m->name, canary, baseline);
+    note(w, m);
     if (!(m->estimate > 0)) return;
     if (isinf(m->upper))
         say(w,

@@ -282,6 +282,46 @@ Test(kinds, a_gauge_that_never_moves_and_few_batches_are_no_evidence)
     play_end(&p);
 }
 
+/* Batches that are too short are noticed: their neighbours resemble each other. */
+Test(kinds, correlated_batches_are_noticed)
+{
+    for (int slow = 0; slow < 2; slow++) {
+        struct gauge_moments m = {0};
+        double level = 0, keep = slow ? 0.8 : 0;
+        gsl_rng *g = check_rng(4);
+        for (int i = 0; i < 60; i++) {
+            level = keep * level + gsl_ran_gaussian(g, 1);
+            kind_gauge_add(&m, 10 + level, 10, 1);
+        }
+        cr_assert(eq(int, kind_gauge_correlated(&m), slow));
+        gsl_rng_free(g);
+    }
+}
+
+/* What overflows is a defect, and nothing of it stays. */
+Test(kinds, a_gauge_that_overflows_leaves_its_state_alone)
+{
+    static struct gauge_own own;
+    struct plan_metric m = {.kind = PLAN_GAUGE, .batch_ms = 1000};
+    struct evidence e = {.metric = &m, .own = &own};
+    struct unitsum one = {1, 1, 2}, two = {2, 1, 1};
+    struct unitsum_view units = {{&one, &two}, {1, 1}};
+    struct kind_window w = {.units = &units, .n = 1, .end_ms = 1000};
+    struct kind_news news = {.informed = false};
+    cr_assert(eq(int, kind_gauge.window(&e, NULL, &w, &news), SERIN_OK));
+    cr_assert(news.informed);
+    one.sum = 1e200;
+    w.start_ms = 1000, w.end_ms = 2000;
+    cr_assert(eq(int, kind_gauge.window(&e, NULL, &w, &news), SERIN_EDOM));
+    cr_assert(eq(dbl, own.all.t, 1));
+    cr_assert(eq(dbl, own.step.t, 1));
+    cr_assert(eq(dbl, own.all.d, 1));
+    one.sum = 3; /* and goes on */
+    w.start_ms = 2000, w.end_ms = 3000;
+    cr_assert(eq(int, kind_gauge.window(&e, NULL, &w, &news), SERIN_OK));
+    cr_assert(eq(dbl, own.all.d, 1.5));
+}
+
 /* The tolerance goes along with the baseline, whatever its size and sign. */
 Test(kinds, against_a_tolerance_mean_and_variance_are_those_of_the_sequence)
 {
@@ -464,16 +504,17 @@ Test(kinds, a_cell_that_does_not_fit_its_kind_is_poison_and_changes_nothing)
                                "  - {name: full, kind: saturation, bound: 1, phi: 1}\n";
     const uint64_t huge = UINT64_C(1) << 53;
     const struct wrong wrong[] = {
-        {"errors", 1, 0, true, 0, 0, 0},   {"errors", 1, 0, false, 1, 1, 1},
-        {"errors", 1, 2, false, 0, 0, 0},  {"errors", huge, 0, false, 0, 0, 0},
-        {"time", 1, 0, false, 0, 0, 0},    {"time", 2, 0, true, 0, 0, 0},
-        {"time", 1, 0, true, 1, 1, 1},     {"crashes", 1, 0, true, 0, 0, 0},
-        {"crashes", 1, 0, false, 1, 1, 1}, {"crashes", huge, 0, false, 0, 0, 0},
-        {"cpu", 1, 0, false, 0, 0, 0},     {"cpu", 1, 0, true, 0, 0, 0},
-        {"cpu", 1, 0, false, 1, NAN, 1},   {"cpu", 1, 0, false, 1, INFINITY, 1},
-        {"cpu", 1, 0, false, 1, 1, 0},     {"cpu", 2, 0, false, 1, 1, 1},
-        {"cpu", 1, 1, false, 1, 1, 1},     {"cpu", huge, 0, false, 1, 1, huge},
-        {"full", 1, 0, false, 0, 0, 0},    {"full", 1, 0, false, 1, NAN, 1},
+        {"errors", 1, 0, true, 0, 0, 0},     {"errors", 1, 0, false, 1, 1, 1},
+        {"errors", 1, 2, false, 0, 0, 0},    {"errors", huge, 0, false, 0, 0, 0},
+        {"time", 1, 0, false, 0, 0, 0},      {"time", 2, 0, true, 0, 0, 0},
+        {"time", 1, 0, true, 1, 1, 1},       {"crashes", 1, 0, true, 0, 0, 0},
+        {"crashes", 1, 0, false, 1, 1, 1},   {"crashes", huge, 0, false, 0, 0, 0},
+        {"cpu", 1, 0, false, 0, 0, 0},       {"cpu", 1, 0, true, 0, 0, 0},
+        {"cpu", 1, 0, false, 1, NAN, 1},     {"cpu", 1, 0, false, 1, INFINITY, 1},
+        {"cpu", 1, 0, false, 1, 1, 0},       {"cpu", 2, 0, false, 1, 1, 1},
+        {"cpu", 1, 1, false, 1, 1, 1},       {"cpu", 1, 0, false, 1, 1e151, 1},
+        {"cpu", huge, 0, false, 1, 1, huge}, {"full", 1, 0, false, 0, 0, 0},
+        {"full", 1, 0, false, 1, NAN, 1},
     };
     struct play p;
     play_start(&p, plan);
