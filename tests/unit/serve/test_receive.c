@@ -286,7 +286,7 @@ Test(receive, room_is_taken_before_a_body_and_given_back)
 static size_t read_back(struct bus_record *out, size_t n, struct consumer **c)
 {
     const char *topics[] = {"otlp", "prom", NULL};
-    const struct consumer_options o = {.group = "g", .topics = topics, .headers = true};
+    const struct consumer_options o = {.group = "g", .topics = topics};
     struct fault f = {0};
     size_t have = 0, got;
     int64_t end = clock_mono_ms() + 20000;
@@ -301,8 +301,9 @@ static size_t read_back(struct bus_record *out, size_t n, struct consumer **c)
             out[i].value = copy;
             cr_assert(eq(sz, out[i].key_len, 8));
             cr_assert(eq(int, memcmp(out[i].key, "10.0.0.7", 8), 0));
-            bool json = out[i].content_type.n == strlen(JSON);
-            out[i].offset = json ? 'j' : out[i].content_type.n != 0 ? 'p' : '-';
+            const struct strview type = consumer_content_type(&out[i]);
+            bool json = type.n == strlen(JSON);
+            out[i].offset = json ? 'j' : type.n != 0 ? 'p' : '-';
         }
         have += got;
     }
