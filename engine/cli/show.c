@@ -34,12 +34,30 @@ static void number(char out[32], double x)
         snprintf(out, 32, "%.4g", x);
 }
 
-static void side(struct output_table *t, const json_t *o)
+static void side(struct output_table *t, const json_t *o, const char *more)
 {
     char log_e[32], threshold[32];
     number(log_e, output_real(o, "log_e"));
     number(threshold, output_real(o, "threshold"));
-    output_cell(t, "%s of %s", log_e, threshold);
+    output_cell(t, "%s of %s%s", log_e, threshold, more);
+}
+
+/* Evidence to abort and to promote; of an experiment's metric for either answer. */
+static void sides(struct output_table *t, const json_t *m)
+{
+    const json_t *q = json_object_get(m, "question");
+    char more[32], less[32], threshold[32];
+    if (!json_is_object(q)) {
+        bool flagged = json_is_true(json_object_get(m, "flagged"));
+        side(t, json_object_get(m, "abort"), flagged ? ", worse" : "");
+        side(t, json_object_get(m, "promote"), "");
+        return;
+    }
+    number(more, output_real(q, "more_log_e"));
+    number(less, output_real(q, "less_log_e"));
+    number(threshold, output_real(q, "threshold"));
+    output_cell(t, "-");
+    output_cell(t, "more: %s, less: %s of %s", more, less, threshold);
 }
 
 static void metrics(const json_t *list)
@@ -68,8 +86,7 @@ static void metrics(const json_t *list)
         output_cell(t, "%s", canary);
         output_cell(t, "%s", baseline);
         output_cell(t, "%s (%s to %s)", estimate, lower, upper);
-        side(t, json_object_get(m, "abort"));
-        side(t, promote);
+        sides(t, m);
         output_cell(t, "%s", worse);
         output_cell(t, "%s", phi);
     }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """serin on a real broker, seen from outside: metrics in and verdicts out by kcat.
 
-acceptance.py SERIN KAFKA_SH starts a broker of its own and one `serin run`, applies five
+acceptance.py SERIN KAFKA_SH starts a broker of its own and one `serin run`, applies seven
 plans and plays their traffic, which follows the verdicts like a proxy would:
 
   healthy     promoted through 1, 5, 25, 50, 100 %
@@ -9,6 +9,8 @@ plans and plays their traffic, which follows the verdicts like a proxy would:
   silent      its canary sends nothing: held, never promoted
   typo        the plan's metric does not exist: held with no_data
   measured    calibrates first, as plans do by default, and only then starts
+  wins        an experiment whose canary has twice the share: RESULT win
+  even        an experiment without a difference: RESULT no_difference at its end
 
 Verdicts are decoded by protoc, so that no code of ours stands between topic and test.
 """
@@ -46,6 +48,17 @@ steps:
 metrics:
   - {{name: {metric}, kind: ratio, abort_over: 1.2{phi}}}
 """
+EXPERIMENT = """\
+id: {id}
+strategy: experiment
+cohorts:
+  canary: {{service.name: {id}, service.version: "2"}}
+  baseline: {{service.name: {id}, service.version: "1"}}
+window: 1s
+calibrate: skip
+experiment: {{better: up, {experiment}}}
+metrics: [{{name: errors, kind: ratio, phi: 1.2}}]
+"""
 RATE, ERRORS, TICK_S = 200000, 0.001, 0.2
 ROLLOUTS = {
     "healthy": {"odds": 1},
@@ -53,6 +66,8 @@ ROLLOUTS = {
     "silent": {"odds": 1, "canary": False},
     "typo": {"odds": 1, "metric": "erors"},
     "measured": {"odds": 1, "calibrate": "60s", "phi": ""},
+    "wins": {"odds": 2, "experiment": "duration: 1h"},
+    "even": {"odds": 1, "experiment": "duration: 20s, keep: true, weight: 20%"},
 }
 
 
@@ -136,7 +151,7 @@ def decode(payload):
     return {"id": field("id"), "rollout": field("rollout"), "seq": int(field("seq", "0")),
             "kind": field("kind").removeprefix("KIND_"), "reason": field("reason"),
             "from_bp": int(field("from_bp", "0")), "to_bp": int(field("to_bp", "0")),
-            "final": field("final") == "true", "message": field("message")}
+            "final": field("final") == "true", "result": field("result"), "message": field("message")}
 
 
 class Verdicts(threading.Thread):
@@ -157,7 +172,7 @@ class Verdicts(threading.Thread):
                 verdict = decode(self.kcat.stdout.read(int(size)))
                 check(verdict["rollout"] == key.decode(), f"key {key} of {verdict}")
                 print("verdict", verdict, flush=True)
-                if verdict["kind"] in ("PROMOTE", "ABORT"):
+                if verdict["kind"] in ("PROMOTE", "ABORT", "RESULT"):
                     self.traffic.weight[verdict["rollout"]] = verdict["to_bp"]
                 self.seen.append(verdict)
         except Exception as error:  # the main thread reports it
@@ -197,7 +212,7 @@ class Serin:
         with open(config, "w", encoding="utf-8") as file:
             file.write(f"kafka: {{bootstrap.servers: \"{bootstrap}\"}}\n"
                        f"inputs: [{{topic: {INPUT}, format: json}}]\n"
-                       "topics: {partitions: 4}\n"
+                       "topics: {partitions: 4}\nfleet: {level: 5%}\n"
                        f"http: {{listen: \"{self.address}\"}}\n")
         self.process = subprocess.Popen([self.program, "run", "--config", config])
 
@@ -211,6 +226,8 @@ def wait_codes(serin):
     """What each of them ended with, as scripts see it."""
     serin("wait", "healthy", code=0)
     serin("wait", "tenfold", code=1)
+    serin("wait", "wins", code=0)
+    serin("wait", "even", code=6)
     serin("wait", "silent", "--held-for", "1s", code=4)
     serin("wait", "measured", "--timeout", "1s", code=3)
     serin("status", "nobody", code=2)
@@ -263,6 +280,20 @@ def judge(serin, verdicts):
     check(set(silent) <= {"canary_silent", "no_data", "sample_ratio"},
           f"silent is held for {silent}")
 
+    wait_for("wins ended", lambda: ended(verdicts, "wins"))
+    wait_for("even ended", lambda: ended(verdicts, "even"))
+    for name, result, reason, to_bp in (("wins", "win", "better", 0),
+                                        ("even", "no_difference", "inconclusive", 2000)):
+        last = verdicts.of(name)[-1]
+        check((last["kind"], last["result"], last["reason"], last["to_bp"]) ==
+              ("RESULT", result, reason, to_bp), f"{name} ended by {last}")
+        shown = serin.json("status", name)
+        check((shown["state"], shown["result"]) == ("CONCLUDED", result), f"{name}: {shown}")
+    fleet = serin.json("fleet")
+    check(fleet["started"] >= 5 and not [r for r in fleet["rollouts"]
+                                         if r["rollout"] != "tenfold" and r["discovery"]],
+          f"the fleet: {fleet}")
+
     wait_for("measured started", lambda: verdicts.of("measured"))
     first = verdicts.of("measured")[0]
     check((first["kind"], first["to_bp"]) == ("PROMOTE", 100), f"measured began by {first}")
@@ -301,7 +332,8 @@ def main():
             verdicts = Verdicts(bootstrap, traffic)
             verdicts.start()
             for name, rollout in ROLLOUTS.items():
-                plan = PLAN.format(id=name, metric=rollout.get("metric", "errors"),
+                form = EXPERIMENT if "experiment" in rollout else PLAN
+                plan = form.format(id=name, experiment=rollout.get("experiment"), metric=rollout.get("metric", "errors"),
                                    calibrate=rollout.get("calibrate", "skip"),
                                    phi=rollout.get("phi", ", phi: 1.2"))
                 serin("apply", "-", text=plan)
