@@ -1,0 +1,82 @@
+/* engine/core/riskset.h -- users instead of requests: who can still meet a first error
+ *
+ * A user leaves the risk set with its first error, for the rest of the rollout and in
+ * both cohorts; a window's units are the users active in it that are still at risk.
+ * A user is 62 random bits (ingest/users.h) above two flags. Where there are too many,
+ * only users below 2^(64 - thin) are followed, in both cohorts alike: who they are
+ * depends on who is active and on errors of the past, never on who meets an error in
+ * the window itself, so a window's table stays exact. thin never falls: somebody who
+ * was not followed may have met an error unseen. */
+#ifndef SERIN_ENGINE_CORE_RISKSET_H
+#define SERIN_ENGINE_CORE_RISKSET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/base/status.h"
+#include "stats/profile.h"
+
+enum {
+    RISKSET_BAD = 1,    /* flag of a user in a window: met an error */
+    RISKSET_CANARY = 1, /* flags of a user in `seen` */
+    RISKSET_BASELINE = 2,
+    RISKSET_FLAGS = 3,
+    RISKSET_FAILED = 8192, /* users kept that met an error: 64 KiB */
+    RISKSET_SEEN = 1024    /* users watched for a change of cohort: 8 KiB */
+};
+
+/* Users, rising, each once; on the heap. Zero-initialise. */
+struct riskset_users {
+    uint64_t *at;
+    uint32_t n, room;
+};
+
+/** Strictly rising by user, all below 2^(64 - thin). */
+bool riskset_sane(const uint64_t *users, size_t n, uint32_t thin);
+/**
+ * Add users (riskset_sane for some thin), those below 2^(64 - thin); of one that is
+ * there already the flags join. Errors: SERIN_ENOMEM, unchanged.
+ */
+SERIN_MUST_USE
+enum serin_status riskset_join(struct riskset_users *to, const uint64_t *users,
+                               size_t n, uint32_t thin);
+/** Keep only users below 2^(64 - thin). */
+void riskset_keep(struct riskset_users *u, uint32_t thin);
+void riskset_drop(struct riskset_users *u);
+
+/* One metric's. Zero-initialise; riskset_free when done. */
+struct riskset {
+    uint32_t thin;
+    struct riskset_users failed; /* met an error; flags 0 */
+    /* A sample, below 2^(64 - seen_thin), of the users judged at this weight, with the
+     * cohorts that they were in. */
+    struct riskset_users seen;
+    uint32_t seen_thin;
+    uint64_t active[2]; /* of the latest window: canary, baseline; failed ones, too */
+};
+void riskset_free(struct riskset *r);
+/** Users may have been moved to the other cohort: watch them afresh. */
+void riskset_wait(struct riskset *r);
+
+/* One stratum of a closed window. */
+struct riskset_stratum {
+    const struct riskset_users *cohort[2]; /* NULL: nobody */
+    struct count_table *table;             /* out */
+};
+/**
+ * A window's tables, and its errors into the past. A user seen in several strata counts
+ * in the first one only. One seen in both cohorts, in this window or since
+ * riskset_wait, is left out of the tables.
+ * judged  the window is evidence: changes of cohort count; else weights may be moving
+ * Errors: SERIN_ENOMEM; *r can only be freed then. When it returns, r->thin
+ * may have grown: what still waits must be thinned.
+ */
+SERIN_MUST_USE
+enum serin_status riskset_window(struct riskset *r,
+                                 const struct riskset_stratum *strata, size_t n,
+                                 bool judged);
+/** Users of the sample, and how many of them were seen in both cohorts. */
+uint64_t riskset_crossed(const struct riskset *r, uint64_t *of);
+
+#endif
