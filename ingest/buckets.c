@@ -172,7 +172,8 @@ bool buckets_merge_bounds(struct buckets *b, struct arena *a,
         double top = v->bounds[open ? i - 1 : i] * unit;
         if (v->counts[i] == 0) continue;
         if (i > 0 && !open && v->bounds[i - 1] > 0)
-            *ratio = fmax(*ratio, v->bounds[i] / v->bounds[i - 1]);
+            *ratio =
+                fmax(*ratio, fmin(BUCKETS_RATIO_MAX, v->bounds[i] / v->bounds[i - 1]));
         /* Never a subnormal or infinite product: such an index is clamped anyway. */
         int64_t at = INT32_MIN;
         if (top > 0) at = buckets_index(fmin(top, 0x1.fffffffffffffp+1023)) >> down;

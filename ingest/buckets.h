@@ -19,7 +19,8 @@ enum {
     BUCKETS_HIGH = 1279, /* up to 2^40 ms: indexes above count here */
     BUCKETS_SCALE_MIN = -10,
     BUCKETS_SCALE_MAX = 20,
-    BUCKETS_BOUNDS_MAX = 1024
+    BUCKETS_BOUNDS_MAX = 1024,
+    BUCKETS_RATIO_MAX = 100000 /* bounds further apart count as this far */
 };
 
 /* Value type; zero-initialise, set scale. counts[k] is bucket offset + k. */

@@ -46,6 +46,8 @@ struct evidence {
     uint64_t since[2];         /* the other cohort's units since then */
     bool ever[2];
     bool accepted;          /* somebody has looked at how good it is: not asked again */
+    double
+        bounds_ratio; /* widest quotient of the bounds that values came by; 0: none */
     int64_t informative_ms; /* end of the latest window with evidence */
     /* Not state: odds ratio limits as shown in rows, and when they were worked out. */
     double lower, upper;

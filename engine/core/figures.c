@@ -75,6 +75,7 @@ static pb_metric_verdict *metric(struct rollout *r, struct arena *a, size_t i)
     m->limit_log_e = v.limit;
     m->protected_ = evidence_protected(e);
     m->onset_ms = onset(e, v.harm, m->abort_threshold);
+    m->value_error = e->bounds_ratio > 1 ? e->bounds_ratio - 1 : 0;
     if (!experiment_figures(r->plan, e, a, m)) return NULL;
     return e->kind->figures == NULL || e->kind->figures(e, a, m) ? m : NULL;
 }

@@ -15,7 +15,8 @@
 #include "engine/core/kind.h"
 #include "stats/level.h"
 
-enum { FUTURE_MS = 600000 }; /* cells further ahead come from a broken clock */
+enum { FUTURE_MS = 600000 };          /* cells further ahead come from a broken clock */
+static const double BOUNDS_MAX = 1e5; /* as ingest clamps it */
 
 /* ---- cells come in */
 static int metric_index(const struct rollout *r, const char *name)
@@ -115,6 +116,7 @@ static enum taken take_cell(struct fold *f, struct rollout *r, const pb_cell *ce
     uint32_t stratum;
     if (at < 0 || cell->bad > cell->n || !streamclock_sane(cell->window_ms))
         return TAKEN_POISON;
+    if (!(cell->bounds_ratio <= BOUNDS_MAX)) return TAKEN_POISON;
     if (cell->cohort != SERIN__V1__COHORT__COHORT_CANARY &&
         cell->cohort != SERIN__V1__COHORT__COHORT_BASELINE)
         return TAKEN_POISON;
@@ -130,6 +132,8 @@ static enum taken take_cell(struct fold *f, struct rollout *r, const pb_cell *ce
     enum serin_status rc = wait(f, r, cell, at, start_ms, stratum, cohort);
     if (rc == SERIN_ENOMEM) f->nomem = true;
     if (rc != SERIN_OK) return TAKEN_POISON;
+    struct evidence *e = &r->evidence.metrics[at];
+    e->bounds_ratio = fmax(e->bounds_ratio, cell->bounds_ratio);
     note_heard(r, (size_t)at, cohort, cell);
     return TAKEN;
 }

@@ -24,7 +24,9 @@ static void step(struct evidence *e)
 static enum serin_status window(struct evidence *e, const struct horizon *h,
                                 const struct kind_window *w, struct kind_news *news)
 {
+    struct latency *l = e->own;
     uint64_t before = latency_informative(e->own);
+    l->ratio = e->bounds_ratio;
     enum serin_status rc =
         latency_window(e->own, e->grid, h, w->hists, w->n, 1 / e->phi,
                        (uint32_t)(w->start_ms / 1000), &news->watched);
@@ -190,6 +192,9 @@ static void at_level(const struct evidence *e, int level, struct turn *t)
                     latency_quantile(e->own, EVIDENCE_BASELINE, q));
     else
         explain_add(t, ", no baseline");
+    if (e->bounds_ratio > 1)
+        explain_add(t, " (bounds of the source are up to %.3gx apart)",
+                    e->bounds_ratio);
 }
 
 static void cohorts(const struct evidence *e, struct turn *t)

@@ -92,6 +92,33 @@ void latency_step(struct latency *l)
     clear_step(l);
 }
 
+/* ---- bounds that are far apart */
+/* A value counts as the upper bound of its bucket in the source, so it may be less by
+ * l->ratio. Cohorts without a tolerance are compared at the bounds, where the counts
+ * are exact. A tolerance falls between two bounds: to be beyond it for sure, a value
+ * must be beyond the next one. */
+static double widest(const struct latency *l)
+{
+    return l->ratio > 1 ? l->ratio : 1;
+}
+
+static enum serin_status shifts(const struct latency *l, int scale, int32_t *down,
+                                int32_t *up)
+{
+    int32_t unused;
+    double over = l->metric->abort_over;
+    enum serin_status rc = hist_shift(scale, over - 1, down, up);
+    if (rc == SERIN_OK && l->allows)
+        rc = hist_shift(scale, over * widest(l) - 1, &unused, up);
+    return rc;
+}
+
+/* Beyond the limit for sure. */
+static double surely(const struct latency *l, int q)
+{
+    return (double)l->metric->limit_ms[q] * widest(l);
+}
+
 /* ---- a window */
 struct window {
     const struct latency_stratum *strata;
@@ -117,9 +144,9 @@ static enum serin_status merge(struct latency *l, struct window *w)
     for (int c = 0; c < 2; c++)
         if (w->both[c].scale < w->scale) w->scale = w->both[c].scale;
     int32_t floor = 0;
-    double slower = 1 / (1 - l->metric->too_good) - 1;
+    double slower = widest(l) / (1 - l->metric->too_good) - 1;
     if (hist_shift(w->scale, slower, &floor, &w->fast) != SERIN_OK) return SERIN_EDOM;
-    return hist_shift(w->scale, l->metric->abort_over - 1, &w->down, &w->up);
+    return shifts(l, w->scale, &w->down, &w->up);
 }
 
 /* Thresholds of this window, then its baseline joins the past. SERIN_AGAIN: none yet.
@@ -200,7 +227,7 @@ static enum serin_status fold_ranks(struct latency *l, const struct horizon *h,
         int scale =
             s->canary.scale < s->baseline.scale ? s->canary.scale : s->baseline.scale;
         int32_t down = 0, up = 0; /* the ranks are taken at this scale */
-        enum serin_status rc = hist_shift(scale, l->metric->abort_over - 1, &down, &up);
+        enum serin_status rc = shifts(l, scale, &down, &up);
         if (rc == SERIN_OK)
             rc = mann_whitney_ranks(&s->canary, &s->baseline, up, &ranks[i]);
         if (rc != SERIN_OK) return rc;
@@ -222,7 +249,7 @@ static enum serin_status fold_limits(struct latency *l, const struct horizon *h,
         if (!(l->limits[q].d > 0)) continue;
         for (size_t i = 0; i < w->n; i++) {
             t[i].n = hist_total(&w->strata[i].canary);
-            t[i].x = hist_above(&w->strata[i].canary, (double)l->metric->limit_ms[q]);
+            t[i].x = hist_above(&w->strata[i].canary, surely(l, q));
         }
         rc = floor_window(&l->limits[q], h, t, w->n, eta);
     }

@@ -40,6 +40,7 @@ struct latency {
     struct profile fast[2]; /* too good, at first and last: cohorts exchanged */
     struct floor limits[EXCEEDANCE_LEVELS]; /* d = 0: none */
     struct hist step[2];                    /* of this step: canary, baseline */
+    double ratio; /* widest quotient of explicit bounds in the source; 0 or 1: exact */
     int32_t fixed_scale;              /* thresholds at which bursts are counted … */
     int32_t fixed[EXCEEDANCE_LEVELS]; /* … fixed with the first past there is */
     bool has_fixed;

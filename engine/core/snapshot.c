@@ -152,6 +152,7 @@ static pb_metric_state *metric_out(struct arena *a, const struct rollout *r, siz
     m->phi = e->phi;
     m->phi_pairs = e->phi_pairs;
     m->accepted = e->accepted;
+    m->bounds_ratio = e->bounds_ratio;
     m->all = snapshot_profile(a, &e->all, e->grid->n, bad);
     m->step = begun_out(a, e, bad);
     if (m->all != NULL) snapshot_onset(a, &e->onset, e->grid->n, m->all, bad);

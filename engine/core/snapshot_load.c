@@ -132,6 +132,8 @@ static bool metric_in(struct rollout *r, size_t i, const pb_metric_state *m)
     e->phi = m->phi;
     e->phi_pairs = m->phi_pairs;
     e->accepted = m->accepted;
+    e->bounds_ratio = m->bounds_ratio;
+    if (!(e->bounds_ratio >= 0) || isinf(e->bounds_ratio)) return false;
     if (!seen_in(e, m)) return false;
     return snapshot_load_profile(&e->all, m->all, e->grid->n) && begun_in(e, m->step) &&
            snapshot_load_onset(&e->onset, m->all, e->grid->n) &&
