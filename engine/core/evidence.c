@@ -78,7 +78,9 @@ static enum serin_status open_metric(struct evidence *e, struct fault *why)
 {
     e->kind = kind_of(e->metric);
     e->phi = e->metric->phi >= 1 ? e->metric->phi : 1;
-    if (e->kind->size != 0 && (e->own = mem_calloc(1, e->kind->size)) == NULL)
+    bool per_user = e->metric->per == PLAN_PER_USER;
+    if ((e->kind->size != 0 && (e->own = mem_calloc(1, e->kind->size)) == NULL) ||
+        (per_user && (e->risk = mem_calloc(1, sizeof *e->risk)) == NULL))
         return fault_set(why, SERIN_ENOMEM, "out of memory for metric %s",
                          e->metric->name);
     return e->kind->open(e, why);
@@ -115,8 +117,11 @@ enum serin_status evidence_open(struct evidence_set *s, const struct plan *p,
 
 void evidence_close(struct evidence_set *s)
 {
-    for (size_t i = 0; i < s->n; i++)
+    for (size_t i = 0; i < s->n; i++) {
         mem_free(s->metrics[i].own);
+        if (s->metrics[i].risk != NULL) riskset_free(s->metrics[i].risk);
+        mem_free(s->metrics[i].risk);
+    }
     mem_free(s->metrics);
     mem_free(s->grids);
     s->metrics = NULL;
@@ -181,6 +186,7 @@ void evidence_wait(struct evidence_set *s, int64_t now_ms)
             struct evidence *e = &s->metrics[i];
             if (e->seen_ms[c] < now_ms) e->seen_ms[c] = now_ms;
             e->since[c] = 0;
+            if (e->risk != NULL) riskset_wait(e->risk);
         }
 }
 

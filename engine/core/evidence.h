@@ -9,6 +9,7 @@
 #include "engine/base/status.h"
 #include "engine/core/calibrate.h"
 #include "engine/core/plan.h"
+#include "engine/core/riskset.h"
 #include "stats/dispersion.h"
 #include "stats/floor.h"
 #include "stats/grid.h"
@@ -39,13 +40,14 @@ struct evidence {
     uint64_t begun_informative;
     struct onset onset;        /* of `all` */
     struct floor floor, limit; /* d = 0: none */
+    struct riskset *risk;      /* of a metric per user; else NULL */
     void *own;                 /* what else the kind keeps; on the heap, or NULL */
     struct dispersion_watch watch;
     struct count_table counts; /* of this step */
     int64_t seen_ms[2];        /* event time of each cohort's latest data */
     uint64_t since[2];         /* the other cohort's units since then */
     bool ever[2];
-    bool accepted;          /* somebody has looked at how good it is: not asked again */
+    bool accepted; /* somebody has looked at how good it is: not asked again */
     double
         bounds_ratio; /* widest quotient of the bounds that values came by; 0: none */
     int64_t informative_ms; /* end of the latest window with evidence */

@@ -83,6 +83,26 @@ static bool view_of(const pb_cell *cell, struct hist_view *v)
     return binned_sane(v, cell->n);
 }
 
+/* Users wait in a bounded room: where it is used up, half of them are followed on. */
+static enum serin_status wait_users(struct rollout *r, const pb_cell *cell, uint32_t at,
+                                    int64_t start_ms, uint32_t stratum, int cohort)
+{
+    struct riskset *risk = r->evidence.metrics[at].risk;
+    size_t n = cell->n_users;
+    if (n > cell->n || !riskset_sane(cell->users, n, cell->user_thin))
+        return SERIN_EDOM;
+    for (uint32_t thin = risk->thin > cell->user_thin ? risk->thin : cell->user_thin;;
+         thin++) {
+        if (thin != risk->thin) pending_thin(&r->pending, at, thin);
+        risk->thin = thin;
+        while (n > 0 && !riskset_followed(risk, cell->users[n - 1]))
+            n--;
+        enum serin_status rc = pending_add_users(&r->pending, start_ms, at, stratum,
+                                                 cohort, cell->users, n, thin);
+        if (rc != SERIN_ELIMIT || n == 0) return rc;
+    }
+}
+
 /* A cell's counts, or its histogram, join their window. What does not fit the kind in
  * the plan is no evidence of anything: SERIN_EDOM. */
 static enum serin_status wait(struct fold *f, struct rollout *r, const pb_cell *cell,
@@ -98,7 +118,9 @@ static enum serin_status wait(struct fold *f, struct rollout *r, const pb_cell *
         return pending_add_units(&r->pending, start_ms, (uint32_t)at, stratum, cohort,
                                  u, cell->n_units);
     }
-    if (cell->n_units != 0) return SERIN_EDOM;
+    bool per_user = r->evidence.metrics[at].risk != NULL;
+    if (cell->n_units != 0 || (cell->n_users != 0 && !per_user)) return SERIN_EDOM;
+    if (per_user) return wait_users(r, cell, (uint32_t)at, start_ms, stratum, cohort);
     if (content != KIND_HISTOGRAM)
         return pending_add(&r->pending, start_ms, (uint32_t)at, stratum, cohort,
                            cell->n, content == KIND_EVENTS ? 0 : cell->bad);
@@ -280,6 +302,24 @@ static void slice_of(struct rollout *r, size_t metric, size_t cells, struct slic
     w->spread = w->sum;
 }
 
+/* Whoever was active becomes units at risk: the tables that all else reads. */
+static void count_users(struct fold *f, struct rollout *r, size_t metric, size_t cells,
+                        bool judged)
+{
+    struct riskset_stratum strata[ROLLOUT_STRATA + 1];
+    struct riskset *risk = r->evidence.metrics[metric].risk;
+    size_t from, n = cells_of(r, metric, cells, &from);
+    struct pending_cell *c = r->pending.cells + from;
+    if (n > 1) qsort_r(c, n, sizeof *c, by_name, r);
+    for (size_t i = 0; i < n; i++)
+        strata[i] = (struct riskset_stratum){{pending_users(&c[i], EVIDENCE_CANARY),
+                                              pending_users(&c[i], EVIDENCE_BASELINE)},
+                                             &c[i].c};
+    uint32_t before = risk->thin;
+    if (riskset_window(risk, strata, n, judged) != SERIN_OK) f->nomem = true;
+    if (risk->thin != before) pending_thin(&r->pending, (uint32_t)metric, risk->thin);
+}
+
 static void defect(struct fold *f, struct rollout *r)
 {
     (void)f;
@@ -345,8 +385,10 @@ static void judge_on(struct fold *f, struct rollout *r, size_t cells)
         /* What an experiment asks may well be this. */
         if (r->plan->strategy != PLAN_EXPERIMENT && evidence_suspicious(e))
             r->sticky |= 1u << HOLD_SUSPICIOUS;
+        struct count_table fresh = {0};
+        if (e->risk != NULL) fresh.n = e->risk->fresh[0], fresh.m = e->risk->fresh[1];
         if (!counted && e->kind->requests && evidence_gates(e)) {
-            check_split(r, &s.w.sum);
+            check_split(r, e->risk != NULL ? &fresh : &s.w.sum);
             counted = true;
         }
     }
@@ -360,6 +402,8 @@ static void close_window(struct fold *f, struct rollout *r)
 {
     size_t cells = pending_front(&r->pending, r->closed_ms);
     bool counts = r->step != 0 && r->closed_ms >= r->settle_ms && !holds_unconfirmed(r);
+    for (size_t i = 0; i < r->evidence.n; i++)
+        if (r->evidence.metrics[i].risk != NULL) count_users(f, r, i, cells, counts);
     if (r->calibrate != NULL && rollout_under(r) == ROLLOUT_CALIBRATING)
         calibrate_on(f, r, cells);
     else if (counts)

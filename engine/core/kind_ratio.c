@@ -16,11 +16,31 @@ static enum serin_status window(struct evidence *e, const struct horizon *h,
     return counts_window(e, h, t, w->n, &news->informed);
 }
 
+enum { CROSSED_PERCENT = 1 }; /* of users in both cohorts: worth a word */
+
+static void users(const struct riskset *risk, struct turn *t)
+{
+    uint64_t of, crossed = riskset_crossed(risk, &of);
+    explain_add(t, " of users at risk meet an error in a window");
+    if (risk->thin != 0) explain_add(t, ", 1 in %g followed", 1 / riskset_share(risk));
+    if (100 * crossed > CROSSED_PERCENT * of)
+        explain_add(t,
+                    "; %.2g %% of users were seen in both cohorts and are left out: "
+                    "routing is not sticky",
+                    100 * (double)crossed / (double)of);
+}
+
 static bool figures(const struct evidence *e, struct arena *a, pb_metric_verdict *m)
 {
     (void)a;
     m->canary->pods = (uint32_t)e->metric->pods.canary;
     m->baseline->pods = (uint32_t)e->metric->pods.baseline;
+    if (e->risk != NULL) {
+        static char per[] = "user";
+        m->per = per;
+        m->followed = riskset_share(e->risk);
+        m->crossed = riskset_crossed(e->risk, &m->sampled);
+    }
     return true;
 }
 
@@ -28,6 +48,7 @@ static void cohorts(const struct evidence *e, struct turn *t)
 {
     const struct plan_pods *p = &e->metric->pods;
     counts_cohorts(e, t);
+    if (e->risk != NULL) users(e->risk, t);
     if (p->canary != 0)
         explain_add(t, " (%llu and %llu pods)", (unsigned long long)p->canary,
                     (unsigned long long)p->baseline);

@@ -7,12 +7,17 @@
 
 const struct binned *pending_hist(const struct pending_cell *c, int cohort)
 {
-    return c->by_unit ? NULL : c->hist[cohort];
+    return c->by_unit || c->by_user ? NULL : c->hist[cohort];
 }
 
 const struct pending_units *pending_units(const struct pending_cell *c, int cohort)
 {
     return c->by_unit ? c->units[cohort] : NULL;
+}
+
+const struct riskset_users *pending_users(const struct pending_cell *c, int cohort)
+{
+    return c->by_user ? c->users[cohort] : NULL;
 }
 
 static void drop_content(struct pending *p, struct pending_cell *c)
@@ -22,7 +27,13 @@ static void drop_content(struct pending *p, struct pending_cell *c)
         const struct pending_units *units = pending_units(c, cohort);
         if (hist != NULL) p->buckets -= hist->n;
         if (units != NULL) p->units -= units->room;
-        mem_free(c->by_unit ? (void *)c->units[cohort] : (void *)c->hist[cohort]);
+        if (c->by_user && c->users[cohort] != NULL) {
+            p->users -= c->users[cohort]->n;
+            riskset_drop(c->users[cohort]);
+        }
+        mem_free(c->by_user   ? (void *)c->users[cohort]
+                 : c->by_unit ? (void *)c->units[cohort]
+                              : (void *)c->hist[cohort]);
         c->hist[cohort] = NULL;
     }
 }
@@ -183,6 +194,44 @@ enum serin_status pending_add_units(struct pending *p, int64_t start_ms,
     return rc;
 }
 
+static enum serin_status add_users(struct pending *p, struct riskset_users **to,
+                                   const uint64_t *users, size_t n, uint32_t thin)
+{
+    if (n > p->max_users - p->users) return SERIN_ELIMIT;
+    if (*to == NULL) *to = mem_calloc(1, sizeof **to);
+    if (*to == NULL) return SERIN_ENOMEM;
+    uint32_t before = (*to)->n;
+    enum serin_status rc = riskset_join(*to, users, n, thin);
+    p->users += (*to)->n - before;
+    return rc;
+}
+
+enum serin_status pending_add_users(struct pending *p, int64_t start_ms,
+                                    uint32_t metric, uint32_t stratum, int cohort,
+                                    const uint64_t *users, size_t n, uint32_t thin)
+{
+    struct pending_cell key = {
+        .start_ms = start_ms, .metric = metric, .stratum = (uint16_t)stratum};
+    enum serin_status rc = pending_add(p, start_ms, metric, stratum, cohort, 0, 0);
+    if (rc != SERIN_OK) return rc;
+    struct pending_cell *c = &p->cells[place(p, &key)];
+    c->by_user = true;
+    return add_users(p, &c->users[cohort], users, n, thin);
+}
+
+void pending_thin(struct pending *p, uint32_t metric, uint32_t thin)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        struct pending_cell *c = &p->cells[i];
+        for (int k = 0; k < 2 && c->metric == metric && c->by_user; k++) {
+            if (c->users[k] == NULL) continue;
+            p->users -= c->users[k]->n;
+            riskset_keep(c->users[k], thin);
+            p->users += c->users[k]->n;
+        }
+    }
+}
+
 size_t pending_front(const struct pending *p, int64_t start_ms)
 {
     size_t n = 0;
@@ -217,6 +266,13 @@ static enum serin_status join(struct pending *p, struct pending_cell *to,
         struct hist_view v = binned_view(h);
         size_t before = h != NULL && to->hist[cohort] != NULL ? to->hist[cohort]->n : 0;
         to->by_unit = to->by_unit || from->by_unit;
+        to->by_user = to->by_user || from->by_user;
+        const struct riskset_users *who = pending_users(from, cohort);
+        if (who != NULL) {
+            p->users -= who->n; /* they move, and so there is room */
+            rc = add_users(p, &to->users[cohort], who->at, who->n, 0);
+            p->users += who->n;
+        }
         if (u != NULL) rc = add_units(p, &to->units[cohort], u->at, u->n);
         if (h == NULL) continue;
         rc = binned_add(&to->hist[cohort], &v, PENDING_FINE);

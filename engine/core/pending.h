@@ -9,6 +9,7 @@
 
 #include "engine/base/status.h"
 #include "engine/core/binned.h"
+#include "engine/core/riskset.h"
 #include "engine/core/unitsum.h"
 #include "stats/profile.h"
 
@@ -24,10 +25,12 @@ struct pending_cell {
     uint32_t metric;
     uint16_t stratum;
     bool by_unit; /* the readings of a gauge, not histograms */
+    bool by_user; /* users, not histograms; c is worked out when the window closes */
     struct count_table c;
     union { /* canary, baseline; NULL = none */
         struct binned *hist[2];
         struct pending_units *units[2];
+        struct riskset_users *users[2];
     };
 };
 
@@ -37,12 +40,14 @@ struct pending {
     size_t n, room, max;         /* max: cells kept at most, fixed at birth */
     size_t buckets, max_buckets; /* of all histograms; max: fixed at birth */
     size_t units, max_units;     /* likewise of all lists of units */
+    size_t users, max_users;     /* likewise of all lists of users */
 };
 
 enum {
     PENDING_CELLS_PER_METRIC = 576,     /* 36 KiB a metric */
     PENDING_BUCKETS_PER_LATENCY = 8192, /* 64 KiB a latency metric */
     PENDING_UNITS_PER_GAUGE = 8192,     /* 192 KiB a gauge */
+    PENDING_USERS_PER_METRIC = 16384,   /* 128 KiB a metric per user */
     PENDING_FINE = 512 /* buckets of a histogram at most; fewer when room gets scarce */
 };
 
@@ -76,6 +81,19 @@ enum serin_status pending_add_units(struct pending *p, int64_t start_ms,
 /** What a cell carries beside counts; NULL when there is nothing of this sort. */
 const struct binned *pending_hist(const struct pending_cell *c, int cohort);
 const struct pending_units *pending_units(const struct pending_cell *c, int cohort);
+/**
+ * The same with users (riskset_sane), those below 2^(64 - thin); it counts none.
+ * Errors: as above; SERIN_ELIMIT also when there may not be room for all of them:
+ * pending_thin makes some.
+ */
+SERIN_MUST_USE
+enum serin_status pending_add_users(struct pending *p, int64_t start_ms,
+                                    uint32_t metric, uint32_t stratum, int cohort,
+                                    const uint64_t *users, size_t n, uint32_t thin);
+/** Of a metric's users keep those below 2^(64 - thin). */
+void pending_thin(struct pending *p, uint32_t metric, uint32_t thin);
+/** Users of a cohort; NULL: none. */
+const struct riskset_users *pending_users(const struct pending_cell *c, int cohort);
 /** Cells of the window that starts at start_ms, all at the front; 0 when it is empty.
  */
 size_t pending_front(const struct pending *p, int64_t start_ms);

@@ -115,6 +115,7 @@ static void fill_metrics(struct plan *p, const struct doc_node *root)
         if (m->bad == NULL) m->bad = "";
         if (m->unit == NULL) m->unit = "";
         if (m->unit_key == NULL) m->unit_key = "";
+        if (m->user_key == NULL) m->user_key = "";
         m->exposure_metric = exposure_of(p, m);
         m->has_bound = doc_get(list->items[i], "bound") != NULL;
         if (m->batch_ms == 0) m->batch_ms = 60000;
@@ -229,6 +230,8 @@ static pb_route_metric *route_metric_new(struct arena *a, const struct plan_metr
     r->from = shared(m->from);
     r->bad = shared(m->bad);
     r->unit_key = shared(m->unit_key);
+    r->user_key = shared(m->user_key);
+    r->per_user = m->per == PLAN_PER_USER;
     double scale;
     if (m->kind == PLAN_LATENCY && plan_unit(m->unit, &scale)) r->scale = scale;
     return r;

@@ -16,7 +16,8 @@ enum {
     PLAN_MAX_STEPS = 32,
     PLAN_MAX_METRICS = 32,
     PLAN_MAX_GATES = 16,
-    PLAN_MAX_STRATA = 64
+    PLAN_MAX_STRATA = 64,
+    PLAN_MAX_PER_USER = 3 /* 224 KiB each in a snapshot, which a message has to hold */
 };
 
 /* Written in a plan as ratio, latency, …; plan_check.c says which ones are judged. */
@@ -40,6 +41,7 @@ enum plan_quantile {
     PLAN_NQUANTILE
 };
 enum plan_mode { PLAN_GATE, PLAN_WARN, PLAN_SHADOW };
+enum plan_per { PLAN_PER_REQUEST, PLAN_PER_USER };
 enum plan_action { PLAN_ON_HOLD, PLAN_ON_ABORT };
 
 struct plan_rule { /* which values of an attribute a cohort's records have */
@@ -71,6 +73,8 @@ struct plan_metric {
      * that makes a unit bad; attribute that names the pod of a gauge; unit of the
      * values. "" = none. */
     const char *name, *from, *bad, *unit_key, *unit;
+    const char *user_key; /* attribute that names the user; "" = the records do */
+    enum plan_per per;    /* what a unit is; users: of a ratio only */
     enum plan_kind kind;
     enum plan_mode mode;
     enum plan_direction direction;

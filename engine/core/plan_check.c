@@ -458,6 +458,33 @@ static void check_latency(struct check *c, const struct plan_metric *m,
     check_phi(c, m, node);
 }
 
+static void check_users(struct check *c, const struct plan_metric *m,
+                        const struct doc_node *node)
+{
+    const struct doc_node *key = doc_get(doc_get(node, "from"), "user_key");
+    bool users = m->per == PLAN_PER_USER;
+    size_t n = 0;
+    if (users && m->kind != PLAN_RATIO)
+        doc_error_add(c->errors, doc_get(node, "per"),
+                      "per: user belongs to kind ratio; leave it out, or write kind: "
+                      "ratio");
+    if (!users && key != NULL && good(c, node, "per") == doc_get(node, "per"))
+        doc_error_add(c->errors, key,
+                      "user_key: names users, but requests are counted; add per: user");
+    if (users && m->primary)
+        doc_error_add(c->errors, doc_get(node, "per"),
+                      "per: user cannot be the question of an experiment in this "
+                      "version; ask about requests");
+    for (const struct plan_metric *k = c->p->metrics; users && k <= m; k++)
+        n += k->per == PLAN_PER_USER;
+    if (n == PLAN_MAX_PER_USER + 1)
+        doc_error_add(
+            c->errors, doc_get(node, "per"),
+            "per: user of more than %d metrics is too much to remember; count "
+            "requests for the others",
+            PLAN_MAX_PER_USER);
+}
+
 static void check_bad(struct check *c, const struct doc_node *metric)
 {
     const struct doc_node *bad = good(c, doc_get(metric, "from"), "bad");
@@ -486,6 +513,7 @@ static void check_metric(struct check *c, size_t i)
     if (m->kind == PLAN_GAUGE) check_hang(c, m, node);
     if (m->kind == PLAN_SATURATION) check_saturation(c, m, node);
     check_bad(c, node);
+    check_users(c, m, node);
     const struct doc_node *protect = good(c, node, "protect");
     for (size_t q = 0; protect != NULL && q < m->n_protect; q++) {
         const char *const *known = plan_keys_quantiles;

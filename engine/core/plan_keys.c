@@ -19,6 +19,7 @@ const char *const plan_keys_quantiles[] = {"p50", "p75",  "p90", "p95",
                                            "p99", "p999", NULL};
 static const char *const better[] = {"up", "down", NULL};
 static const char *const modes[] = {"gate", "warn", "shadow", NULL};
+static const char *const pers[] = {"request", "user", NULL};
 static const char *const actions[] = {"hold", "abort", NULL};
 static const char *const api_versions[] = {"serin/v1", NULL};
 static const char *const document_kinds[] = {"Rollout", NULL};
@@ -94,6 +95,9 @@ static const struct keys_key from_keys[] = {
              "unit of the values in the stream, e.g. s or ms"),
     KEYS_KEY("unit_key", KEYS_TEXT, AT(unit_key), NULL, 1, 256, NULL,
              "attribute that names the pod of a gauge"),
+    KEYS_KEY("user_key", KEYS_TEXT, AT(user_key), NULL, 1, 256, NULL,
+             "with per: user, the attribute that names the user, e.g. user.id; without it "
+             "the records do"),
 };
 static const struct keys_table from_table = KEYS_OF(from_keys, struct plan_metric);
 
@@ -133,6 +137,9 @@ static const struct keys_key metric_keys[] = {
              .choices = plan_keys_kinds),
     KEYS_KEY("from", KEYS_SECTION, 0, NULL, 0, 0, NULL,
              "where the metric is found in the stream", .sub = &from_table),
+    KEYS_KEY("per", KEYS_ENUM, AT(per), "request", 0, 0, NULL,
+             "what a ratio counts: requests, or users, each until its first error",
+             .choices = pers),
     KEYS_KEY("mode", KEYS_ENUM, AT(mode), "gate", 0, 0, NULL,
              "gate: decides; warn: reported; shadow: only recorded", .choices = modes),
     KEYS_KEY("direction", KEYS_ENUM, AT(direction), "up", 0, 0, NULL,

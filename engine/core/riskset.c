@@ -1,6 +1,7 @@
 /* engine/core/riskset.c */
 #include "engine/core/riskset.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,10 +62,38 @@ enum serin_status riskset_join(struct riskset_users *to, const uint64_t *users,
     return SERIN_OK;
 }
 
+bool riskset_followed(const struct riskset *r, uint64_t user)
+{
+    return kept(user, r->thin);
+}
+
 void riskset_free(struct riskset *r)
 {
     riskset_drop(&r->failed);
     riskset_drop(&r->seen);
+}
+
+static bool list_sane(const struct riskset_users *u, uint32_t thin, uint32_t most,
+                      bool flags)
+{
+    if (thin > 64 || u->n > most) return false;
+    for (uint32_t i = 0; i < u->n; i++) {
+        if (!kept(u->at[i], thin) || ((u->at[i] & RISKSET_FLAGS) != 0) != flags)
+            return false;
+        if (i > 0 && user_of(u->at[i]) <= user_of(u->at[i - 1])) return false;
+    }
+    return true;
+}
+
+enum serin_status riskset_restore(struct riskset *r, const struct riskset *k)
+{
+    if (!list_sane(&k->failed, 0, RISKSET_FAILED, false) || k->thin > 64 ||
+        !list_sane(&k->seen, k->seen_thin, RISKSET_SEEN, true))
+        return SERIN_EPARSE;
+    r->thin = k->thin;
+    r->seen_thin = k->seen_thin;
+    enum serin_status rc = riskset_join(&r->failed, k->failed.at, k->failed.n, 0);
+    return rc == SERIN_OK ? riskset_join(&r->seen, k->seen.at, k->seen.n, 0) : rc;
 }
 
 void riskset_wait(struct riskset *r)
@@ -80,6 +109,11 @@ uint64_t riskset_crossed(const struct riskset *r, uint64_t *of)
         crossed += (r->seen.at[i] & RISKSET_FLAGS) == RISKSET_FLAGS;
     *of = r->seen.n;
     return crossed;
+}
+
+double riskset_share(const struct riskset *r)
+{
+    return ldexp(1, -(int)r->thin);
 }
 
 /* ---- a window */
@@ -147,13 +181,13 @@ static void take_user(struct walk *w, const struct sighting *s, size_t n)
     }
     (void)beside(&w->r->failed, &w->failed_at, user, &failed);
     uint64_t before = beside(&w->r->seen, &w->seen_at, user, &known);
-    if (w->judged && kept(user, w->r->seen_thin))
+    if (w->judged && kept(user, w->r->seen_thin)) {
         w->fresh_seen[w->n_seen++] = user | cohorts;
+        if (!known && cohorts != RISKSET_FLAGS) w->r->fresh[s->cohort]++;
+    }
     if (bad != 0 && !failed) w->fresh_failed[w->n_failed++] = user;
     if (w->judged) cohorts |= before;
-    if (cohorts == RISKSET_FLAGS) return;
-    w->r->active[s->cohort]++;
-    if (failed) return;
+    if (failed || cohorts == RISKSET_FLAGS) return;
     struct count_table *t = w->strata[s->stratum].table;
     *(s->cohort == 0 ? &t->n : &t->m) += 1;
     *(s->cohort == 0 ? &t->x : &t->y) += bad;
@@ -180,7 +214,7 @@ enum serin_status riskset_window(struct riskset *r,
     struct walk w = {.r = r, .strata = strata, .judged = judged};
     size_t all = 0;
     riskset_keep(&r->failed, r->thin);
-    r->active[0] = r->active[1] = 0;
+    r->fresh[0] = r->fresh[1] = 0;
     for (size_t i = 0; i < n; i++)
         *strata[i].table = (struct count_table){0};
     struct sighting *s = gather(r, strata, n, &all);

@@ -23,7 +23,7 @@ enum {
     RISKSET_BASELINE = 2,
     RISKSET_FLAGS = 3,
     RISKSET_FAILED = 8192, /* users kept that met an error: 64 KiB */
-    RISKSET_SEEN = 1024    /* users watched for a change of cohort: 8 KiB */
+    RISKSET_SEEN = 4096    /* users watched for a change of cohort: 32 KiB */
 };
 
 /* Users, rising, each once; on the heap. Zero-initialise. */
@@ -41,6 +41,10 @@ bool riskset_sane(const uint64_t *users, size_t n, uint32_t thin);
 SERIN_MUST_USE
 enum serin_status riskset_join(struct riskset_users *to, const uint64_t *users,
                                size_t n, uint32_t thin);
+/* One metric's state, below. */
+struct riskset;
+/** Is this user one of those below 2^(64 - r->thin)? */
+bool riskset_followed(const struct riskset *r, uint64_t user);
 /** Keep only users below 2^(64 - thin). */
 void riskset_keep(struct riskset_users *u, uint32_t thin);
 void riskset_drop(struct riskset_users *u);
@@ -53,9 +57,18 @@ struct riskset {
      * cohorts that they were in. */
     struct riskset_users seen;
     uint32_t seen_thin;
-    uint64_t active[2]; /* of the latest window: canary, baseline; failed ones, too */
+    /* Of the sample, those seen at this weight for the first time in the latest window:
+     * canary, baseline. What the sample ratio is about: somebody whose place is fixed
+     * says nothing new by coming back. Not state. */
+    uint64_t fresh[2];
 };
 void riskset_free(struct riskset *r);
+/**
+ * As it was kept. Errors: SERIN_EPARSE (lists that cannot be), SERIN_ENOMEM; *r can
+ * only be freed then.
+ */
+SERIN_MUST_USE
+enum serin_status riskset_restore(struct riskset *r, const struct riskset *kept);
 /** Users may have been moved to the other cohort: watch them afresh. */
 void riskset_wait(struct riskset *r);
 
@@ -76,6 +89,8 @@ SERIN_MUST_USE
 enum serin_status riskset_window(struct riskset *r,
                                  const struct riskset_stratum *strata, size_t n,
                                  bool judged);
+/** Share of all users that is followed: 2^-thin. */
+double riskset_share(const struct riskset *r);
 /** Users of the sample, and how many of them were seen in both cohorts. */
 uint64_t riskset_crossed(const struct riskset *r, uint64_t *of);
 

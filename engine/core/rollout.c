@@ -139,13 +139,15 @@ enum serin_status rollout_plan(struct rollout *r, const char *text, struct fault
     if (srm_init(&r->srm, eps) != SERIN_OK)
         return fault_set(why, SERIN_EPARSE,
                          "sample_ratio.tolerance %g is outside [0, 1)", eps);
-    r->pending.max_buckets = r->pending.max_units = 0;
+    r->pending.max_buckets = r->pending.max_units = r->pending.max_users = 0;
     r->pending.max = PENDING_CELLS_PER_METRIC * r->plan->n_metrics;
     for (size_t i = 0; i < r->evidence.n; i++) {
         enum kind_content content = r->evidence.metrics[i].kind->content;
         if (content == KIND_HISTOGRAM)
             r->pending.max_buckets += PENDING_BUCKETS_PER_LATENCY;
         if (content == KIND_UNITS) r->pending.max_units += PENDING_UNITS_PER_GAUGE;
+        if (r->evidence.metrics[i].risk != NULL)
+            r->pending.max_users += PENDING_USERS_PER_METRIC;
     }
     r->window_ms = r->plan->window_ms != 0 ? r->plan->window_ms : calibrate_lengths[0];
     r->state = ROLLOUT_PENDING;

@@ -138,6 +138,27 @@ pb_calibration_state *snapshot_calibration(struct arena *a, const struct calibra
     return m;
 }
 
+/* Only read while it is encoded. */
+static uint64_t *lent(const struct riskset_users *u)
+{
+    return u != NULL ? (uint64_t *)(uintptr_t)u->at : NULL;
+}
+
+static Serin__V1__RiskState *risk_out(struct arena *a, const struct riskset *r,
+                                      bool *bad)
+{
+    Serin__V1__RiskState *m = get(a, 1, sizeof *m, bad);
+    if (m == NULL) return NULL;
+    serin__v1__risk_state__init(m);
+    m->thin = r->thin;
+    m->seen_thin = r->seen_thin;
+    m->failed = lent(&r->failed);
+    m->n_failed = r->failed.n;
+    m->seen = lent(&r->seen);
+    m->n_seen = r->seen.n;
+    return m;
+}
+
 static pb_metric_state *metric_out(struct arena *a, const struct rollout *r, size_t i,
                                    bool *bad)
 {
@@ -173,6 +194,7 @@ static pb_metric_state *metric_out(struct arena *a, const struct rollout *r, siz
     m->ever = ever, m->n_ever = 2;
     if (r->calibrate != NULL)
         m->calibration = snapshot_calibration(a, &r->calibrate[i], bad);
+    if (e->risk != NULL) m->risk = risk_out(a, e->risk, bad);
     if (e->kind->save != NULL) e->kind->save(e, a, r->calibrate != NULL, m, bad);
     return m;
 }
@@ -230,6 +252,11 @@ static void pending_out(struct arena *a, const struct rollout *r, pb_fold_state 
         cells[i].canary = waiting_out(a, pending_hist(c, 0), bad);
         cells[i].baseline = waiting_out(a, pending_hist(c, 1), bad);
         waiting_units_out(a, c, &cells[i], bad);
+        const struct riskset_users *who[2] = {pending_users(c, 0), pending_users(c, 1)};
+        cells[i].canary_users = lent(who[0]);
+        cells[i].n_canary_users = who[0] != NULL ? who[0]->n : 0;
+        cells[i].baseline_users = lent(who[1]);
+        cells[i].n_baseline_users = who[1] != NULL ? who[1]->n : 0;
         m->pending[m->n_pending++] = &cells[i];
     }
     m->strata = (char **)(uintptr_t)r->strata;

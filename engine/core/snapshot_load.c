@@ -124,6 +124,19 @@ static bool seen_in(struct evidence *e, const pb_metric_state *m)
     return true;
 }
 
+static bool users_and_bounds_in(struct evidence *e, const pb_metric_state *s)
+{
+    const Serin__V1__RiskState *m = s->risk;
+    e->bounds_ratio = s->bounds_ratio;
+    if (!(e->bounds_ratio >= 0) || isinf(e->bounds_ratio)) return false;
+    if (e->risk == NULL || m == NULL) return (e->risk == NULL) == (m == NULL);
+    struct riskset kept = {.thin = m->thin,
+                           .failed = {m->failed, (uint32_t)m->n_failed, 0},
+                           .seen = {m->seen, (uint32_t)m->n_seen, 0},
+                           .seen_thin = m->seen_thin};
+    return riskset_restore(e->risk, &kept) == SERIN_OK;
+}
+
 static bool metric_in(struct rollout *r, size_t i, const pb_metric_state *m)
 {
     struct evidence *e = &r->evidence.metrics[i];
@@ -132,8 +145,6 @@ static bool metric_in(struct rollout *r, size_t i, const pb_metric_state *m)
     e->phi = m->phi;
     e->phi_pairs = m->phi_pairs;
     e->accepted = m->accepted;
-    e->bounds_ratio = m->bounds_ratio;
-    if (!(e->bounds_ratio >= 0) || isinf(e->bounds_ratio)) return false;
     if (!seen_in(e, m)) return false;
     return snapshot_load_profile(&e->all, m->all, e->grid->n) && begun_in(e, m->step) &&
            snapshot_load_onset(&e->onset, m->all, e->grid->n) &&
@@ -141,6 +152,7 @@ static bool metric_in(struct rollout *r, size_t i, const pb_metric_state *m)
            snapshot_load_floor(&e->limit, m->limit) &&
            snapshot_load_dispersion(&e->watch.seen, &e->watch, m->watch) &&
            (e->kind->load == NULL || e->kind->load(e, m)) &&
+           users_and_bounds_in(e, m) &&
            (m->calibration == NULL ||
             snapshot_load_calibration(&r->calibrate[i], m->calibration));
 }
@@ -184,8 +196,22 @@ static enum serin_status units_in(struct rollout *r, const Serin__V1__PendingCel
     return rc;
 }
 
+static enum serin_status users_in(struct rollout *r, const Serin__V1__PendingCell *c)
+{
+    const uint64_t *users[2] = {c->canary_users, c->baseline_users};
+    size_t n[2] = {c->n_canary_users, c->n_baseline_users};
+    enum serin_status rc = SERIN_OK;
+    for (int i = 0; i < 2 && rc == SERIN_OK; i++) {
+        if (!riskset_sane(users[i], n[i], 0)) return SERIN_EPARSE;
+        rc = pending_add_users(&r->pending, c->start_ms, c->metric, c->stratum, i,
+                               users[i], n[i], 0);
+    }
+    return rc;
+}
+
 static enum serin_status cell_in(struct rollout *r, const Serin__V1__PendingCell *c)
 {
+    if (r->evidence.metrics[c->metric].risk != NULL) return users_in(r, c);
     if (r->evidence.metrics[c->metric].kind->content == KIND_UNITS)
         return units_in(r, c);
     const pb_histogram *hists[2] = {c->canary, c->baseline};

@@ -194,6 +194,12 @@ static json_t *metric(const pb_metric_verdict *m)
     bad |= json_object_set_new(
         o, "onset_ms", m->onset_ms != 0 ? json_integer(m->onset_ms) : json_null());
     bad |= json_object_set_new(o, "quantiles", quantiles(m));
+    if (*m->per != '\0') {
+        bad |= json_object_set_new(o, "per", json_string(m->per));
+        bad |= json_object_set_new(o, "followed", view_number(m->followed));
+        bad |= json_object_set_new(o, "sampled", count(m->sampled));
+        bad |= json_object_set_new(o, "crossed", count(m->crossed));
+    }
     if (m->value_error > 0)
         bad |= json_object_set_new(o, "value_error", view_number(m->value_error));
     bad |= json_object_set_new(o, "limit", limit_side(m));

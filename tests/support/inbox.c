@@ -155,6 +155,44 @@ void inbox_gauge(struct inbox *b, struct inbox_second s, struct inbox_pods pods)
     }
 }
 
+static int rising(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+size_t inbox_users_sort(uint64_t *keys, size_t n)
+{
+    size_t k = 0;
+    qsort(keys, n, sizeof *keys, rising);
+    for (size_t i = 0; i < n; i++) {
+        if (k > 0 && (keys[k - 1] & ~UINT64_C(3)) == (keys[i] & ~UINT64_C(3)))
+            keys[k - 1] |= keys[i];
+        else
+            keys[k++] = keys[i];
+    }
+    return k;
+}
+
+void inbox_users(struct inbox *b, struct inbox_second s, struct inbox_users users)
+{
+    for (int c = 0; c < 2; c++) {
+        pb_cell cell = SERIN__V1__CELL__INIT;
+        size_t n = c == 0 ? users.n_canary : users.n_baseline;
+        cell.cohort = c == 0 ? SERIN__V1__COHORT__COHORT_CANARY
+                             : SERIN__V1__COHORT__COHORT_BASELINE;
+        cell.metric = (char *)(s.metric != NULL ? s.metric : "errors");
+        cell.stratum = (char *)(s.stratum != NULL ? s.stratum : "");
+        cell.window_ms = s.at_ms;
+        cell.n = c == 0 ? s.n : s.m;
+        if (cell.n < n) cell.n = n;
+        cell.users = (uint64_t *)(uintptr_t)(c == 0 ? users.canary : users.baseline);
+        cell.n_users = n;
+        cell.user_thin = users.thin;
+        if (cell.n != 0) inbox_cell(b, s.rollout, &cell);
+    }
+}
+
 void inbox_second(struct inbox *b, struct inbox_second s)
 {
     Serin__V1__Histogram *none[2] = {NULL, NULL};

@@ -50,6 +50,15 @@ struct inbox_pods {
     size_t n_canary, n_baseline;
 };
 void inbox_gauge(struct inbox *b, struct inbox_second s, struct inbox_pods pods);
+/** A second of a metric per user: keys with RISKSET_BAD, rising (inbox_users_sort). */
+struct inbox_users {
+    const uint64_t *canary, *baseline;
+    size_t n_canary, n_baseline;
+    uint32_t thin;
+};
+void inbox_users(struct inbox *b, struct inbox_second s, struct inbox_users users);
+/** Bring keys in order, each once, flags joined; returns how many are left. */
+size_t inbox_users_sort(uint64_t *keys, size_t n);
 /** One cell as it is. */
 void inbox_cell(struct inbox *b, const char *rollout, pb_cell *cell);
 /** A command; id "" makes one. Returns its id (in the arena). */

@@ -28,6 +28,7 @@ static const char plan_a[] =
     "  - {name: cpu, kind: gauge, batch: 7s}\n"
     "  - {name: full, kind: saturation, bound: 0.6, batch: 1s, limit: 90%}\n"
     "  - {name: orders, direction: down, mode: warn}\n"
+    "  - {name: people, per: user, mode: warn}\n"
     "criteria: {all_of: [errors, timeouts, time, cpu]}\n";
 static const char plan_b[] = "apiVersion: serin/v1\n"
                              "kind: Rollout\n"
@@ -80,6 +81,30 @@ static void latency_second(struct inbox *b, gsl_rng *g, const char *stratum, int
                   n != 0 ? &v[0] : NULL, &v[1]);
 }
 
+/* Users who come again and again, fail, and now and then change their cohort. */
+static void users_second(struct inbox *b, gsl_rng *g, const char *stratum, int64_t s,
+                         double share)
+{
+    enum { ALL = 400, ACTIVE = 40 };
+    uint64_t keys[2][ACTIVE];
+    size_t n[2] = {0, 0};
+    for (int i = 0; i < ACTIVE; i++) {
+        uint64_t user = 1 + gsl_rng_uniform_int(g, ALL), in = user;
+        if (gsl_rng_uniform_int(g, 30) == 0) in++;
+        int c = (double)(in % 100) >= 100 * share;
+        keys[c][n[c]++] = user * UINT64_C(0x9e3779b97f4a7c15) << 2 |
+                          (gsl_rng_uniform_int(g, 50) == 0);
+    }
+    for (int c = 0; c < 2; c++)
+        n[c] = inbox_users_sort(keys[c], n[c]);
+    inbox_users(b,
+                (struct inbox_second){.rollout = "a",
+                                      .metric = "people",
+                                      .stratum = stratum,
+                                      .at_ms = (T0 + s) * 1000},
+                (struct inbox_users){keys[0], keys[1], n[0], n[1], 0});
+}
+
 /* What is neither a ratio nor a latency; pods come and go. */
 static void others_second(struct inbox *b, gsl_rng *g, int64_t s, double share)
 {
@@ -102,6 +127,7 @@ static void others_second(struct inbox *b, gsl_rng *g, int64_t s, double share)
     at.m = gsl_ran_poisson(g, 20 * (1 - share));
     inbox_second(b, at);
     cohort_second(b, g, "a", "orders", "eu", s, share, 0.02);
+    users_second(b, g, s % 2 == 0 ? "eu" : "us", s, share);
 }
 
 /* A second partition that lags, falls idle, and once loses records. */

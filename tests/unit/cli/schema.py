@@ -78,11 +78,17 @@ for change in [
         ("id: a", "id: a\nschedule: {not_before: soon}"),
         ("limit: 1%", "limit: 2"), ("limit: 1%", "limit: {p98: 1s}"), ("limit: 1%", "mode: no"),
         ("limit: 1%", "share: '2'"), ("[{name: errors, limit: 1%}]", "[]"),
-        ('{v: "2", n: 2}', "{}"), ('{v: "2", n: 2}', "[a]")]:
+        ('{v: "2", n: 2}', "{}"), ('{v: "2", n: 2}', "[[a]]"),
+        ('{v: "2", n: 2}', '{v: {suffix: "2"}}'), ('{v: "2", n: 2}', "{v: []}"),
+        ("limit: 1%", "per: pod")]:
     agree(plan, BASE.replace(*change), False)
 for change in [("id: a", "id: a\nwindow: auto"), ("id: a", "id: a\nwindow: 1.0s"),
                ("id: a", "id: a\nstrata: region"), ("limit: 1%", "abort_over: 1.25"),
-               ("limit: 1%", "abort_over: 5%"), ("id: a", "id: a\nactuate: {kind: x}")]:
+               ("limit: 1%", "abort_over: 5%"), ("id: a", "id: a\nactuate: {kind: x}"),
+               ("limit: 1%", "per: user"), ('{v: "2", n: 2}', '{v: [2, 3]}'),
+               ('{v: "2", n: 2}', '{v: {prefix: "2."}}'), ('{v: "2", n: 2}', '{v: {regex: "2.*"}}'),
+               ('id: a\ncohorts: {canary: {v: "2", n: 2}, baseline: {v: "1"}}',
+                'id: a\nservice: s\ncohorts: {canary: "2", baseline: ["1", "0"]}')]:
     agree(plan, BASE.replace(*change), True)
 for text in ["kafka: [a]", "inputs: [{format: json}]", "roles: []", "http: {port: 1}",
              "limits: {message: 4MB}", "log: {level: loud}", "flush: 200"]:
