@@ -360,8 +360,16 @@ static void count_split(struct rollout *r)
         r->sticky |= 1u << HOLD_SAMPLE_RATIO;
 }
 
-static void check_split(struct rollout *r, const struct count_table *sum)
+/* Requests, or users that are new at this weight. */
+static void check_split(struct rollout *r, const struct evidence *e,
+                        const struct count_table *sum)
 {
+    struct count_table fresh = {0};
+    if (e->risk != NULL) {
+        fresh.n = e->risk->fresh[0];
+        fresh.m = e->risk->fresh[1];
+        sum = &fresh;
+    }
     r->srm_canary += sum->n;
     r->srm_baseline += sum->m;
     enum rollout_state under = rollout_under(r);
@@ -385,10 +393,8 @@ static void judge_on(struct fold *f, struct rollout *r, size_t cells)
         /* What an experiment asks may well be this. */
         if (r->plan->strategy != PLAN_EXPERIMENT && evidence_suspicious(e))
             r->sticky |= 1u << HOLD_SUSPICIOUS;
-        struct count_table fresh = {0};
-        if (e->risk != NULL) fresh.n = e->risk->fresh[0], fresh.m = e->risk->fresh[1];
         if (!counted && e->kind->requests && evidence_gates(e)) {
-            check_split(r, e->risk != NULL ? &fresh : &s.w.sum);
+            check_split(r, e, &s.w.sum);
             counted = true;
         }
     }
