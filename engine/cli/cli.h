@@ -15,6 +15,7 @@ enum cli_exit {
     CLI_TIMEOUT = 3,
     CLI_HELD = 4,
     CLI_UNREACHABLE = 5,
+    CLI_NO_DIFFERENCE = 6, /* an experiment's result */
 };
 
 struct cli_option {

@@ -10,8 +10,6 @@
 #include "engine/cli/output.h"
 #include "engine/cli/remote.h"
 
-enum { CLI_NO_DIFFERENCE = 6 }; /* an experiment's result */
-
 static void cohort_text(char *out, size_t room, const json_t *c)
 {
     if (json_object_get(c, "p50") != NULL)
