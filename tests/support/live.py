@@ -64,6 +64,12 @@ def create_topic(bootstrap, name, partitions=4):
     check(error in (0, 36), f"topic {name}: error {error}")  # 36: it exists
 
 
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
 class Unix(http.client.HTTPConnection):
     """HTTP over a unix socket."""
 
@@ -142,13 +148,23 @@ class Engine:
             self.process.kill()
             self.process.wait()
 
+    def check_counts(self, expected, only):
+        """What was ingested for the rollouts whose ids begin with `only`, exactly."""
+        sums, poison = self.ingested()
+        got = {(rollout.removeprefix(only), cohort, metric): total
+               for (rollout, cohort, metric), total in sums.items()
+               if rollout.startswith(only)}
+        check(got == expected and poison == 0,
+              f"expected {expected}, ingested {got}, {poison} poisoned")
+        print("ingested exactly:", got)
+
     def ingested(self):
         """{(rollout, cohort, metric): [n, bad]} over all committed partials, and their
-        poison."""
+        poison. The engine must have been stopped: kcat waits for open transactions."""
         out = subprocess.run(
             ["kcat", "-C", "-e", "-q", "-b", self.bootstrap, "-t", self.prefix + "inbox",
              "-o", "beginning", "-X", "isolation.level=read_committed", "-f", "%S\n%s"],
-            capture_output=True, check=True).stdout
+            capture_output=True, check=True, timeout=60).stdout
         sums, poison, at = {}, 0, 0
         while at < len(out):
             end = out.index(b"\n", at)

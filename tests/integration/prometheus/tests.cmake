@@ -1,0 +1,7 @@
+# Debian's Prometheus writing to the HTTP receiver, a real broker behind it.
+find_program(PYTHON3 python3 REQUIRED)
+add_test(NAME integration-prometheus
+         COMMAND ${CMAKE_SOURCE_DIR}/tests/integration/with_env.sh ${CMAKE_BINARY_DIR}/kafka1.env
+                 ${PYTHON3} -B ${CMAKE_CURRENT_LIST_DIR}/prometheus.py $<TARGET_FILE:serin>)
+set_tests_properties(integration-prometheus PROPERTIES LABELS integration TIMEOUT 600
+                     FIXTURES_REQUIRED kafka1 RUN_SERIAL TRUE)
