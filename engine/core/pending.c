@@ -26,7 +26,7 @@ static void drop_content(struct pending *p, struct pending_cell *c)
         const struct binned *hist = pending_hist(c, cohort);
         const struct pending_units *units = pending_units(c, cohort);
         if (hist != NULL) p->buckets -= hist->n;
-        if (units != NULL) p->units -= units->room;
+        if (units != NULL) p->units -= units->n;
         if (c->by_user && c->users[cohort] != NULL) {
             p->users -= c->users[cohort]->n;
             riskset_drop(c->users[cohort]);
@@ -141,19 +141,18 @@ enum serin_status pending_add_hist(struct pending *p, int64_t start_ms, uint32_t
 }
 
 /* Room for n more; units that are the same take less. */
-static enum serin_status room_for(struct pending *p, struct pending_units **to,
+static enum serin_status room_for(const struct pending *p, struct pending_units **to,
                                   size_t n)
 {
     uint32_t used = *to != NULL ? (*to)->n : 0, before = *to != NULL ? (*to)->room : 0;
     size_t room = used + n < UNITSUM_MAX ? used + n : UNITSUM_MAX;
+    if (room - used > p->max_units - p->units) return SERIN_ELIMIT;
     if (room <= before) return SERIN_OK;
-    if (room - before > p->max_units - p->units) return SERIN_ELIMIT;
     struct pending_units *u = mem_calloc(1, sizeof *u + room * sizeof *u->at);
     if (u == NULL) return SERIN_ENOMEM;
     if (used != 0) memcpy(u->at, (*to)->at, used * sizeof *u->at);
     u->n = used;
     u->room = (uint32_t)room;
-    p->units += room - before;
     mem_free(*to);
     *to = u;
     return SERIN_OK;
@@ -170,9 +169,12 @@ static enum serin_status add_units(struct pending *p, struct pending_units **to,
         fresh += k == have;
     }
     enum serin_status rc = room_for(p, to, fresh);
-    for (size_t i = 0; i < n && rc == SERIN_OK; i++)
+    if (rc != SERIN_OK || n == 0) return rc;
+    p->units -= (*to)->n;
+    for (size_t i = 0; i < n; i++)
         unitsum_add((*to)->at, &(*to)->n, &units[i]);
-    return rc;
+    p->units += (*to)->n;
+    return SERIN_OK;
 }
 
 enum serin_status pending_add_units(struct pending *p, int64_t start_ms,
@@ -273,7 +275,11 @@ static enum serin_status join(struct pending *p, struct pending_cell *to,
             rc = add_users(p, &to->users[cohort], who->at, who->n, 0);
             p->users += who->n;
         }
-        if (u != NULL) rc = add_units(p, &to->units[cohort], u->at, u->n);
+        if (u != NULL) {
+            p->units -= u->n; /* they only move */
+            rc = add_units(p, &to->units[cohort], u->at, u->n);
+            p->units += u->n;
+        }
         if (h == NULL) continue;
         rc = binned_add(&to->hist[cohort], &v, PENDING_FINE);
         if (rc == SERIN_OK) p->buckets += to->hist[cohort]->n - before;

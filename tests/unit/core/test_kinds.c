@@ -560,6 +560,63 @@ Test(kinds, a_metric_that_changes_its_kind_is_bad_data)
     play_end(&p);
 }
 
+/* Readings wait by unit, as many as there is room for, and are forgotten with theirs.
+ */
+Test(kinds, units_that_wait_are_counted)
+{
+    struct pending p = {.max = 4, .max_units = 300};
+    struct unitsum u[200];
+    for (uint64_t i = 0; i < 200; i++)
+        u[i] = (struct unitsum){i % 150, 1, 2};
+    cr_assert(eq(int, pending_add_units(&p, 0, 0, 0, 0, u, 200), SERIN_OK));
+    cr_assert(eq(sz, p.units, (size_t)150));
+    const struct pending_units *first = pending_units(&p.cells[0], 0);
+    cr_assert(eq(dbl, first->at[0].sum, 4)); /* came twice */
+    cr_assert(eq(u64, p.cells[0].c.n, (uint64_t)200));
+    cr_assert(eq(int, pending_add_units(&p, 0, 0, 0, 1, u, 200), SERIN_ELIMIT));
+    cr_assert(eq(u64, p.cells[0].c.m, (uint64_t)0));
+    cr_assert(eq(int, pending_add_units(&p, 1000, 0, 0, 1, u, 150), SERIN_OK));
+    cr_assert(eq(sz, p.units, (size_t)300));
+    cr_assert(eq(int, pending_rebin(&p, 2000), SERIN_OK));
+    cr_assert(eq(sz, p.n, (size_t)1));
+    cr_assert(eq(sz, p.units, (size_t)300));
+    pending_drop(&p, 1);
+    cr_assert(eq(sz, p.units, (size_t)0));
+    pending_free(&p);
+}
+
+Test(kinds, past_the_most_units_the_rest_is_one)
+{
+    static struct unitsum at[UNITSUM_MAX];
+    uint32_t n = 0;
+    for (uint64_t i = 0; i < UNITSUM_MAX + 50; i++)
+        unitsum_add(at, &n, &(struct unitsum){i, 1, 1});
+    cr_assert(eq(u32, n, (uint32_t)UNITSUM_MAX));
+    cr_assert(eq(u64, at[UNITSUM_MAX - 1].n, (uint64_t)51));
+    cr_assert(eq(u64, at[0].n, (uint64_t)1));
+}
+
+/* Ingest knows contents, not what is made of them. */
+Test(kinds, the_route_asks_for_readings_of_a_saturation)
+{
+    static const char text[] =
+        KINDS_HEAD KINDS_STEPS "metrics:\n  - {name: errors, phi: 1}\n"
+                               "  - {name: crashes, kind: events, phi: 1}\n"
+                               "  - {name: cpu, kind: gauge, from: {unit_key: pod}}\n"
+                               "  - {name: full, kind: saturation, bound: 1, phi: 1}\n";
+    static const char *const kinds[] = {"ratio", "events", "gauge", "gauge"};
+    struct arena a = {0};
+    struct doc_errors errors = {0};
+    struct plan *p = NULL;
+    pb_route *route = NULL;
+    cr_assert(eq(int, plan_parse(&a, text, strlen(text), &p, &errors), SERIN_OK));
+    cr_assert(eq(int, plan_route(&a, p, &route), SERIN_OK));
+    for (size_t i = 0; i < 4; i++)
+        cr_assert(eq(str, route->metrics[i]->kind, (char *)kinds[i]));
+    cr_assert(eq(str, route->metrics[2]->unit_key, (char *)"pod"));
+    arena_free(&a);
+}
+
 /* ---- before the first weight */
 Test(kinds, events_and_saturation_are_calibrated)
 {
