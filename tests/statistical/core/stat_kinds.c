@@ -4,10 +4,7 @@
  *
  * Windows of 10 s, one record each. 400 rollouts a cell, 10 000 with SERIN_LONG=1; one
  * line a cell on stderr. Limits: a correct program fails once in a million. */
-#include <gsl/gsl_cdf.h>
-
-#include "engine/core/fold_state.h"
-#include "tests/support/check.h"
+#include "tests/support/direct.h"
 
 enum { T0 = 1700000000, WINDOW_MS = 10000, PODS_C = 2, PODS_B = 8, REQUESTS = 20000 };
 
@@ -52,41 +49,6 @@ struct sim {
     gsl_rng *g;
     double pod[PODS_C + PODS_B]; /* of a gauge its state, of a ratio its luck */
 };
-
-static void give(struct sim *s, const pb_inbox *in)
-{
-    arena_reset(&s->fold->record);
-    cr_assert(eq(int, fold_take(s->fold, s->offset++, in, &s->fx), SERIN_OK));
-    effects_reset(&s->fx);
-}
-
-static void tick(struct sim *s)
-{
-    pb_inbox in = SERIN__V1__INBOX__INIT;
-    pb_tick t = SERIN__V1__TICK__INIT;
-    pb_source source = SERIN__V1__SOURCE__INIT, *items[] = {&source};
-    source.topic = "m";
-    source.known = true;
-    source.watermark_ms = t.wall_ms = s->now_ms;
-    t.n_sources = 1;
-    t.sources = items;
-    in.body_case = SERIN__V1__INBOX__BODY_TICK;
-    in.tick = &t;
-    give(s, &in);
-}
-
-static void apply(struct sim *s, const char *plan)
-{
-    pb_inbox in = SERIN__V1__INBOX__INIT;
-    pb_command c = SERIN__V1__COMMAND__INIT;
-    c.id = "1";
-    c.rollout = "r";
-    c.verb = SERIN__V1__VERB__VERB_APPLY;
-    c.plan = (char *)plan;
-    in.body_case = SERIN__V1__INBOX__BODY_COMMAND;
-    in.command = &c;
-    give(s, &in);
-}
 
 /* A window's cells. */
 struct record {
@@ -149,11 +111,6 @@ static void gauge_window(struct sim *s, const struct cell *c, double share,
     cells[1]->n_units = PODS_B;
 }
 
-static double odds_rate(double p, double odds)
-{
-    return odds * p / (1 + (odds - 1) * p);
-}
-
 /* Each pod has its own rate for the whole run. */
 static void ratio_window(struct sim *s, const struct cell *c, double share,
                          double level, struct record *r)
@@ -165,7 +122,7 @@ static void ratio_window(struct sim *s, const struct cell *c, double share,
             (unsigned)(REQUESTS / 4 * (b ? (1 - share) / PODS_B : share / PODS_C));
         double odds = exp(0.2 * s->pod[i]) * (b ? 1 : c->effect);
         n[b] += one;
-        bad[b] += gsl_ran_binomial(s->g, odds_rate(0.01 * level, odds), one);
+        bad[b] += gsl_ran_binomial(s->g, direct_worse(0.01 * level, odds), one);
     }
     if (n[0] != 0) cell_add(r, s, "errors", 0, n[0], bad[0]);
     cell_add(r, s, "errors", 1, n[1], bad[1]);
@@ -185,9 +142,9 @@ static void window(struct sim *s, const struct cell *c, double share, double lev
     p.cells = r.items;
     in.body_case = SERIN__V1__INBOX__BODY_PARTIAL;
     in.partial = &p;
-    give(s, &in);
+    direct_give(s->fold, &s->offset, &in, &s->fx);
     s->now_ms += WINDOW_MS;
-    tick(s);
+    direct_tick(s->fold, &s->offset, s->now_ms, &s->fx);
 }
 
 enum end { NEITHER, ABORTED, PROMOTED };
@@ -195,15 +152,14 @@ enum end { NEITHER, ABORTED, PROMOTED };
 static enum end run(const struct cell *c, gsl_rng *g)
 {
     const double day = 240; /* windows: a run sees several */
-    struct fold_options o = {.row_every_ms = INT64_MAX / 2,
-                             .snapshot_every_ms = INT64_MAX / 16};
+    struct fold_options o = direct_options();
     struct sim s = {.now_ms = T0 * 1000LL, .g = g};
     double phase = gsl_rng_uniform(g) * 2 * M_PI;
     for (size_t i = 0; i < sizeof s.pod / sizeof *s.pod; i++)
         s.pod[i] = gsl_ran_gaussian(g, 1);
     cr_assert(eq(int, fold_open(&s.fold, &o), SERIN_OK));
-    tick(&s);
-    apply(&s, c->plan);
+    direct_tick(s.fold, &s.offset, s.now_ms, &s.fx);
+    direct_apply(s.fold, &s.offset, c->plan, &s.fx);
     const struct rollout *r = fold_find(s.fold, "r");
     if (r == NULL) abort();
     for (int t = 0, judged = 0; judged < c->windows && t < 10000; t++) {
@@ -238,13 +194,12 @@ static unsigned ends(const struct cell *c, enum end end, unsigned runs,
     return hits;
 }
 
-/* More hits than this happen to a correct program once in a million. */
 static void at_most(const struct cell *c, enum end end, double level,
                     unsigned long seed)
 {
     unsigned runs = replicates(), hits = ends(c, end, runs, seed);
-    cr_assert(gt(dbl, gsl_cdf_binomial_Q(hits, level, runs), 1e-6), "%s: %u of %u",
-              c->name, hits, runs);
+    cr_assert(not(direct_too_many(hits, level, runs)), "%s: %u of %u", c->name, hits,
+              runs);
 }
 
 /* Never deciding must not pass. */
@@ -361,7 +316,7 @@ static double effect_of(double odds, double memory)
     double lo = 1, hi = 2, p = saturated(1, memory);
     while (hi - lo > 1e-9) {
         double mid = (lo + hi) / 2;
-        *(saturated(mid, memory) < odds_rate(p, odds) ? &lo : &hi) = mid;
+        *(saturated(mid, memory) < direct_worse(p, odds) ? &lo : &hi) = mid;
     }
     return lo;
 }
