@@ -8,12 +8,21 @@
 #include "engine/base/doc.h"
 #include "engine/base/strview.h"
 #include "engine/cli/cli.h"
+#include "engine/cli/cmd_replay.h"
 #include "engine/replay/replay.h"
 #include "engine/serve/view.h"
 #include "proto/decode.h"
 
 static const struct cli_option options[] = {
     {"inbox", 0, "FILE", "recording by 'serin record --inbox'; - = standard input"},
+    {"from", 0, "FILE", "recorded metrics, JSON lines (.zst too); - = standard input"},
+    {"plan", 0, "PLAN", "with --from: the plan that judges them"},
+    {"format", 0, "NAME", "of the lines: auto (default), json or influx"},
+    {"rollout", 0, "R", "only this one of those that the records name"},
+    {"at-weight", 0, "HOW",
+     "as-recorded (default): the split is taken as it is; commanded: it has to follow"},
+    {"calibrate-from", 0, "FILE",
+     "measure the dispersion on the baseline of these metrics; several times"},
     {"output", 'o', "FORMAT", "table (default), jsonl or json"},
     {"raw", 0, NULL, "one line a verdict: its id and the BLAKE2b-256 of its bytes"},
     {"max-lag", 0, "DURATION", "as the engine's max_lag (default: the recording's)"},
@@ -35,52 +44,80 @@ static int64_t recorded_max_lag(const struct recording_reader *r)
     return ms;
 }
 
-static int print_raw(const struct replay_result *r)
+int cmd_replay_print_open(const struct cli_verb *v, struct cmd_replay_print *out)
+{
+    const char *format = cli_get("output");
+    static const char *const names[] = {"table", "jsonl", "json"};
+    *out = (struct cmd_replay_print){.raw = cli_get("raw") != NULL};
+    for (size_t i = 0; format != NULL && strcmp(format, names[i]) != 0; i++) {
+        if (i == CMD_REPLAY_JSON)
+            return cli_usage(v, "-o %s: expected table, jsonl or json", format);
+        out->format = (enum cmd_replay_format)(i + 1);
+    }
+    return CLI_OK;
+}
+
+static void print_head(const struct cmd_replay_print *p)
+{
+    if (p->raw) return;
+    if (p->format == CMD_REPLAY_JSON) putchar('[');
+    if (p->format == CMD_REPLAY_TABLE)
+        printf("%-24s %-32s %-8s %-14s %15s  %s\n", "TIME (UTC)", "VERDICT", "KIND",
+               "REASON", "WEIGHT", "MESSAGE");
+}
+
+static int print_raw(const pb_verdict *v, struct bytes bytes)
 {
     uint8_t digest[HASH_DIGEST];
     char hex[2 * HASH_DIGEST + 1];
-    for (size_t i = 0; i < r->n; i++) {
-        const struct replay_verdict *v = &r->verdicts[i];
-        if (replay_digest(v->bytes.p, v->bytes.n, digest) != SERIN_OK)
-            return cli_fail(CLI_UNREACHABLE, "out of memory");
-        hash_hex(digest, sizeof digest, hex);
-        printf("%s/%" PRIu64 " %s\n", v->rollout, v->seq, hex);
-    }
+    if (replay_digest(bytes.p, bytes.n, digest) != SERIN_OK)
+        return cli_fail(CLI_UNREACHABLE, "out of memory");
+    hash_hex(digest, sizeof digest, hex);
+    printf("%s %s\n", v->id, hex);
     return CLI_OK;
 }
 
-/* JSON lines, or one array. */
-static int print_json(pb_verdict *const *v, size_t n, bool lines)
+/* A line, or an element of the one array. */
+static int print_json(const pb_verdict *v, const char *before, const char *after)
 {
-    if (!lines) putchar('[');
-    for (size_t i = 0; i < n; i++) {
-        json_t *j = view_verdict(v[i]);
-        char *text = j != NULL ? json_dumps(j, VIEW_DUMP) : NULL;
-        json_decref(j);
-        if (text == NULL) return cli_fail(CLI_UNREACHABLE, "out of memory");
-        printf("%s%s%s", !lines && i > 0 ? ",\n" : "", text, lines ? "\n" : "");
-        free(text);
-    }
-    if (!lines) puts("]");
+    json_t *j = view_verdict(v);
+    char *text = j != NULL ? json_dumps(j, VIEW_DUMP) : NULL;
+    json_decref(j);
+    if (text == NULL) return cli_fail(CLI_UNREACHABLE, "out of memory");
+    printf("%s%s%s", before, text, after);
+    free(text);
     return CLI_OK;
 }
 
-static int print_table(pb_verdict *const *v, size_t n)
+static void print_line(const pb_verdict *v)
 {
-    printf("%-24s %-32s %-8s %-14s %15s  %s\n", "TIME (UTC)", "VERDICT", "KIND",
-           "REASON", "WEIGHT", "MESSAGE");
-    for (size_t i = 0; i < n; i++) {
-        char when[32], weight[40];
-        time_t s = (time_t)(v[i]->t_ms / 1000);
-        struct tm utc = {0};
-        gmtime_r(&s, &utc);
-        strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%S", &utc);
-        snprintf(weight, sizeof weight, "%.4g%% -> %.4g%%", v[i]->from_bp / 100.0,
-                 v[i]->to_bp / 100.0);
-        printf("%s.%03dZ %-32s %-8s %-14s %15s  %s\n", when, (int)(v[i]->t_ms % 1000),
-               v[i]->id, view_kind(v[i]->kind), v[i]->reason, weight, v[i]->message);
-    }
+    char when[32], weight[40];
+    time_t s = (time_t)(v->t_ms / 1000);
+    struct tm utc = {0};
+    gmtime_r(&s, &utc);
+    strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%S", &utc);
+    snprintf(weight, sizeof weight, "%.4g%% -> %.4g%%", v->from_bp / 100.0,
+             v->to_bp / 100.0);
+    printf("%s.%03dZ %-32s %-8s %-14s %15s  %s\n", when, (int)(v->t_ms % 1000), v->id,
+           view_kind(v->kind), v->reason, weight, v->message);
+}
+
+int cmd_replay_print(struct cmd_replay_print *p, const pb_verdict *v,
+                     struct bytes bytes)
+{
+    bool first = p->n++ == 0;
+    if (first) print_head(p);
+    if (p->raw) return print_raw(v, bytes);
+    if (p->format == CMD_REPLAY_JSONL) return print_json(v, "", "\n");
+    if (p->format == CMD_REPLAY_JSON) return print_json(v, first ? "" : ",\n", "");
+    print_line(v);
     return CLI_OK;
+}
+
+void cmd_replay_print_close(const struct cmd_replay_print *p)
+{
+    if (p->n == 0) print_head(p);
+    if (!p->raw && p->format == CMD_REPLAY_JSON) puts("]");
 }
 
 /* As `wait` would have ended for the only rollout there is; 0 when there are several.
@@ -94,42 +131,32 @@ static int outcome(const struct replay_result *r, const pb_verdict *last)
     return last->final ? CLI_OK : CLI_TIMEOUT;
 }
 
-static int print(const struct replay_result *r, const char *format)
+static int print(struct cmd_replay_print *p, const struct replay_result *r)
 {
-    struct arena a = {.max = (size_t)4 << 30};
+    struct arena a = {0};
+    pb_verdict *last = NULL;
     int code = CLI_OK;
-    pb_verdict **v = arena_alloc(&a, (r->n + 1) * sizeof *v);
-    for (size_t i = 0; v != NULL && i < r->n; i++) {
-        if (decode_verdict(&a, r->verdicts[i].bytes.p, r->verdicts[i].bytes.n, &v[i]) !=
-            SERIN_OK)
-            v = NULL;
+    for (size_t i = 0; code == CLI_OK && i < r->n; i++) {
+        struct bytes bytes = r->verdicts[i].bytes;
+        arena_reset(&a);
+        if (decode_verdict(&a, bytes.p, bytes.n, &last) != SERIN_OK)
+            code = cli_fail(CLI_UNREACHABLE, "out of memory");
+        else
+            code = cmd_replay_print(p, last, bytes);
     }
-    if (v == NULL)
-        code = cli_fail(CLI_UNREACHABLE, "out of memory");
-    else if (cli_get("raw") != NULL)
-        code = print_raw(r);
-    else if (strcmp(format, "table") == 0)
-        code = print_table(v, r->n);
-    else
-        code = print_json(v, r->n, strcmp(format, "jsonl") == 0);
-    if (code == CLI_OK) code = outcome(r, r->n > 0 ? v[r->n - 1] : NULL);
+    if (code == CLI_OK) cmd_replay_print_close(p);
+    if (code == CLI_OK) code = outcome(r, last);
     arena_free(&a);
     return code;
 }
 
-static int run(const struct cli_verb *v, char **args, int n_args)
+static int replay(const struct cli_verb *v, const char *path,
+                  struct cmd_replay_print *p)
 {
-    (void)args, (void)n_args;
     struct fault f = {0};
     struct recording_reader *reader;
     struct replay_result result = {0};
-    const char *path = cli_get("inbox"), *format = cli_get("output"),
-               *lag = cli_get("max-lag");
-    if (path == NULL) return cli_usage(v, "--inbox FILE is missing");
-    if (format == NULL) format = "table";
-    if (strcmp(format, "table") != 0 && strcmp(format, "jsonl") != 0 &&
-        strcmp(format, "json") != 0)
-        return cli_usage(v, "-o %s: expected table, jsonl or json", format);
+    const char *lag = cli_get("max-lag");
     struct fold_options o = {
         /* Nobody reads rows and snapshots here. */
         .row_every_ms = INT64_MAX / 4,
@@ -143,16 +170,30 @@ static int run(const struct cli_verb *v, char **args, int n_args)
     rc = replay_inbox(reader, &o, &result, &f);
     recording_close(reader);
     int code = CLI_OK;
-    if (rc == SERIN_OK || rc == SERIN_EPARSE) code = print(&result, format);
+    if (rc == SERIN_OK || rc == SERIN_EPARSE) code = print(p, &result);
     if (rc != SERIN_OK) code = cli_fail(CLI_USAGE, "%s", f.text);
     replay_free(&result);
     return code;
 }
 
+static int run(const struct cli_verb *v, char **args, int n_args)
+{
+    (void)args, (void)n_args;
+    const char *inbox = cli_get("inbox"), *from = cli_get("from");
+    if (inbox != NULL && from != NULL)
+        return cli_usage(v, "--inbox and --from: give one of them");
+    if (inbox == NULL && from == NULL)
+        return cli_usage(v, "--inbox FILE, or --plan PLAN --from FILE, is missing");
+    struct cmd_replay_print p;
+    int code = cmd_replay_print_open(v, &p);
+    if (code != CLI_OK) return code;
+    return inbox != NULL ? replay(v, inbox, &p) : cmd_replay_from(v, &p);
+}
+
 const struct cli_verb cmd_replay = {
     "replay",
-    "--inbox FILE",
-    "Judge a recorded inbox again: the same verdicts, byte for byte.",
+    "--inbox FILE | --plan PLAN --from FILE",
+    "Judge a recording: an inbox byte for byte again, or metrics by any plan.",
     options,
     0,
     0,

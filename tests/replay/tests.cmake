@@ -2,5 +2,7 @@
 if(TARGET serin)
   add_test(NAME replay-cli
            COMMAND ${CMAKE_CURRENT_LIST_DIR}/replay.py --serin $<TARGET_FILE:serin>)
-  set_tests_properties(replay-cli PROPERTIES LABELS replay TIMEOUT 300)
+  add_test(NAME replay-metrics
+           COMMAND ${CMAKE_CURRENT_LIST_DIR}/metrics.py --serin $<TARGET_FILE:serin>)
+  set_tests_properties(replay-cli replay-metrics PROPERTIES LABELS replay TIMEOUT 300)
 endif()

@@ -1,0 +1,51 @@
+/* engine/replay/feed.h -- a recording of metrics through the ingest into a trial
+ *
+ * The very decoders, aggregate and partials of the ingest workers. Time comes from the
+ * data: the wall is the largest event time seen, in whole seconds, and there is one
+ * tick a second, also where the recording is silent. */
+#ifndef SERIN_ENGINE_REPLAY_FEED_H
+#define SERIN_ENGINE_REPLAY_FEED_H
+
+#include "engine/core/plan.h"
+#include "engine/replay/trial.h"
+#include "ingest/decode/format.h"
+
+enum { FEED_NAMES = 8 };
+
+/* What a recording held. Times in ms; INT64_MIN: nothing was there. */
+struct feed_report {
+    uint64_t lines, refused; /* refused: of the lines, could not be decoded */
+    struct aggregate_counts samples;
+    int64_t first_ms, last_ms;
+    char rollouts[FEED_NAMES][129]; /* named by the recording, the first ones */
+    uint64_t n_rollouts;
+    char metrics[FEED_NAMES][65]; /* the same of metrics */
+    uint64_t n_metrics;
+    char refusal[320]; /* of the first line that was refused */
+};
+
+struct feed_options {
+    const char *path; /* "-": standard input; JSON lines, plain or zstd */
+    enum format format;
+    const struct plan *plan;
+    const char *rollout; /* only this one of those that records name; NULL: each */
+    /* For a calibration: everything goes to the rollout of the plan, later by so much,
+     * and the canary's cells are left out. */
+    bool pooled;
+    int64_t shift_ms;
+    /* Told now and then; NULL: nobody. size 0: not known. */
+    void (*progress)(void *ctx, uint64_t read, uint64_t size, int64_t event_ms);
+    void *ctx;
+};
+
+/**
+ * Feed all of it, then the last windows' end. trial NULL: only look.
+ * Errors: SERIN_ENOENT, SERIN_EIO, SERIN_ENOMEM; SERIN_EPARSE (not lines of metrics, or
+ * damaged: what was before is judged); SERIN_EDOM (a rollout that cannot be judged);
+ * those of the trial's sink. *out is filled as far as it came.
+ */
+SERIN_MUST_USE
+enum serin_status feed_run(const struct feed_options *o, struct trial *t,
+                           struct feed_report *out, struct fault *f);
+
+#endif

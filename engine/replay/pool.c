@@ -1,0 +1,123 @@
+/* engine/replay/pool.c */
+#include "engine/replay/pool.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/replay/replan.h"
+
+enum { LONGEST_MS = 86400000, SHORTEST_MS = 10000, SEAM_MS = 1000 };
+
+struct pool {
+    const struct plan *plan;
+    struct pool_result *out;
+    bool started;
+};
+
+/* The first weight: calibration is over. */
+static enum serin_status on_verdict(void *ctx, const pb_verdict *v, struct bytes bytes)
+{
+    struct pool *p = ctx;
+    (void)bytes;
+    if (p->started || strcmp(v->reason, "start") != 0) return SERIN_OK;
+    p->started = true;
+    for (size_t i = 0; i < v->n_metrics && i < p->plan->n_metrics; i++) {
+        bool wants = p->plan->metrics[i].phi <= 0 && v->metrics[i]->dispersion >= 1;
+        p->out->phi[i] = wants ? v->metrics[i]->dispersion : 0;
+    }
+    return SERIN_OK;
+}
+
+/* How long they are, without judging. */
+static enum serin_status spans(const struct feed_options *like,
+                               const char *const *files, size_t n, int64_t *sum_ms,
+                               struct fault *f)
+{
+    enum serin_status rc = SERIN_OK;
+    *sum_ms = 0;
+    for (size_t i = 0; rc == SERIN_OK && i < n; i++) {
+        struct feed_report report;
+        struct feed_options o = {
+            .path = files[i], .format = like->format, .plan = like->plan};
+        if (strcmp(files[i], "-") == 0)
+            return fault_set(f, SERIN_EDOM, "it is read twice: give a file, not -");
+        rc = feed_run(&o, NULL, &report, f);
+        if (rc == SERIN_OK && report.samples.routed == 0)
+            return fault_set(f, SERIN_EDOM, "%s: no record for a metric of the plan",
+                             files[i]);
+        if (rc == SERIN_OK) *sum_ms += report.last_ms - report.first_ms + SEAM_MS;
+    }
+    return rc;
+}
+
+static enum serin_status feed_all(const struct feed_options *like,
+                                  const char *const *files, size_t n, struct trial *t,
+                                  struct fault *f)
+{
+    enum serin_status rc = SERIN_OK;
+    int64_t end_ms = INT64_MIN;
+    for (size_t i = 0; rc == SERIN_OK && i < n; i++) {
+        struct feed_report look;
+        struct feed_options o = {.path = files[i],
+                                 .format = like->format,
+                                 .plan = like->plan,
+                                 .pooled = true};
+        rc = feed_run(&o, NULL, &look, f);
+        if (rc != SERIN_OK) break;
+        /* To the grid of minutes, so that windows do not straddle a seam. */
+        if (end_ms == INT64_MIN) end_ms = look.first_ms;
+        o.shift_ms = (end_ms - look.first_ms + 59999) / 60000 * 60000;
+        rc = feed_run(&o, t, &look, f);
+        end_ms = look.last_ms + o.shift_ms + SEAM_MS;
+    }
+    return rc;
+}
+
+static enum serin_status judge_pool(const char *text, const struct feed_options *like,
+                                    const char *const *files, size_t n, struct pool *p,
+                                    struct fault *f)
+{
+    struct trial *t;
+    const pb_rollout *row;
+    struct trial_options to = {
+        .plan = text, .id = like->plan->id, .sink = on_verdict, .ctx = p};
+    if (trial_open(&t, &to) != SERIN_OK)
+        return fault_set(f, SERIN_ENOMEM, "out of memory");
+    enum serin_status rc = feed_all(like, files, n, t, f);
+    if (rc == SERIN_OK) rc = trial_row(t, 0, &row);
+    if (rc == SERIN_OK) p->out->window_ms = row->status->window_ms;
+    if (rc == SERIN_OK && !p->started)
+        rc = fault_set(f, SERIN_EDOM,
+                       "the baseline of %zu file(s) does not suffice: %s; calibration "
+                       "wants 60 windows with data: give more files",
+                       n, row->status->message);
+    trial_close(t);
+    return rc;
+}
+
+enum serin_status pool_measure(const char *plan, const struct feed_options *like,
+                               const char *const *files, size_t n,
+                               struct pool_result *out, struct fault *f)
+{
+    struct arena a = {0};
+    char whole[32];
+    const char *text;
+    int64_t sum_ms;
+    struct pool p = {.plan = like->plan, .out = out};
+    *out = (struct pool_result){0};
+    enum serin_status rc = spans(like, files, n, &sum_ms, f);
+    if (rc != SERIN_OK) return rc;
+    int64_t watch_ms = sum_ms < SHORTEST_MS  ? SHORTEST_MS
+                       : sum_ms > LONGEST_MS ? LONGEST_MS
+                                             : sum_ms;
+    snprintf(whole, sizeof whole, "%" PRId64 "ms", watch_ms);
+    rc = replan(&a, plan, strlen(plan), &(struct replan){.calibrate = whole}, &text);
+    if (rc == SERIN_OK)
+        rc = judge_pool(text, like, files, n, &p, f);
+    else
+        fault_set(f, rc, "%s", status_text(rc));
+    out->windows = out->window_ms > 0 ? (uint64_t)(sum_ms / out->window_ms) : 0;
+    arena_free(&a);
+    return rc;
+}

@@ -1,0 +1,23 @@
+/* engine/replay/pool.h -- the dispersion of baselines, measured by the fold itself */
+#ifndef SERIN_ENGINE_REPLAY_POOL_H
+#define SERIN_ENGINE_REPLAY_POOL_H
+
+#include "engine/replay/feed.h"
+
+struct pool_result {
+    double phi[PLAN_MAX_METRICS]; /* of the plan's metrics; 0: it wants none */
+    int64_t window_ms;
+    uint64_t windows; /* about how many were watched */
+};
+
+/**
+ * Calibrate the plan on the baselines of these recordings, one behind the other.
+ * plan  its text; like  its parsed form, format and rollout for the files
+ * Errors: as feed_run; SERIN_EDOM (too little in them: *f says how much is wanted).
+ */
+SERIN_MUST_USE
+enum serin_status pool_measure(const char *plan, const struct feed_options *like,
+                               const char *const *files, size_t n,
+                               struct pool_result *out, struct fault *f);
+
+#endif
