@@ -12,6 +12,7 @@
 #include "engine/core/evidence.h"
 #include "engine/core/explain.h"
 #include "engine/core/snapshot_units.h"
+#include "stats/level.h"
 
 static const double t_opt = 100;     /* batches at which the sequence is tightest */
 static const double rounding = 1e-9; /* a variance below this share of its parts is 0 */
@@ -162,6 +163,43 @@ static void limits(const struct evidence *e, double alpha, double beta, double *
     if (!(*upper >= 0)) *upper = INFINITY;
 }
 
+/* Batches until the sequence suffices, when the coming ones differ by nothing from a
+ * baseline of size a and vary as before. */
+static double missing(const struct evidence *e, const struct gauge_moments *m,
+                      double w_s, double beta)
+{
+    const double most = 1e6;
+    const struct gauge_moments *all = &((const struct gauge_own *)e->own)->all;
+    double r = relative(e, w_s), rho2 = gauge_rho2(beta, t_opt);
+    struct gauge g = kind_gauge_against(all, r);
+    double v = gauge_variance(&g), sum = (r * m->a - m->d) * m->t, each = r * all->a;
+    double low = -1, high = fmax(0, GAUGE_MIN_BATCHES - m->t), reach = 1;
+    if (gauge_state(&g) != GAUGE_READY || !(each > 0)) return INFINITY;
+    for (; !level_crossed(gauge_mixture(sum + high * each, m->t + high, v, rho2), beta);
+         reach *= 2) {
+        low = high;
+        high += reach;
+        if (high > most) return INFINITY;
+    }
+    while (low >= 0 && high - low > 1) {
+        double mid = floor((low + high) / 2);
+        bool enough =
+            level_crossed(gauge_mixture(sum + mid * each, m->t + mid, v, rho2), beta);
+        *(enough ? &high : &low) = mid;
+    }
+    return high;
+}
+
+static double left(const struct evidence *e, size_t s, double w_s, double beta,
+                   double span_s)
+{
+    const struct gauge_own *o = e->own;
+    double before = e->grid->w[e->grid->js[s > 0 ? s - 1 : 0]];
+    (void)span_s;
+    return fmax(missing(e, &o->all, w_s, beta), missing(e, &o->step, before, beta)) *
+           (double)e->metric->batch_ms / 1000;
+}
+
 static bool phi(const struct evidence *e, const struct calibrate *c, int64_t fixed_ms,
                 int64_t length_ms, bool settle_for, double *out)
 {
@@ -241,6 +279,7 @@ const struct kind kind_gauge = {
     .restart = restart,
     .estimate = estimate,
     .limits = limits,
+    .left = left,
     .phi = phi,
     .figures = figures,
     .cohorts = cohorts,

@@ -215,6 +215,27 @@ Test(kinds, an_equal_gauge_is_promoted)
     play_end(&p);
 }
 
+Test(kinds, the_time_left_of_a_gauge_is_foreseen)
+{
+    struct play p;
+    struct extra x = calm;
+    x.noise = 6;
+    play_start(&p, CPU "}\n");
+    kinds_for(&p, 30, x);
+    cr_assert(eq(i64, foldrun_row(&p.run, PLAY_ID)->status->eta_ms, -1), "few batches");
+    kinds_for(&p, 40, x);
+    int64_t eta = foldrun_row(&p.run, PLAY_ID)->status->eta_ms, at = p.now;
+    uint32_t weight = play_weight(&p);
+    while (play_weight(&p) == weight && p.now < at + 2000)
+        kinds_for(&p, 1, x);
+    play_show(&p);
+    fprintf(stderr, "foreseen %lld s, it took %lld s\n", (long long)eta / 1000,
+            (long long)(p.now - at));
+    cr_assert(play_weight(&p) > weight);
+    cr_assert(eta > (p.now - at) * 250 && eta < (p.now - at) * 4000);
+    play_end(&p);
+}
+
 Test(kinds, half_as_much_again_aborts)
 {
     struct play p;
