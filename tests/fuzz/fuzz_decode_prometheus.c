@@ -1,6 +1,6 @@
-/* tests/fuzz/fuzz_decode_prometheus.c -- format `prometheus_rw`: 'S' and a snappy block,
- * or else a plain request, compressed here so that mutations get past the checksum-less
- * but strict snappy */
+/* tests/fuzz/fuzz_decode_prometheus.c -- format `prometheus_rw`: 'S' and a snappy
+ * block, or else a plain request, compressed here so that mutations get past the
+ * checksum-less but strict snappy */
 #include <snappy-c.h>
 
 #include "tests/fuzz/decode_promises.h"
