@@ -121,6 +121,11 @@ void aggregate_duplicate(struct aggregate *a, uint64_t n)
     a->counts.duplicate += n;
 }
 
+void aggregate_begun(struct aggregate *a)
+{
+    a->counts.begun++;
+}
+
 int64_t aggregate_latest(const struct aggregate *a)
 {
     return a->latest_ms;
@@ -291,6 +296,7 @@ static enum serin_status series_add(struct aggregate *a, struct strview key,
         return quarantine_refuse(why, QUARANTINE_LIMIT, "no memory for another header");
     }
     s->hash = hash;
+    s->identity = cumulative_key_of(key, 0);
     s->input = a->input->id;
     s->key = (const uint8_t *)copy;
     s->key_len = key.n;
@@ -302,10 +308,10 @@ static enum serin_status series_add(struct aggregate *a, struct strview key,
     return SERIN_OK;
 }
 
-enum serin_status aggregate_series(struct aggregate *a, struct strview key,
-                                   struct aggregate_series **out, struct reject *why)
+static enum serin_status series_find(struct aggregate *a, struct strview key,
+                                     uint64_t hash, struct aggregate_series **out,
+                                     struct reject *why)
 {
-    uint64_t hash = series_hash(key.p, key.n, a->input->id);
     size_t i = (size_t)hash & (a->series_room - 1);
     for (; a->series[i] != NULL; i = (i + 1) & (a->series_room - 1)) {
         struct aggregate_series *s = a->series[i];
@@ -316,6 +322,27 @@ enum serin_status aggregate_series(struct aggregate *a, struct strview key,
         return SERIN_OK;
     }
     return series_add(a, key, hash, out, why);
+}
+
+enum serin_status aggregate_series(struct aggregate *a, struct strview key,
+                                   struct aggregate_series **out, struct reject *why)
+{
+    return series_find(a, key, series_hash(key.p, key.n, a->input->id), out, why);
+}
+
+uint64_t aggregate_prefix(const struct aggregate *a, struct strview bytes,
+                          uint64_t before)
+{
+    return series_hash(bytes.p, bytes.n, before ^ a->input->id);
+}
+
+enum serin_status aggregate_series_behind(struct aggregate *a, struct strview key,
+                                          size_t prefix, uint64_t seed,
+                                          struct aggregate_series **out,
+                                          struct reject *why)
+{
+    uint64_t hash = series_hash(key.p + prefix, key.n - prefix, seed);
+    return series_find(a, key, hash, out, why);
 }
 
 /* ---------------------------------------------------------------- cells */

@@ -80,6 +80,7 @@ struct aggregate_target {
 
 struct aggregate_series {
     uint64_t hash, input;
+    struct cumulative_key identity; /* of its key */
     const uint8_t *key;
     size_t key_len, n;
     struct aggregate_target *targets; /* those of one rollout stand together */
@@ -90,9 +91,11 @@ struct aggregate_series {
 /* Samples since the last aggregate_clear. samples = routed + unrouted + poison +
  * dropped; the others look at the same samples from another side: `other` fell into
  * the stratum "other" at a limit, `late` are of windows that were closed before
- * (aggregate_closed), `duplicate` was dropped by the decoder and is not in samples. */
+ * (aggregate_closed), `duplicate` was dropped by the decoder and is not in samples;
+ * neither is `begun`, the first value of a counter that counted before: how much, is
+ * not known. */
 struct aggregate_counts {
-    uint64_t samples, routed, unrouted, poison, dropped, other, late, duplicate;
+    uint64_t samples, routed, unrouted, poison, dropped, other, late, duplicate, begun;
 };
 
 struct aggregate_options {
@@ -137,6 +140,9 @@ enum serin_status aggregate_name(const struct aggregate_input *in, struct strvie
 void aggregate_closed(struct aggregate *a, int64_t watermark_ms);
 /** The decoder dropped n samples that it has seen before. */
 void aggregate_duplicate(struct aggregate *a, uint64_t n);
+/** A counter or histogram was seen for the first time, or for the first time after
+ * others may have counted it: what it rose by until then is not counted here. */
+void aggregate_begun(struct aggregate *a);
 /** Largest time of a good sample since aggregate_message; INT64_MIN: none. */
 int64_t aggregate_latest(const struct aggregate *a);
 
@@ -148,6 +154,21 @@ int64_t aggregate_latest(const struct aggregate *a);
 SERIN_MUST_USE
 enum serin_status aggregate_series(struct aggregate *a, struct strview key,
                                    struct aggregate_series **out, struct reject *why);
+
+/**
+ * The same, for a format where many headers begin alike: only what follows the first
+ * `prefix` bytes of the key is hashed.
+ * seed  by aggregate_prefix, of those bytes: one series, one prefix
+ */
+SERIN_MUST_USE
+enum serin_status aggregate_series_behind(struct aggregate *a, struct strview key,
+                                          size_t prefix, uint64_t seed,
+                                          struct aggregate_series **out,
+                                          struct reject *why);
+/** Hash of the beginning of keys of the input set last; before: of what stands before
+ * these bytes, 0 for nothing. */
+uint64_t aggregate_prefix(const struct aggregate *a, struct strview bytes,
+                          uint64_t before);
 
 struct aggregate_counts aggregate_counts(const struct aggregate *a);
 /** Cells of this flush, and bytes they take. */

@@ -7,7 +7,14 @@
 #include "ingest/gather.h"
 #include "ingest/series.h"
 
-enum { FIRST_ROOM = 1024 };
+enum {
+    FIRST_ROOM = 1024,
+    LOOKUPS_MAX = 65536, /* of buckets that one coarser histogram is made of */
+    SCALES = 64          /* more than there are */
+};
+
+/* A name that no bucket has. */
+#define SHAPE (UINT64_C(1) << 62)
 
 struct entry {
     struct cumulative_key key; /* both zero: empty */
@@ -23,6 +30,7 @@ struct cumulative {
     struct entry *entries;
     size_t n, room; /* room: a power of two, at most half full */
     int64_t latest_ms;
+    int64_t since_ms; /* nobody else counts what begins later */
     struct undo *log;
     size_t n_log, log_room, sealed;
     struct gather *gather;
@@ -33,6 +41,14 @@ struct cumulative_key cumulative_key_of(struct strview header, uint64_t salt)
     struct cumulative_key k = {series_hash(header.p, header.n, 11 + salt),
                                series_hash(header.p, header.n, ~salt)};
     k.a |= k.a == 0 && k.b == 0; /* zero stands for an empty slot */
+    return k;
+}
+
+struct cumulative_key cumulative_key_salted(struct cumulative_key k, uint64_t salt)
+{
+    k.a ^= (salt + 1) * UINT64_C(0x9e3779b97f4a7c15);
+    k.b ^= (salt + 1) * UINT64_C(0xd6e8feb86659fd93);
+    k.a |= k.a == 0 && k.b == 0;
     return k;
 }
 
@@ -55,6 +71,7 @@ enum serin_status cumulative_open(struct cumulative **out)
     }
     c->room = FIRST_ROOM;
     c->latest_ms = INT64_MIN;
+    c->since_ms = INT64_MAX;
     *out = c;
     return SERIN_OK;
 }
@@ -143,44 +160,181 @@ static void learn(struct cumulative *c, struct entry *e, struct cumulative_key k
 
 /* ---------------------------------------------------------------- rises */
 
-enum cumulative_result cumulative_counter(struct cumulative *c,
-                                          struct cumulative_key key, int64_t t_ms,
-                                          double value, double *rise)
+/* What comes at t_ms, having begun at start_ms, is to what is known. zero: all of it is
+ * a rise. */
+static enum cumulative_result begun(const struct cumulative *c, const struct entry *e,
+                                    int64_t t_ms, int64_t start_ms, bool *zero)
 {
-    if (!make_room(c, 1)) return CUMULATIVE_FULL;
-    struct entry *e = slot(c->entries, c->room, key);
     bool first = !known(e);
     if (!first && t_ms <= e->t_ms) return CUMULATIVE_REPEAT;
-    *rise = first ? 0 : value >= e->value ? value - e->value : value;
-    learn(c, e, key, t_ms, value);
+    *zero = start_ms > (first ? c->since_ms : e->t_ms);
+    if (*zero) return start_ms < t_ms ? CUMULATIVE_RISE : CUMULATIVE_FIRST;
     return first ? CUMULATIVE_FIRST : CUMULATIVE_RISE;
+}
+
+enum cumulative_result cumulative_counter(struct cumulative *c,
+                                          struct cumulative_key key, int64_t t_ms,
+                                          int64_t start_ms, double value, double *rise)
+{
+    bool zero;
+    if (!make_room(c, 1)) return CUMULATIVE_FULL;
+    struct entry *e = slot(c->entries, c->room, key);
+    enum cumulative_result s = begun(c, e, t_ms, start_ms, &zero);
+    if (s == CUMULATIVE_REPEAT) return s;
+    if (zero || value < e->value || !known(e))
+        *rise = value;
+    else
+        *rise = value - e->value;
+    learn(c, e, key, t_ms, value);
+    return s;
+}
+
+/* was: of each bucket; the head holds their sum. */
+static bool take_rises(const struct entry *head, bool zero, const uint64_t *values,
+                       const double *was, size_t n, double *sum, uint64_t *rises)
+{
+    bool fell = zero;
+    *sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        *sum += (double)values[i];
+        fell |= (double)values[i] < was[i];
+    }
+    fell |= known(head) && *sum < head->value;
+    for (size_t i = 0; i < n; i++)
+        rises[i] = values[i] - (fell ? 0 : (uint64_t)was[i]);
+    return fell;
+}
+
+static double value_of(const struct cumulative *c, struct cumulative_key k)
+{
+    const struct entry *e = slot(c->entries, c->room, k);
+    return known(e) ? e->value : 0;
+}
+
+static void learn_at(struct cumulative *c, struct cumulative_key k, int64_t t_ms,
+                     double value)
+{
+    learn(c, slot(c->entries, c->room, k), k, t_ms, value);
 }
 
 enum cumulative_result cumulative_buckets(struct cumulative *c,
                                           struct cumulative_key key, int64_t t_ms,
-                                          const uint64_t *names, const uint64_t *values,
-                                          size_t n, uint64_t *rises)
+                                          int64_t start_ms, const uint64_t *names,
+                                          const uint64_t *values, size_t n,
+                                          uint64_t *rises)
 {
-    double sum = 0;
+    double sum = 0, was[CUMULATIVE_MAX_BUCKETS];
+    bool zero;
     if (n > CUMULATIVE_MAX_BUCKETS || !make_room(c, n + 1)) return CUMULATIVE_FULL;
     struct entry *head = slot(c->entries, c->room, key);
-    bool first = !known(head), fell = false;
-    if (!first && t_ms <= head->t_ms) return CUMULATIVE_REPEAT;
-    for (size_t i = 0; i < n; i++) {
-        const struct entry *e = slot(c->entries, c->room, key_of_bucket(key, names[i]));
-        double was = known(e) ? e->value : 0;
-        sum += (double)values[i];
-        fell |= (double)values[i] < was;
-        rises[i] = values[i] - (fell ? 0 : (uint64_t)was);
-    }
-    fell |= !first && sum < head->value;
+    enum cumulative_result s = begun(c, head, t_ms, start_ms, &zero);
+    if (s == CUMULATIVE_REPEAT) return s;
+    was[0] = 0;
+    for (size_t i = 0; i < n; i++)
+        was[i] = value_of(c, key_of_bucket(key, names[i]));
+    (void)take_rises(head, zero, values, was, n, &sum, rises);
     learn(c, head, key, t_ms, sum);
-    for (size_t i = 0; i < n; i++) {
-        struct cumulative_key k = key_of_bucket(key, names[i]);
-        if (fell) rises[i] = values[i];
-        learn(c, slot(c->entries, c->room, k), k, t_ms, (double)values[i]);
+    for (size_t i = 0; i < n; i++)
+        learn_at(c, key_of_bucket(key, names[i]), t_ms, (double)values[i]);
+    return s;
+}
+
+/* ---------------------------------------------------------------- exponential ones */
+
+/* How the buckets are named: a restart begins names afresh, since buckets that are
+ * empty after it are not seen to fall. */
+struct shape {
+    int32_t scale;
+    uint64_t run; /* restarts so far */
+};
+
+static struct shape shape_of(const struct cumulative *c, struct cumulative_key key,
+                             int32_t otherwise)
+{
+    const struct entry *e = slot(c->entries, c->room, key_of_bucket(key, SHAPE));
+    if (!known(e)) return (struct shape){otherwise, 0};
+    uint64_t v = (uint64_t)e->value;
+    return (struct shape){(int32_t)(v % SCALES) - SCALES / 2, v / SCALES};
+}
+
+static struct cumulative_key key_of_index(struct cumulative_key k, struct shape s,
+                                          int64_t index)
+{
+    uint64_t all[4] = {k.a, k.b, (uint64_t)index,
+                       s.run * SCALES + (uint64_t)(s.scale + SCALES / 2)};
+    return cumulative_key_of((struct strview){(const char *)all, sizeof all}, 1);
+}
+
+/* What a bucket held at the scale of before: the finer ones that it is made of. */
+static double was_of(const struct cumulative *c, struct cumulative_key k,
+                     struct shape before, int32_t scale, int64_t index)
+{
+    int d = before.scale - scale;
+    double sum = 0;
+    for (int64_t m = 0; m < INT64_C(1) << d; m++)
+        sum += value_of(c, key_of_index(k, before, index * (INT64_C(1) << d) + m));
+    return sum;
+}
+
+static void learn_shape(struct cumulative *c, struct cumulative_key key, int64_t t_ms,
+                        struct shape s, const struct cumulative_scaled *h,
+                        const uint64_t *values)
+{
+    learn_at(c, key_of_bucket(key, SHAPE), t_ms,
+             (double)(s.run * SCALES + (uint64_t)(s.scale + SCALES / 2)));
+    learn_at(c, key_of_index(key, s, INT64_MAX), t_ms, (double)values[0]);
+    for (size_t k = 0; k < h->n; k++)
+        if (values[k + 1] != 0)
+            learn_at(c, key_of_index(key, s, h->offset + (int64_t)k), t_ms,
+                     (double)values[k + 1]);
+}
+
+enum cumulative_result cumulative_exponential(struct cumulative *c,
+                                              struct cumulative_key key, int64_t t_ms,
+                                              int64_t start_ms,
+                                              struct cumulative_scaled *h)
+{
+    uint64_t values[CUMULATIVE_MAX_BUCKETS], rises[CUMULATIVE_MAX_BUCKETS];
+    double was[CUMULATIVE_MAX_BUCKETS], sum = 0;
+    bool zero;
+    if (h->n > CUMULATIVE_MAX_BUCKETS - 2 || !make_room(c, h->n + 3))
+        return CUMULATIVE_FULL;
+    struct entry *head = slot(c->entries, c->room, key);
+    enum cumulative_result s = begun(c, head, t_ms, start_ms, &zero);
+    if (s == CUMULATIVE_REPEAT) return s;
+    struct shape before = shape_of(c, key, h->scale), now = {h->scale, before.run};
+    int d = before.scale - h->scale;
+    bool far = d > 0 && h->n > (size_t)LOOKUPS_MAX >> d;
+    zero |= d < 0 || far;
+    if (far && s == CUMULATIVE_RISE && start_ms <= head->t_ms) s = CUMULATIVE_FIRST;
+    values[0] = h->zero;
+    was[0] = value_of(c, key_of_index(key, before, INT64_MAX));
+    for (size_t k = 0; k < h->n; k++) {
+        values[k + 1] = h->counts[k];
+        was[k + 1] = zero || h->counts[k] == 0
+                         ? 0
+                         : was_of(c, key, before, h->scale, h->offset + (int64_t)k);
     }
-    return first ? CUMULATIVE_FIRST : CUMULATIVE_RISE;
+    now.run += take_rises(head, zero, values, was, h->n + 1, &sum, rises);
+    learn(c, head, key, t_ms, sum);
+    learn_shape(c, key, t_ms, now, h, values);
+    h->zero = rises[0];
+    memcpy(h->counts, rises + 1, h->n * sizeof *rises);
+    return s;
+}
+
+/* ---------------------------------------------------------------- rises as they come
+ */
+
+bool cumulative_seen(struct cumulative *c, struct cumulative_key key, uint64_t t_ns)
+{
+    int64_t t_ms = (int64_t)(t_ns / 1000000);
+    double rest = (double)(t_ns % 1000000);
+    if (!make_room(c, 1)) return false;
+    struct entry *e = slot(c->entries, c->room, key);
+    if (known(e) && e->t_ms == t_ms && e->value == rest) return true;
+    if (!known(e) || t_ms >= e->t_ms) learn(c, e, key, t_ms, rest);
+    return false;
 }
 
 /* ---------------------------------------------------------------- transactions */
@@ -220,4 +374,10 @@ void cumulative_forget(struct cumulative *c)
     memset(c->entries, 0, c->room * sizeof *c->entries);
     c->n = c->n_log = c->sealed = 0;
     c->latest_ms = INT64_MIN;
+    c->since_ms = INT64_MAX;
+}
+
+void cumulative_watch(struct cumulative *c, int64_t since_ms)
+{
+    c->since_ms = since_ms + CUMULATIVE_SKEW_MS;
 }

@@ -6,6 +6,7 @@
 #ifndef SERIN_INGEST_CUMULATIVE_H
 #define SERIN_INGEST_CUMULATIVE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,12 +16,14 @@
 enum {
     CUMULATIVE_MAX = 1 << 19, /* values kept, 32 bytes each */
     CUMULATIVE_MAX_BUCKETS = 4096,
-    CUMULATIVE_FORGET_MS = 3600000 /* without news, when room is wanted */
+    CUMULATIVE_FORGET_MS = 3600000, /* without news, when room is wanted */
+    CUMULATIVE_SKEW_MS = 1000       /* by which the clocks of hosts may differ */
 };
+#define CUMULATIVE_NO_START INT64_MIN /* the sender does not say when it began */
 
 enum cumulative_result {
     CUMULATIVE_RISE,   /* what it rose by is known */
-    CUMULATIVE_FIRST,  /* never seen: a beginning, nothing to count */
+    CUMULATIVE_FIRST,  /* a beginning: what it had counted before is not known */
     CUMULATIVE_REPEAT, /* at or before the time of the last one: seen already */
     CUMULATIVE_FULL    /* no room to remember it */
 };
@@ -37,10 +40,18 @@ void cumulative_close(struct cumulative *c);
 /** The key of a header (ingest/series.h); salt: several counters of one header. */
 struct cumulative_key cumulative_key_of(struct strview header, uint64_t salt);
 
-/** One counter. It fell: it was restarted, and rose by its value. */
+/** Another key of the same series. */
+struct cumulative_key cumulative_key_salted(struct cumulative_key k, uint64_t salt);
+
+/**
+ * One counter. It fell, or began (start_ms) after the last value: it was restarted, and
+ * rose by its value. So did one never seen that began since cumulative_watch; one that
+ * began at t_ms itself has only begun.
+ * start_ms  or CUMULATIVE_NO_START
+ */
 enum cumulative_result cumulative_counter(struct cumulative *c,
                                           struct cumulative_key key, int64_t t_ms,
-                                          double value, double *rise);
+                                          int64_t start_ms, double value, double *rise);
 /**
  * All buckets of one histogram at one time, by names of theirs (indexes, bits of
  * bounds). One of them fell, or their sum: all were restarted. One not seen before
@@ -49,8 +60,29 @@ enum cumulative_result cumulative_counter(struct cumulative *c,
  */
 enum cumulative_result cumulative_buckets(struct cumulative *c,
                                           struct cumulative_key key, int64_t t_ms,
-                                          const uint64_t *names, const uint64_t *values,
-                                          size_t n, uint64_t *rises);
+                                          int64_t start_ms, const uint64_t *names,
+                                          const uint64_t *values, size_t n,
+                                          uint64_t *rises);
+
+/* A histogram with exponential buckets; counts[k] is bucket offset + k. */
+struct cumulative_scaled {
+    int32_t scale; /* in [-10, 20] */
+    int32_t offset;
+    uint64_t zero;
+    uint64_t *counts;
+    size_t n; /* at most CUMULATIVE_MAX_BUCKETS - 2 */
+};
+/**
+ * One of these, replaced by what it rose by. It may have become coarser since the last
+ * time; finer, it was restarted. Empty buckets need not be in it.
+ */
+enum cumulative_result cumulative_exponential(struct cumulative *c,
+                                              struct cumulative_key key, int64_t t_ms,
+                                              int64_t start_ms,
+                                              struct cumulative_scaled *h);
+/** A point that is no sum but a rise: is it the latest one of its series, again? Older
+ * ones are not told apart. */
+bool cumulative_seen(struct cumulative *c, struct cumulative_key key, uint64_t t_ns);
 
 /** What was learned so far belongs to one transaction, the rest to another. */
 void cumulative_seal(struct cumulative *c);
@@ -60,6 +92,9 @@ void cumulative_commit(struct cumulative *c);
 void cumulative_rollback(struct cumulative *c);
 /** Forget all values: somebody else may have counted on meanwhile. */
 void cumulative_forget(struct cumulative *c);
+/** From this wall time on nobody else counts: what begins later is known from its
+ * beginning. Until the next cumulative_forget. */
+void cumulative_watch(struct cumulative *c, int64_t since_ms);
 /** Histograms that are being put together; they hold nothing that a rollback undoes. */
 struct gather *cumulative_gather(struct cumulative *c);
 /** Bytes it takes. */

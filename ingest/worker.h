@@ -44,6 +44,7 @@ enum { WORKER_MAX_MEMBER = 272 };
     X(messages) X(bytes) X(samples) X(routed) X(unrouted) X(poison)       \
     X(quarantined) X(flushes) X(transactions_aborted) X(cells) X(gaps)    \
     X(rollouts) X(dropped) X(rebuilds) X(other) X(late) X(duplicate)      \
+    X(begun)                                                              \
     X(memory) X(memory_limit) X(queued) X(partitions) X(since)
 /* clang-format on */
 
@@ -60,6 +61,8 @@ struct worker_counts {
     uint64_t other;     /* samples that fell into the stratum "other" at a limit */
     uint64_t late;      /* samples of windows that their partition had closed */
     uint64_t duplicate; /* samples seen before, dropped by the decoder */
+    uint64_t begun;     /* first values of counters: what they count up to is not known,
+                         * after a restart it is lost */
     uint64_t memory, memory_limit, queued; /* bytes held now, at most, fetched ahead */
     uint64_t partitions, since;            /* owned; monotonic ms of the latest flush */
 };
@@ -68,8 +71,8 @@ struct worker_counts {
 /* clang-format off */
 #define WORKER_TALLIES(X)                                                 \
     X(messages) X(bytes) X(decoded) X(samples) X(routed) X(unrouted)      \
-    X(poison) X(dropped) X(other) X(late) X(duplicate) X(quarantined)     \
-    X(gaps)
+    X(poison) X(dropped) X(other) X(late) X(duplicate) X(begun)           \
+    X(quarantined) X(gaps)
 /* clang-format on */
 #define X(name) uint64_t name;
 struct worker_tally {

@@ -116,6 +116,7 @@ static void count(struct worker *w, const struct worker_commit *c)
     worker_count(w, other, c->samples.other);
     worker_count(w, late, c->samples.late);
     worker_count(w, duplicate, c->samples.duplicate);
+    worker_count(w, begun, c->samples.begun);
     worker_count(w, cells, c->cells);
     worker_count(w, flushes, 1);
     quarantine_commit(w->quarantine);

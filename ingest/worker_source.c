@@ -49,7 +49,8 @@ void worker_source_account(struct worker *w)
     if (w->last == NULL) return;
     struct worker_tally *t = &w->last->pending;
 #define X(name) t->name += now.name - was.name;
-    X(samples) X(routed) X(unrouted) X(poison) X(dropped) X(other) X(late) X(duplicate)
+    X(samples)
+    X(routed) X(unrouted) X(poison) X(dropped) X(other) X(late) X(duplicate) X(begun)
 #undef X
 }
 
@@ -132,7 +133,10 @@ void worker_source_assign(void *ctx, struct bus_partition *p, size_t n)
         s->heard_ms = clock_mono_ms();
     }
     /* Who had them until now may have counted on from what is remembered here. */
-    if (n != 0) cumulative_forget(aggregate_cumulative(w->aggregate));
+    if (n != 0) {
+        cumulative_forget(aggregate_cumulative(w->aggregate));
+        cumulative_watch(aggregate_cumulative(w->aggregate), clock_wall_ms());
+    }
     worker_source_show(w);
     atomic_store(&w->joined, true);
     log_info("ingest", "%zu input partitions assigned", n);

@@ -46,6 +46,8 @@ static const struct metric worker_metrics[] = {
      "Samples of windows that their own partition had closed."},
     {"serin_ingest_duplicate_total", "counter", WORKER(duplicate),
      "Samples seen before and dropped."},
+    {"serin_ingest_begun_total", "counter", WORKER(begun),
+     "First values of cumulative counters: what they count up to is not known."},
     {"serin_ingest_rebuilds_total", "counter", WORKER(rebuilds),
      "Times the Kafka clients were made anew after a fatal error."},
     {"serin_ingest_rollouts", "gauge", WORKER(rollouts),
@@ -133,6 +135,8 @@ static const struct metric tally_metrics[] = {
     {"other", "counter", TALLY(other), "Samples in the stratum \"other\" at a limit."},
     {"late", "counter", TALLY(late), "Samples of windows this partition had closed."},
     {"duplicate", "counter", TALLY(duplicate), "Samples seen before and dropped."},
+    {"begun", "counter", TALLY(begun),
+     "First values of cumulative counters: what they count up to is not known."},
     {"gaps", "counter", TALLY(gaps), "Times records were deleted before being read."},
 };
 

@@ -10,7 +10,7 @@
 /* clang-format off */
 #define FORMAT_MAP(X) \
     X(AUTO, "auto") X(SERIN, "serin") X(JSON, "json") X(INFLUX, "influx") \
-    X(PROMETHEUS, "prometheus_rw")
+    X(PROMETHEUS, "prometheus_rw") X(OTLP_PROTO, "otlp_proto") X(OTLP_JSON, "otlp_json")
 #define X(name, text) FORMAT_##name,
 enum format { FORMAT_MAP(X) FORMAT_COUNT };
 #undef X
@@ -22,11 +22,11 @@ const char *format_name(enum format f);
 bool format_parse(const char *name, enum format *out);
 /** What a record's content type says; `otherwise` when it is empty or not known. */
 enum format format_of_type(struct strview content_type, enum format otherwise);
-/** What `auto` takes a record for; never FORMAT_AUTO. */
+/** What `auto` takes a record for: json, otlp_json, otlp_proto, else serin. */
 enum format format_guess(const void *record, size_t n);
 /**
- * Decode one record. auto: '{' or '[' as the first byte that is no blank means json.
- * Call aggregate_message first. Errors: SERIN_EPARSE with *why, nothing was added then.
+ * Decode one record. Call aggregate_message first. Errors: SERIN_EPARSE with *why,
+ * nothing was added then.
  */
 SERIN_MUST_USE
 enum serin_status format_decode(enum format f, struct aggregate *a, const void *record,
@@ -50,5 +50,15 @@ enum serin_status influx_decode(struct aggregate *a, const void *record, size_t 
 SERIN_MUST_USE
 enum serin_status prometheus_decode(struct aggregate *a, const void *record, size_t n,
                                     struct reject *why);
+
+/** OpenTelemetry's export requests, metrics or traces: as protobuf, in place, or as
+ * JSON, which may be several with blanks between them. otlp_proto takes what begins
+ * with '{' for JSON. As format_decode. */
+SERIN_MUST_USE
+enum serin_status otlp_proto_decode(struct aggregate *a, const void *record, size_t n,
+                                    struct reject *why);
+SERIN_MUST_USE
+enum serin_status otlp_json_decode(struct aggregate *a, const void *record, size_t n,
+                                   struct reject *why);
 
 #endif

@@ -73,7 +73,8 @@ static void add_rise(struct aggregate *a, struct aggregate_run *r, int64_t t,
         aggregate_run_counts(r, t, UINT64_MAX, 0);
         return;
     }
-    switch (cumulative_counter(aggregate_cumulative(a), key, t, value, &rise)) {
+    switch (cumulative_counter(aggregate_cumulative(a), key, t, CUMULATIVE_NO_START,
+                               value, &rise)) {
     case CUMULATIVE_RISE:
         aggregate_run_counts(r, t, units(rise), 0);
         return;
@@ -81,6 +82,7 @@ static void add_rise(struct aggregate *a, struct aggregate_run *r, int64_t t,
         aggregate_duplicate(a, 1);
         return;
     case CUMULATIVE_FIRST:
+        aggregate_begun(a);
         return;
     case CUMULATIVE_FULL:
         aggregate_run_counts(r, t, UINT64_MAX, 0); /* shown, not silently lost */
@@ -135,12 +137,14 @@ static void add_set(struct aggregate *a, struct aggregate_run *r,
     enum cumulative_result s = CUMULATIVE_FULL;
     if (good)
         s = cumulative_buckets(aggregate_cumulative(a),
-                               cumulative_key_of(header_of(r->s), 1), set->t_ms, names,
-                               values, set->n, rise);
+                               cumulative_key_of(header_of(r->s), 1), set->t_ms,
+                               CUMULATIVE_NO_START, names, values, set->n, rise);
     if (s == CUMULATIVE_FULL) v.n = 0; /* poison */
     if (s == CUMULATIVE_REPEAT)
         aggregate_duplicate(a, 1);
-    else if (s != CUMULATIVE_FIRST)
+    else if (s == CUMULATIVE_FIRST)
+        aggregate_begun(a);
+    else
         aggregate_run_bounds(r, set->t_ms, &v);
 }
 
@@ -171,24 +175,11 @@ static enum cumulative_result rises(struct aggregate *a, struct aggregate_series
                                     const struct prometheus_histogram *h,
                                     struct prometheus_dense *d)
 {
-    uint64_t names[PROMETHEUS_MAX_BUCKETS], values[PROMETHEUS_MAX_BUCKETS],
-        rise[PROMETHEUS_MAX_BUCKETS];
-    size_t n = 0;
-    names[n] = UINT64_C(1) << 63; /* the zero bucket; no index is that low */
-    values[n++] = d->zero;
-    for (size_t k = 0; k < d->n && n < PROMETHEUS_MAX_BUCKETS; k++) {
-        if (d->counts[k] == 0) continue;
-        names[n] = (uint64_t)(int64_t)(d->offset + (int64_t)k);
-        values[n++] = d->counts[k];
-    }
-    struct cumulative_key key =
-        cumulative_key_of(header_of(to), 100 + (uint64_t)(int64_t)h->schema);
-    enum cumulative_result s = cumulative_buckets(aggregate_cumulative(a), key, h->t_ms,
-                                                  names, values, n, rise);
-    if (s != CUMULATIVE_RISE) return s;
-    d->zero = rise[0];
-    for (size_t k = 0, i = 1; k < d->n; k++)
-        if (d->counts[k] != 0 && i < n) d->counts[k] = rise[i++];
+    struct cumulative_scaled c = {h->schema, d->offset, d->zero, d->counts, d->n};
+    enum cumulative_result s = cumulative_exponential(
+        aggregate_cumulative(a), cumulative_key_of(header_of(to), 100), h->t_ms,
+        CUMULATIVE_NO_START, &c);
+    d->zero = c.zero;
     return s;
 }
 
@@ -212,7 +203,9 @@ static void add_native(struct aggregate *a, struct aggregate_run *r,
     if (s == CUMULATIVE_FULL) v.scale = INT32_MAX;
     if (s == CUMULATIVE_REPEAT)
         aggregate_duplicate(a, 1);
-    else if (s != CUMULATIVE_FIRST)
+    else if (s == CUMULATIVE_FIRST)
+        aggregate_begun(a);
+    else
         aggregate_run_hist(r, h->t_ms, &v);
 }
 

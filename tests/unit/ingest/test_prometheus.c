@@ -229,6 +229,7 @@ Test(prometheus, native_histograms_rise_too)
         int64_t t = 10000 * floats;
         const int spans[] = {1, 2}, wider[] = {0, 4};
         const int64_t one[] = {3, 5}, two[] = {1, 3, 9, 0}, three[] = {2, 1};
+        cumulative_forget(aggregate_cumulative(w.a));
         native(3 + floats, spans, 1, one, 2, floats, 0, t);
         native(3 + floats, wider, 1, two, 4, floats, 0, t + 1000);
         native(3 + floats, spans, 1, three, 2, floats, 0, t + 2000); /* a restart */
