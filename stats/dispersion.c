@@ -70,15 +70,17 @@ double dispersion_phi(const struct dispersion *d)
     return phi;
 }
 
-uint64_t dispersion_pairs(const struct dispersion *d)
+struct dispersion_pool dispersion_pool(const struct dispersion *d)
 {
-    double phi = dispersion_phi(d);
+    struct dispersion_pool p = {.phi = 1};
+    double excess = 0, expected = 0;
     for (int i = 0; i < DISPERSION_SCALES; i++) {
-        const struct dispersion_scale *s = &d->scale[i];
-        if (s->pairs >= DISPERSION_MIN_PAIRS && s->excess / s->expected >= phi)
-            return s->pairs;
+        excess += d->scale[i].excess;
+        expected += d->scale[i].expected;
+        p.pairs += d->scale[i].pairs;
     }
-    return d->scale[0].pairs;
+    if (expected > 0) p.phi = excess / expected;
+    return p;
 }
 
 bool dispersion_ready(const struct dispersion *d)
@@ -86,18 +88,20 @@ bool dispersion_ready(const struct dispersion *d)
     return d->windows >= DISPERSION_MIN_WINDOWS;
 }
 
-/* Times phi, more than which a ratio from so many pairs is not by chance. */
-static double allowed(double pairs, uint64_t calibrated)
+/* The ratio from so many pairs that is more than chance, given what is frozen. */
+static double allowed(double pairs, double phi, struct dispersion_pool pool)
 {
-    return calibrated == 0 ? gsl_cdf_chisq_Qinv(watch_level, pairs) / pairs
-                           : gsl_cdf_fdist_Qinv(watch_level, pairs, (double)calibrated);
+    double given = phi * gsl_cdf_chisq_Qinv(watch_level, pairs) / pairs;
+    if (pool.pairs == 0) return given;
+    return fmax(given, fmax(1, pool.phi) *
+                           gsl_cdf_fdist_Qinv(watch_level, pairs, (double)pool.pairs));
 }
 
 enum serin_status dispersion_watch_window(struct dispersion_watch *w, uint64_t bad,
                                           uint64_t units, double phi,
-                                          uint64_t calibrated)
+                                          struct dispersion_pool pool)
 {
-    if (!(phi >= 1 && isfinite(phi))) return SERIN_EDOM;
+    if (!(phi >= 1 && isfinite(phi) && isfinite(pool.phi))) return SERIN_EDOM;
     enum serin_status rc = fold(&w->seen, bad, units, watch_cap * phi);
     if (rc != SERIN_OK) return rc;
     for (int i = 0; i < DISPERSION_SCALES; i++) {
@@ -105,8 +109,7 @@ enum serin_status dispersion_watch_window(struct dispersion_watch *w, uint64_t b
         if (w->due[i] == 0) w->due[i] = DISPERSION_MIN_PAIRS;
         if (s->pairs < w->due[i]) continue;
         w->due[i] *= 2;
-        double ratio = s->excess / s->expected;
-        w->over[i] = ratio > phi * allowed((double)s->pairs, calibrated);
+        w->over[i] = s->excess / s->expected > allowed((double)s->pairs, phi, pool);
     }
     return SERIN_OK;
 }

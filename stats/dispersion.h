@@ -43,11 +43,14 @@ SERIN_MUST_USE
 enum serin_status dispersion_window(struct dispersion *d, uint64_t y, uint64_t m);
 /** max(1, phi_1, phi_2, phi_4) over the scales with enough pairs. */
 double dispersion_phi(const struct dispersion *d);
-/**
- * Pairs behind dispersion_phi: of the scale that gave it, of single windows when 1 did;
- * the degrees of freedom of the estimate.
- */
-uint64_t dispersion_pairs(const struct dispersion *d);
+/* What a calibration knows about phi, beside the largest of the scales. */
+struct dispersion_pool {
+    double phi; /* of all scales together, unbiased: phi itself errs upwards */
+    uint64_t
+        pairs; /* behind it: its degrees of freedom; 0: phi is given, not measured */
+};
+/** Contrasts of different scales are orthogonal, so their pairs add up. */
+struct dispersion_pool dispersion_pool(const struct dispersion *d);
 /** Enough windows with data to freeze phi. */
 bool dispersion_ready(const struct dispersion *d);
 
@@ -60,16 +63,16 @@ struct dispersion_watch {
 
 /**
  * Add one closed window of both cohorts together and, at 8, 16, 32, … pairs of a scale,
- * compare with the frozen phi at .001, one-sided.
- * calibrated  pairs that phi was estimated from: an F test, since phi itself may have
- *             come out too small; 0: phi is given, a chi-square test
- * A pair counts for at most eight times what phi expects of it, so that a jump of the
- * rate is no burst. Errors: as dispersion_window, or phi < 1. Ref: [PHI]
+ * compare with what is frozen, one-sided at .001: more than phi (chi-square), and more
+ * than the calibration found by more than the two samples' sizes explain (F; not when
+ * pool.pairs is 0). A pair counts for at most eight times what phi expects of it, so
+ * that a jump of the rate is no burst.
+ * Errors: as dispersion_window, or phi < 1, or a pool that is no number. Ref: [PHI]
  */
 SERIN_MUST_USE
 enum serin_status dispersion_watch_window(struct dispersion_watch *w, uint64_t bad,
                                           uint64_t units, double phi,
-                                          uint64_t calibrated);
+                                          struct dispersion_pool pool);
 /** The last look at some scale found more than the frozen phi: HOLD(dispersion). */
 bool dispersion_outgrown(const struct dispersion_watch *w);
 

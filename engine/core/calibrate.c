@@ -83,10 +83,11 @@ bool calibrate_phi(const struct calibrate *c, int64_t fixed_ms, int64_t length_m
     return d != NULL;
 }
 
-uint64_t calibrate_pairs(const struct calibrate *c, int64_t fixed_ms, int64_t length_ms)
+struct dispersion_pool calibrate_pool(const struct calibrate *c, int64_t fixed_ms,
+                                      int64_t length_ms)
 {
     const struct dispersion *d = ready(c, fixed_ms, length_ms, true);
-    return d != NULL ? dispersion_pairs(d) : 0;
+    return d != NULL ? dispersion_pool(d) : (struct dispersion_pool){1, 0};
 }
 
 uint64_t calibrate_windows(const struct calibrate *c, int64_t fixed_ms,

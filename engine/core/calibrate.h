@@ -45,9 +45,9 @@ int64_t calibrate_choose_ms(int64_t interval_ms);
  */
 bool calibrate_phi(const struct calibrate *c, int64_t fixed_ms, int64_t length_ms,
                    bool settle_for, double *phi);
-/** Pairs of windows behind what calibrate_phi settles for; 0: it has none. */
-uint64_t calibrate_pairs(const struct calibrate *c, int64_t fixed_ms,
-                         int64_t length_ms);
+/** What calibrate_phi settles for is measured from; pairs = 0: it has nothing. */
+struct dispersion_pool calibrate_pool(const struct calibrate *c, int64_t fixed_ms,
+                                      int64_t length_ms);
 /** Windows of length_ms with data so far. */
 uint64_t calibrate_windows(const struct calibrate *c, int64_t fixed_ms,
                            int64_t length_ms);

@@ -210,8 +210,7 @@ enum serin_status evidence_window(struct evidence_set *s, size_t metric,
     enum serin_status rc = e->kind->window(e, &s->horizon, w, &news);
     if (rc == SERIN_OK)
         rc = dispersion_watch_window(&e->watch, news.watched.x + news.watched.y,
-                                     news.watched.n + news.watched.m, e->phi,
-                                     e->phi_pairs);
+                                     news.watched.n + news.watched.m, e->phi, e->pool);
     if (rc != SERIN_OK) return rc;
     size_t ja = e->grid->ja;
     onset_window(&e->onset, before, e->all.l, e->grid->n, e->all.l[ja] - before[ja],

@@ -32,9 +32,9 @@ struct evidence {
     const struct plan *plan;
     const struct kind *kind; /* who writes `all` to `own` */
     const struct grid *grid;
-    double phi;         /* frozen before the first weight; 1 until then */
-    uint64_t phi_pairs; /* that it was measured from; 0: the plan gave it */
-    struct profile all; /* the whole rollout; `informative` of every kind */
+    double phi;                  /* frozen before the first weight; 1 until then */
+    struct dispersion_pool pool; /* what it was measured from; pairs 0: it is given */
+    struct profile all;          /* the whole rollout; `informative` of every kind */
     double
         begun[GRID_MAX]; /* all.l when this step began: the rest is its own evidence */
     uint64_t begun_informative;

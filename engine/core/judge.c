@@ -497,13 +497,13 @@ static bool calibrated(const struct fold *f, const struct rollout *r)
     return true;
 }
 
-static uint64_t phi_pairs(const struct rollout *r, size_t i, int64_t window_ms)
+static struct dispersion_pool pool_of(const struct rollout *r, size_t i,
+                                      int64_t window_ms)
 {
     const struct evidence *e = &r->evidence.metrics[i];
     const struct calibrate *c = &r->calibrate[i];
-    return e->kind->phi_pairs != NULL
-               ? e->kind->phi_pairs(e, c, r->plan->window_ms, window_ms)
-               : calibrate_pairs(c, r->plan->window_ms, window_ms);
+    return e->kind->pool != NULL ? e->kind->pool(e, c, r->plan->window_ms, window_ms)
+                                 : calibrate_pool(c, r->plan->window_ms, window_ms);
 }
 
 /* Freeze what was measured; from here on it is a constant of the run. */
@@ -518,7 +518,7 @@ static void freeze_calibration(struct fold *f, struct rollout *r)
         if (e->kind->phi(e, &r->calibrate[i], r->plan->window_ms, window_ms, true,
                          &phi)) {
             e->phi = phi;
-            e->phi_pairs = phi_pairs(r, i, window_ms);
+            e->pool = pool_of(r, i, window_ms);
         }
     }
     if (window_ms != r->window_ms) {

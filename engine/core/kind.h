@@ -80,9 +80,9 @@ struct kind {
     bool (*phi)(const struct evidence *e, const struct calibrate *c, int64_t fixed_ms,
                 int64_t length_ms, bool settle_for, double *phi);
 
-    /** Pairs behind that phi, as dispersion_pairs; NULL: those of c. */
-    uint64_t (*phi_pairs)(const struct evidence *e, const struct calibrate *c,
-                          int64_t fixed_ms, int64_t length_ms);
+    /** What that phi is measured from; NULL: c. */
+    struct dispersion_pool (*pool)(const struct evidence *e, const struct calibrate *c,
+                                   int64_t fixed_ms, int64_t length_ms);
 
     /** Add to a metric's figures; false when memory is out. NULL: nothing to add. */
     bool (*figures)(const struct evidence *e, struct arena *a, pb_metric_verdict *m);

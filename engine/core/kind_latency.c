@@ -123,11 +123,11 @@ static bool quantiles(struct arena *a, const struct latency *l, int which,
     return c->quantiles != NULL;
 }
 
-static uint64_t phi_pairs(const struct evidence *e, const struct calibrate *c,
-                          int64_t fixed_ms, int64_t length_ms)
+static struct dispersion_pool pool(const struct evidence *e, const struct calibrate *c,
+                                   int64_t fixed_ms, int64_t length_ms)
 {
     (void)c;
-    return latency_phi_pairs(e->own, fixed_ms, length_ms);
+    return latency_pool(e->own, fixed_ms, length_ms);
 }
 
 static bool shown(const struct latency *l, int level)
@@ -258,7 +258,7 @@ const struct kind kind_latency = {
     .calibrate = calibrate,
     .left = left,
     .phi = phi,
-    .phi_pairs = phi_pairs,
+    .pool = pool,
     .figures = figures,
     .cohorts = cohorts,
     .beyond = beyond,

@@ -66,12 +66,12 @@ static bool phi(const struct evidence *e, const struct calibrate *c, int64_t fix
     return dispersion_ready(&o->before);
 }
 
-static uint64_t phi_pairs(const struct evidence *e, const struct calibrate *c,
-                          int64_t fixed_ms, int64_t length_ms)
+static struct dispersion_pool pool(const struct evidence *e, const struct calibrate *c,
+                                   int64_t fixed_ms, int64_t length_ms)
 {
     (void)c, (void)fixed_ms, (void)length_ms;
     const struct own *o = e->own;
-    return dispersion_pairs(&o->before);
+    return dispersion_pool(&o->before);
 }
 
 static bool figures(const struct evidence *e, struct arena *a, pb_metric_verdict *m)
@@ -140,7 +140,7 @@ const struct kind kind_saturation = {
     .left = counts_left,
     .calibrate = calibrate,
     .phi = phi,
-    .phi_pairs = phi_pairs,
+    .pool = pool,
     .figures = figures,
     .cohorts = cohorts,
     .beyond = beyond,

@@ -495,17 +495,18 @@ bool latency_phi(const struct latency *l, int64_t fixed_ms, int64_t length_ms,
     return true;
 }
 
-uint64_t latency_phi_pairs(const struct latency *l, int64_t fixed_ms, int64_t length_ms)
+struct dispersion_pool latency_pool(const struct latency *l, int64_t fixed_ms,
+                                    int64_t length_ms)
 {
+    struct dispersion_pool pool = {1, 0};
     double most = 0, one;
-    uint64_t pairs = 0;
     for (int q = 0; q < LEVELS; q++) {
         if (!l->protects[q] ||
             !calibrate_phi(&l->calibrate[q], fixed_ms, length_ms, true, &one) ||
             !(one > most))
             continue;
         most = one;
-        pairs = calibrate_pairs(&l->calibrate[q], fixed_ms, length_ms);
+        pool = calibrate_pool(&l->calibrate[q], fixed_ms, length_ms);
     }
-    return pairs;
+    return pool;
 }

@@ -124,8 +124,8 @@ enum serin_status latency_calibrate(struct latency *l, int64_t fixed_ms,
 /** Largest dispersion of the protected levels; as calibrate_phi. */
 bool latency_phi(const struct latency *l, int64_t fixed_ms, int64_t length_ms,
                  bool settle_for, double *phi);
-/** Pairs behind it: of the level that gave it. */
-uint64_t latency_phi_pairs(const struct latency *l, int64_t fixed_ms,
-                           int64_t length_ms);
+/** What it is measured from: the level that gave it. */
+struct dispersion_pool latency_pool(const struct latency *l, int64_t fixed_ms,
+                                    int64_t length_ms);
 
 #endif

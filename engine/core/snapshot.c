@@ -171,7 +171,8 @@ static pb_metric_state *metric_out(struct arena *a, const struct rollout *r, siz
     serin__v1__metric_state__init(m);
     m->name = (char *)e->metric->name;
     m->phi = e->phi;
-    m->phi_pairs = e->phi_pairs;
+    m->phi_pairs = e->pool.pairs;
+    m->phi_pooled = e->pool.phi;
     m->accepted = e->accepted;
     m->bounds_ratio = e->bounds_ratio;
     m->all = snapshot_profile(a, &e->all, e->grid->n, bad);

@@ -140,10 +140,11 @@ static bool users_and_bounds_in(struct evidence *e, const pb_metric_state *s)
 static bool metric_in(struct rollout *r, size_t i, const pb_metric_state *m)
 {
     struct evidence *e = &r->evidence.metrics[i];
-    if (strcmp(m->name, e->metric->name) != 0 || !(m->phi >= 1) || !isfinite(m->phi))
+    if (strcmp(m->name, e->metric->name) != 0 || !(m->phi >= 1) || !isfinite(m->phi) ||
+        !isfinite(m->phi_pooled))
         return false;
     e->phi = m->phi;
-    e->phi_pairs = m->phi_pairs;
+    e->pool = (struct dispersion_pool){m->phi_pooled, m->phi_pairs};
     e->accepted = m->accepted;
     if (!seen_in(e, m)) return false;
     return snapshot_load_profile(&e->all, m->all, e->grid->n) && begun_in(e, m->step) &&

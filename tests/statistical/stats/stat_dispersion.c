@@ -135,10 +135,12 @@ Test(dispersion_stat, calibration_costs_a_few_windows)
     cr_assert(ge(int, calibrated, plain));
 }
 
-/* The run-time watch: quiet at the frozen phi, awake when the bursts grow. */
+/* The run-time watch: quiet at a phi that the plan gives, awake when the bursts grow.
+ */
 static unsigned outgrown(double burst, double phi, double jump, unsigned long seed)
 {
     unsigned hits = 0;
+    const struct dispersion_pool given = {1, 0};
     gsl_rng *g = check_rng(seed);
     for (int i = 0; i < 300; i++) {
         struct dispersion_watch w = {0};
@@ -146,7 +148,7 @@ static unsigned outgrown(double burst, double phi, double jump, unsigned long se
         for (int t = 0; t < WINDOWS; t++) {
             uint64_t bad = errors(g, t < 100 ? 20 : 20 * jump, burst);
             cr_assert(
-                eq(int, dispersion_watch_window(&w, bad, 20000, phi, 0), SERIN_OK));
+                eq(int, dispersion_watch_window(&w, bad, 20000, phi, given), SERIN_OK));
             over = over || dispersion_outgrown(&w);
         }
         hits += over;
@@ -164,4 +166,77 @@ Test(dispersion_stat, watch_sees_growth_and_little_else)
     cr_assert(ge(uint, outgrown(2, 1, 1, 263), 285));
     /* An incident of both cohorts at once is drift; uncapped it holds all 300. */
     cr_assert(le(uint, outgrown(1.000001, 1, 3, 264), 20));
+}
+
+/* Calibrated on 60 windows, then watched for two hours, by an F test or as if phi were
+ * known. from: the window in which bursts grow from `burst` to `later`. */
+struct watched {
+    int held[2], delay[2]; /* chi-square, F; median delay of those held in time */
+};
+
+static struct watched watch(int calibrate_on, double burst, double later, int from,
+                            int runs, unsigned long seed)
+{
+    enum { MOST = 10000 };
+    static int at[2][MOST];
+    struct watched out = {0};
+    gsl_rng *g = check_rng(seed);
+    for (int i = 0; i < runs; i++) {
+        struct dispersion d = {0};
+        struct dispersion_watch w[2] = {0};
+        bool over[2] = {false, false};
+        for (int t = 0; t < calibrate_on; t++)
+            cr_assert(eq(int, dispersion_window(&d, errors(g, 20, burst), 19000), 0));
+        double phi = dispersion_phi(&d);
+        struct dispersion_pool pool[2] = {{1, 0}, dispersion_pool(&d)};
+        for (int t = 0; t < WINDOWS; t++) {
+            uint64_t bad = errors(g, 20, t < from ? burst : later);
+            for (int f = 0; f < 2 && t < WINDOWS; f++) {
+                cr_assert(eq(int,
+                             dispersion_watch_window(&w[f], bad, 20000, phi, pool[f]),
+                             SERIN_OK));
+                if (over[f] || !dispersion_outgrown(&w[f]) || t < from) continue;
+                over[f] = true;
+                at[f][out.held[f]++] = t - from;
+            }
+        }
+    }
+    for (int f = 0; f < 2; f++) {
+        qsort(at[f], (size_t)out.held[f], sizeof **at, sim_by_size);
+        if (out.held[f] > 0) out.delay[f] = at[f][out.held[f] / 2];
+    }
+    printf("calibrated on %d, burst %.1f -> %.1f from window %d: held as if phi were "
+           "known %d of %d "
+           "(median after %d), by F %d (%d)\n",
+           calibrate_on, burst, later, from, out.held[0], runs, out.delay[0],
+           out.held[1], out.delay[1]);
+    gsl_rng_free(g);
+    return out;
+}
+
+/* About 17 looks at .001 that depend on one another and on the one calibration. */
+Test(dispersion_stat, a_healthy_calibrated_run_is_rarely_held)
+{
+    const double bursts[] = {1.000001, 1.5, 2, 4};
+    int runs = sim_long() ? 10000 : 400;
+    for (unsigned i = 0; i < 4; i++) {
+        struct watched w = watch(CALIBRATE, bursts[i], bursts[i], 0, runs, 271 + i);
+        cr_assert(gt(dbl, gsl_cdf_binomial_Q((unsigned)w.held[1], 0.02, (unsigned)runs),
+                     1e-6));
+        if (bursts[i] > 1.4) cr_assert(gt(int, w.held[0], 2 * w.held[1]));
+    }
+}
+
+/* phi from 2 to 4 (geometric bursts of mean 1.5 to 2.5). A calibration of 120 windows
+ * knows phi to within a quarter only, so the most that can be asked of it is more than
+ * half in two hours; after 360 windows, or when phi triples, most are found. */
+Test(dispersion_stat, growth_after_calibration_is_found)
+{
+    int runs = sim_long() ? 10000 : 300;
+    struct watched some = watch(120, 1.5, 2.5, 100, runs, 281),
+                   more = watch(360, 1.5, 2.5, 100, runs, 284),
+                   three = watch(CALIBRATE, 1.5, 3.5, 100, runs, 282);
+    cr_assert(ge(int, some.held[1], runs / 2));
+    cr_assert(ge(int, more.held[1], 4 * runs / 5));
+    cr_assert(ge(int, three.held[1], 3 * runs / 4));
 }

@@ -210,13 +210,14 @@ Test(dispersion, drift_cancels)
 
 Test(dispersion, watch_looks_at_doubling_sizes)
 {
+    const struct dispersion_pool given = {1, 0};
     struct dispersion_watch w = {0};
-    cr_assert(eq(int, dispersion_watch_window(&w, 1, 100, 0.9, 0), SERIN_EDOM));
-    cr_assert(eq(int, dispersion_watch_window(&w, 1, 100, NAN, 0), SERIN_EDOM));
+    cr_assert(eq(int, dispersion_watch_window(&w, 1, 100, 0.9, given), SERIN_EDOM));
+    cr_assert(eq(int, dispersion_watch_window(&w, 1, 100, NAN, given), SERIN_EDOM));
     for (int t = 0; t < 16; t++) {
         cr_assert(not(dispersion_outgrown(&w)));
-        cr_assert(
-            eq(int, dispersion_watch_window(&w, t % 2 ? 60 : 5, 100, 1, 0), SERIN_OK));
+        cr_assert(eq(int, dispersion_watch_window(&w, t % 2 ? 60 : 5, 100, 1, given),
+                     SERIN_OK));
     }
     cr_assert(dispersion_outgrown(&w)); /* the eighth pair */
     cr_assert(eq(u64, w.due[0], 16));
