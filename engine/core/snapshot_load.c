@@ -137,14 +137,18 @@ static bool users_and_bounds_in(struct evidence *e, const pb_metric_state *s)
     return riskset_restore(e->risk, &kept) == SERIN_OK;
 }
 
+static bool phi_in(struct evidence *e, const pb_metric_state *m)
+{
+    if (!(m->phi >= 1) || !isfinite(m->phi) || !isfinite(m->phi_pooled)) return false;
+    e->phi = m->phi;
+    e->pool = (struct dispersion_pool){m->phi_pooled, m->phi_pairs};
+    return true;
+}
+
 static bool metric_in(struct rollout *r, size_t i, const pb_metric_state *m)
 {
     struct evidence *e = &r->evidence.metrics[i];
-    if (strcmp(m->name, e->metric->name) != 0 || !(m->phi >= 1) || !isfinite(m->phi) ||
-        !isfinite(m->phi_pooled))
-        return false;
-    e->phi = m->phi;
-    e->pool = (struct dispersion_pool){m->phi_pooled, m->phi_pairs};
+    if (strcmp(m->name, e->metric->name) != 0 || !phi_in(e, m)) return false;
     e->accepted = m->accepted;
     if (!seen_in(e, m)) return false;
     return snapshot_load_profile(&e->all, m->all, e->grid->n) && begun_in(e, m->step) &&
