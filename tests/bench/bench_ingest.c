@@ -18,6 +18,7 @@
 #include "ingest/worker_pool.h"
 #include "tests/support/ingest_world.h"
 #include "tests/support/load.h"
+#include "tests/support/remote_write.h"
 
 enum { PARTITIONS = 4, ROLLOUTS = 100 };
 
@@ -58,6 +59,48 @@ static struct bytes json_of(struct arena *a, const struct load *l, uint64_t i)
     return (struct bytes){(uint8_t *)text, (size_t)(p - text)};
 }
 
+static struct bytes influx_of(struct arena *a, const struct load *l, uint64_t i)
+{
+    char *text = arena_alloc(a, 160 * (size_t)l->samples), *p = text;
+    for (unsigned k = 0; k < l->samples; k++)
+        p += snprintf(
+            p, 160, "errors,region=eu,service=load-%u,version=%s n=2i,bad=0i %lld\n",
+            (unsigned)(i % l->rollouts), i / l->rollouts % 2 != 0 ? "new" : "old",
+            ((long long)l->start_ms + k) * 1000000);
+    return (struct bytes){(uint8_t *)text, (size_t)(p - text)};
+}
+
+/* Counters of one scrape; each message is a little later than the one before. */
+static struct bytes prometheus_of(struct arena *a, const struct load *l, uint64_t i)
+{
+    struct rw request = {0}, series = {0};
+    for (unsigned k = 0; k < l->samples; k++) {
+        char service[32], pod[32];
+        snprintf(service, sizeof service, "load-%u", k % l->rollouts);
+        snprintf(pod, sizeof pod, "pod-%u", k / l->rollouts);
+        rw_label(&series, "__name__", "crashes");
+        rw_label(&series, "pod", pod);
+        rw_label(&series, "region", "eu");
+        rw_label(&series, "service", service);
+        rw_label(&series, "version", "new");
+        rw_sample(&series, (double)(7 * i), l->start_ms + (int64_t)i);
+        rw_series(&request, &series);
+    }
+    struct rw block = rw_snappy(&request);
+    struct bytes out = {(uint8_t *)arena_copy(a, (char *)block.p, block.n), block.n};
+    rw_free(&block);
+    return out;
+}
+
+static struct bytes message_of(enum format f, struct arena *a, const struct load *l,
+                               uint64_t i)
+{
+    if (f == FORMAT_JSON) return json_of(a, l, i);
+    if (f == FORMAT_INFLUX) return influx_of(a, l, i);
+    if (f == FORMAT_PROMETHEUS) return prometheus_of(a, l, i);
+    return load_message(a, l, i);
+}
+
 static void bench_decoder(enum format f, unsigned samples, uint64_t messages)
 {
     struct load l = {.samples = samples,
@@ -73,18 +116,22 @@ static void bench_decoder(enum format f, unsigned samples, uint64_t messages)
         world_row(id, id, true, world_put, &w);
     }
     for (uint64_t i = 0; i < LOAD_TEMPLATES; i++)
-        m[i] = f == FORMAT_JSON ? json_of(&a, &l, i) : load_message(&a, &l, i);
+        m[i] = message_of(f, &a, &l, i);
     double began = cpu_s(); /* others on the machine do not count */
     for (uint64_t i = 0; i < messages; i++) {
         const struct bytes *b = &m[i % LOAD_TEMPLATES];
         if (world_decode(&w, f, b->p, b->n) != SERIN_OK) abort();
+        if (i % LOAD_TEMPLATES == LOAD_TEMPLATES - 1)
+            cumulative_forget(aggregate_cumulative(w.a)); /* their times begin again */
+        cumulative_seal(aggregate_cumulative(w.a));
+        cumulative_commit(aggregate_cumulative(w.a));
         if (i % 100000 == 99999) aggregate_clear(w.a); /* a flush */
     }
     double ns = 1e9 * (cpu_s() - began);
     printf("{\"format\":\"%s\",\"samples_per_message\":%u,\"bytes\":%zu,\"ns_per_"
            "message\":"
            "%.1f,\"ns_per_sample\":%.2f}",
-           f == FORMAT_JSON ? "json" : "serin", samples, m[0].n, ns / (double)messages,
+           format_name(f), samples, m[0].n, ns / (double)messages,
            ns / (double)messages / samples);
     free(m);
     arena_free(&a);
@@ -296,6 +343,12 @@ static void bench_decoders(uint64_t scale)
     bench_decoder(FORMAT_JSON, 1, 500000 / scale);
     putchar(',');
     bench_decoder(FORMAT_JSON, 100, 10000 / scale);
+    putchar(',');
+    bench_decoder(FORMAT_INFLUX, 1, 1000000 / scale);
+    putchar(',');
+    bench_decoder(FORMAT_INFLUX, 100, 20000 / scale);
+    putchar(',');
+    bench_decoder(FORMAT_PROMETHEUS, 100, 40000 / scale);
 }
 
 int main(int argc, char **argv)
