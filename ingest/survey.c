@@ -64,14 +64,17 @@ enum serin_status survey_rollout(struct survey *s, const pb_rollout *row,
 }
 
 void survey_record(struct survey *s, enum format f, const void *record, size_t n,
-                   int64_t now_ms)
+                   size_t max, int64_t now_ms)
 {
     struct reject why;
     if (f == FORMAT_AUTO && n != 0) f = format_guess(record, n);
     s->records++;
     s->formats[f]++;
     aggregate_message(s->aggregate, now_ms);
-    enum serin_status status = format_decode(f, s->aggregate, record, n, &why);
+    enum serin_status status = n > max
+                                   ? quarantine_refuse(&why, QUARANTINE_OVERSIZE,
+                                                       "%zu bytes; limit %zu", n, max)
+                                   : format_decode(f, s->aggregate, record, n, &why);
     if (status != SERIN_OK && s->refused[why.reason]++ == 0) s->first[why.reason] = why;
     s->samples += aggregate_counts(s->aggregate).samples;
     aggregate_clear(s->aggregate);

@@ -22,9 +22,9 @@ void survey_close(struct survey *s);
 SERIN_MUST_USE
 enum serin_status survey_rollout(struct survey *s, const pb_rollout *row,
                                  struct fault *f);
-/** One record; what it is refused for is part of the report. */
+/** One record; what it is refused for is part of the report. max: its largest size. */
 void survey_record(struct survey *s, enum format f, const void *record, size_t n,
-                   int64_t now_ms);
+                   size_t max, int64_t now_ms);
 /**
  * The report, a new reference (NULL: out of memory): {"records", "samples", "formats":
  * {name: records}, "refused": [{"reason", "records", "detail"}], "metrics": [{"name",

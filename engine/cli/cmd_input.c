@@ -21,6 +21,7 @@ struct look {
     const char *topic;
     uint64_t last;
     enum format format;
+    size_t max_message;
     struct aggregate_input input;
 };
 
@@ -40,7 +41,8 @@ static void on_record(void *ctx, const struct bus_record *r)
 {
     struct look *l = ctx;
     enum format f = format_of_type(consumer_content_type(r), l->format);
-    survey_record(l->survey, f, r->value, r->value_len, clock_wall_ms());
+    survey_record(l->survey, f, r->value, r->value_len, l->max_message,
+                  clock_wall_ms());
 }
 
 /* A topic's last records, or all of them (last == 0). */
@@ -219,6 +221,7 @@ static int look(struct bus *b, struct look *l, enum output_format format)
 /* What serin.yaml says of the topic; nothing when it is not listed. */
 static void take_input(struct look *l, const struct config *c)
 {
+    l->max_message = c->max_message;
     for (size_t i = 0; i < c->n_inputs; i++) {
         const struct worker_input *in = &c->inputs[i];
         if (strcmp(in->topic, l->topic) != 0) continue;
@@ -227,6 +230,7 @@ static void take_input(struct look *l, const struct config *c)
         l->input.n_attributes = in->n_attributes;
         l->input.metric = strview_of(in->metric);
         l->input.tick_ns = in->tick_ns;
+        if (in->max_message != 0) l->max_message = in->max_message;
     }
 }
 

@@ -40,3 +40,13 @@ if(TARGET serin_worker)
                          TIMEOUT 1800 FIXTURES_REQUIRED kafka1 RUN_SERIAL TRUE)
   endforeach()
 endif()
+
+# Inputs, threads, `top` and `input check`, through the program.
+if(TARGET serin)
+  add_test(NAME integration-ingest-inputs
+           COMMAND ${CMAKE_SOURCE_DIR}/tests/integration/with_env.sh
+                   ${CMAKE_BINARY_DIR}/kafka1.env ${PYTHON3} -B
+                   ${CMAKE_CURRENT_LIST_DIR}/inputs.py $<TARGET_FILE:serin>)
+  set_tests_properties(integration-ingest-inputs PROPERTIES LABELS integration TIMEOUT 300
+                       FIXTURES_REQUIRED kafka1 RUN_SERIAL TRUE)
+endif()

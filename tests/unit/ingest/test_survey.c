@@ -11,7 +11,7 @@ static void put(void *ctx, pb_rollout *row)
 
 static void feed(struct survey *s, const char *text)
 {
-    survey_record(s, FORMAT_AUTO, text, strlen(text), WORLD_NOW);
+    survey_record(s, FORMAT_AUTO, text, strlen(text), 4096, WORLD_NOW);
 }
 
 /* The report of a few records and the rollout "r1" of service "shop"; use looks at it
