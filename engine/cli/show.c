@@ -91,6 +91,21 @@ static void metrics(const json_t *list)
     output_table_close(t);
 }
 
+static void onsets(const json_t *list)
+{
+    size_t i;
+    json_t *m;
+    json_array_foreach(list, i, m)
+    {
+        int64_t s = output_int(m, "onset_ms") / 1000;
+        if (!json_is_integer(json_object_get(m, "onset_ms"))) continue;
+        output_clean(stdout, output_text(m, "name"));
+        printf(": if it is worse, then probably since %02" PRId64 ":%02" PRId64
+               ":%02" PRId64 " UTC\n",
+               s / 3600 % 24, s / 60 % 60, s % 60);
+    }
+}
+
 static void gates(const json_t *list)
 {
     size_t i, k;
@@ -147,6 +162,7 @@ void show_status(const json_t *status)
         putchar('\n');
     }
     metrics(json_object_get(status, "metrics"));
+    onsets(json_object_get(status, "metrics"));
     gates(json_object_get(status, "gates"));
     json_array_foreach(json_object_get(status, "warnings"), i, warning)
     {
