@@ -98,6 +98,7 @@ static void second(struct inbox *b, struct inbox_second s,
         cell->n = c == 0 ? s.n : s.m;
         cell->bad = c == 0 ? s.x : s.y;
         cell->hist = hist[c];
+        cell->bounds_ratio = s.bounds_ratio;
     }
     p.rollout = (char *)s.rollout;
     p.cells = items;

@@ -39,6 +39,7 @@ struct inbox_second {
     int64_t at_ms;
     uint64_t n, x, m, y;
     uint64_t poison;
+    double bounds_ratio; /* of a latency by explicit bounds */
 };
 void inbox_second(struct inbox *b, struct inbox_second s);
 /** As above for a latency: n and m come from the histograms; NULL is left out. */

@@ -314,3 +314,74 @@ Test(slow, the_time_left_is_foreseen)
     cr_assert(eta > took / 3 && eta < 3 * took);
     play_end(&p);
 }
+
+/* Values of 100 to 800 ms or, without a limit, with a tail, by bounds `ratio` apart. */
+static void coarse_for(struct play *p, int seconds, double ratio, double factor,
+                       bool tail)
+{
+    static struct hist h[2];
+    struct play_traffic clock = play_traffic();
+    for (int s = 0; s < seconds; s++) {
+        unsigned n = gsl_ran_binomial(p->rng, play_weight(p) / 10000.0, PLAY_RATE);
+        for (int c = 0; c < 2; c++)
+            cr_assert(eq(int, hist_init(&h[c], 5), SERIN_OK));
+        for (unsigned i = 0; i < PLAY_RATE; i++) {
+            double v = tail ? draw(p->rng) : 100 + 700 * gsl_rng_uniform(p->rng);
+            if (i < n) v *= factor;
+            v = 100 * pow(ratio, ceil(log(v / 100) / log(ratio)));
+            cr_assert(eq(int, hist_add(&h[i >= n], v, 1), SERIN_OK));
+        }
+        struct hist_view v[2] = {hist_view(&h[0]), hist_view(&h[1])};
+        inbox_latency(&p->inbox,
+                      (struct inbox_second){.rollout = PLAY_ID,
+                                            .metric = "time",
+                                            .at_ms = p->now * 1000,
+                                            .bounds_ratio = ratio},
+                      n != 0 ? &v[0] : NULL, &v[1]);
+        p->now++;
+        play_clock(p, &clock);
+        play_feed(p);
+    }
+}
+
+static bool aborted(struct play *p)
+{
+    return strcmp(play_state(p), "ABORTED") == 0;
+}
+
+/* All is below 900 ms, yet what lies in (640, 1600] counts as 1600. */
+Test(slow, bounds_far_apart_break_no_limit_and_are_said)
+{
+    struct play p;
+    play_start(&p, SLOW_PLAN ", limit: {p99: 900ms}}\n");
+    coarse_for(&p, 60, 2.5, 1, false);
+    play_show(&p);
+    pb_rollout *row = foldrun_row(&p.run, PLAY_ID);
+    cr_assert(epsilon_eq(dbl, row->status->metrics[0]->value_error, 1.5, 1e-12));
+    cr_assert(play_find(&p, 0, SERIN__V1__KIND__KIND_ABORT, "limit") == NULL);
+    cr_assert(not(aborted(&p)));
+    play_end(&p);
+    play_start(&p, SLOW_PLAN "}\n");
+    coarse_for(&p, 250, 2.5, 1, true);
+    play_show(&p);
+    pb_verdict *v = play_find(&p, 0, SERIN__V1__KIND__KIND_PROMOTE, "non_inferior");
+    cr_assert(v != NULL, "at the bounds the counts are exact");
+    cr_assert(strstr(v->message, "bounds of the source are up to 2.5x apart") != NULL,
+              "%s", v->message);
+    play_end(&p);
+}
+
+/* 8 % slower where 10 % is allowed: many values cross a bound, none crosses two. */
+Test(slow, a_tolerance_between_two_bounds_is_kept)
+{
+    struct play p;
+    play_start(&p, SLOW_PLAN ", abort_over: 10%}\n");
+    coarse_for(&p, 120, 2.5, 1.08, true);
+    play_show(&p);
+    cr_assert(not(aborted(&p)));
+    play_end(&p);
+    play_start(&p, SLOW_PLAN ", abort_over: 10%}\n");
+    coarse_for(&p, 120, 2.5, 12, true);
+    cr_assert(aborted(&p), "far slower is found through such bounds, too");
+    play_end(&p);
+}
