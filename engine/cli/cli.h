@@ -74,9 +74,11 @@ bool cli_colour(void);
     X(schema) \
     X(topics) \
     X(completion) \
+    X(actuate) \
     X(audit) \
     X(record) \
     X(replay) \
+    X(recording) \
     X(version)
 #define X(name) extern const struct cli_verb cmd_##name;
 CLI_VERBS(X)

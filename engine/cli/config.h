@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 
+#include "engine/act/section.h"
 #include "engine/base/arena.h"
 #include "engine/base/doc.h"
 #include "engine/base/log.h"
@@ -54,6 +55,7 @@ struct config {
     uint64_t max_series, max_rollout, max_message, memory;
     unsigned ingest_threads;
     double fleet_level;    /* 0 = none */
+    struct section_policy actuate;
     const char *audit_key; /* signs; NULL = nobody does */
     int64_t audit_checkpoint_ms;
     enum log_level log_level;
