@@ -8,6 +8,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/keys.h"
+#include "engine/base/mem.h"
 #include "engine/base/strview.h"
 #include "engine/cli/output.h"
 #include "engine/cli/remote.h"
@@ -48,13 +49,18 @@ static const char *read_labels(const char *p, struct line *l)
         struct strview key = {p, n};
         char *to = unused;
         size_t room = sizeof unused;
-#define X(field)                                                                       \
-    if (strview_eq(key, strview_of(#field))) to = l->field, room = sizeof l->field;
-        X(topic)
-        X(partition)
-        X(reason) X(worker)
-#undef X
-            if (p[n] != '=' || (p = unquote(p + n + 1, to, room)) == NULL) return NULL;
+        const struct {
+            const char *label;
+            char *to;
+            size_t room;
+        } known[] = {{"topic", l->topic, sizeof l->topic},
+                     {"partition", l->partition, sizeof l->partition},
+                     {"reason", l->reason, sizeof l->reason},
+                     {"worker", l->worker, sizeof l->worker}};
+        for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+            if (strview_eq(key, strview_of(known[i].label)))
+                to = known[i].to, room = known[i].room;
+        if (p[n] != '=' || (p = unquote(p + n + 1, to, room)) == NULL) return NULL;
         if (*p == ',') p++;
     }
     return *p == '}' ? p + 1 : NULL;
@@ -236,13 +242,13 @@ static void sort_rows(json_t *top)
 {
     json_t *rows = json_object_get(top, "partitions"), *sorted = json_array();
     size_t n = json_array_size(rows);
-    json_t **all = calloc(n + 1, sizeof *all);
+    json_t **all = mem_calloc(n + 1, sizeof *all);
     for (size_t i = 0; all != NULL && i < n; i++)
         all[i] = json_array_get(rows, i);
     if (all != NULL && n > 1) qsort(all, n, sizeof *all, order);
     for (size_t i = 0; all != NULL && i < n; i++)
         json_array_append(sorted, all[i]);
-    free(all);
+    mem_free(all);
     json_object_set_new(top, "partitions", sorted);
 }
 

@@ -351,6 +351,22 @@ static void bench_decoders(uint64_t scale)
     bench_decoder(FORMAT_PROMETHEUS, 100, 40000 / scale);
 }
 
+static void bench_all(const struct load *l, uint64_t scale)
+{
+    const char *bootstrap = l->bootstrap;
+    uint64_t messages = l->messages;
+    /* The embedded broker keeps 5 MiB a partition. */
+    if (messages == 0) messages = bootstrap != NULL ? 3000000 / scale : 200000;
+    bench_decoders(scale);
+    printf("],\"broker\":\"%s\",\"readers\":[",
+           bootstrap != NULL ? "real" : "embedded");
+    fflush(stdout);
+    bench_broker(bootstrap, 1, messages);
+    putchar(',');
+    bench_broker(bootstrap, 100, messages / 5);
+    printf("]}\n");
+}
+
 int main(int argc, char **argv)
 {
     static const struct option options[] = {{"quick", no_argument, NULL, 'q'},
@@ -397,23 +413,12 @@ int main(int argc, char **argv)
             return 2;
         }
     }
-    const char *bootstrap = l.bootstrap;
-    uint64_t messages = l.messages;
     mem_keep(WORKER_KEEP); /* as `serin run` does */
     log_setup(LOG_WARN_LEVEL, false);
     if (reader != NULL) {
-        if (bootstrap == NULL || l.topic == NULL || messages == 0) return 2;
+        if (l.bootstrap == NULL || l.topic == NULL || l.messages == 0) return 2;
         return bench_reader(reader, &l, (unsigned)threads, memory);
     }
-    /* The embedded broker keeps 5 MiB a partition. */
-    if (messages == 0) messages = bootstrap != NULL ? 3000000 / scale : 200000;
-    bench_decoders(scale);
-    printf("],\"broker\":\"%s\",\"readers\":[",
-           bootstrap != NULL ? "real" : "embedded");
-    fflush(stdout);
-    bench_broker(bootstrap, 1, messages);
-    putchar(',');
-    bench_broker(bootstrap, 100, messages / 5);
-    printf("]}\n");
+    bench_all(&l, scale);
     return 0;
 }
