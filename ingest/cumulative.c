@@ -18,19 +18,19 @@ enum {
 
 struct entry {
     struct cumulative_key key; /* both zero: empty */
-    int64_t t_ms;              /* INT64_MIN: known again to be unknown */
+    int64_t t_ns;              /* INT64_MIN: known again to be unknown */
     double value;              /* exact to 2^53, as counts are */
 };
 
 struct undo {
-    struct entry was; /* t_ms INT64_MIN: there was none */
+    struct entry was; /* t_ns INT64_MIN: there was none */
 };
 
 struct cumulative {
     struct entry *entries;
     size_t n, room; /* room: a power of two, at most half full */
-    int64_t latest_ms;
-    int64_t since_ms; /* nobody else counts what begins later */
+    int64_t latest_ns;
+    int64_t since_ns; /* nobody else counts what begins later */
     struct undo *log;
     size_t n_log, log_room, sealed;
     struct gather *gather;
@@ -70,8 +70,8 @@ enum serin_status cumulative_open(struct cumulative **out)
         return SERIN_ENOMEM;
     }
     c->room = FIRST_ROOM;
-    c->latest_ms = INT64_MIN;
-    c->since_ms = INT64_MAX;
+    c->latest_ns = INT64_MIN;
+    c->since_ns = INT64_MAX;
     *out = c;
     return SERIN_OK;
 }
@@ -105,7 +105,7 @@ static struct entry *slot(struct entry *entries, size_t room, struct cumulative_
 
 static bool known(const struct entry *e)
 {
-    return (e->key.a | e->key.b) != 0 && e->t_ms != INT64_MIN;
+    return (e->key.a | e->key.b) != 0 && e->t_ns != INT64_MIN;
 }
 
 /* Into a table of this size, without those that had no news for long. */
@@ -116,7 +116,8 @@ static bool rebuild(struct cumulative *c, size_t room)
     size_t n = 0;
     for (size_t i = 0; i < c->room; i++) {
         const struct entry *e = &c->entries[i];
-        if (!known(e) || e->t_ms < c->latest_ms - CUMULATIVE_FORGET_MS) continue;
+        if (!known(e) || e->t_ns < c->latest_ns - cumulative_ns(CUMULATIVE_FORGET_MS))
+            continue;
         *slot(entries, room, e->key) = *e;
         n++;
     }
@@ -148,44 +149,44 @@ static bool make_room(struct cumulative *c, size_t n)
 
 /* Remember; what was before goes to the log. make_room has been asked. */
 static void learn(struct cumulative *c, struct entry *e, struct cumulative_key key,
-                  int64_t t_ms, double value)
+                  int64_t t_ns, double value)
 {
     struct undo *u = &c->log[c->n_log++];
     bool fresh = (e->key.a | e->key.b) == 0;
     u->was = fresh ? (struct entry){key, INT64_MIN, 0} : *e;
     c->n += fresh;
-    *e = (struct entry){key, t_ms, value};
-    if (t_ms > c->latest_ms) c->latest_ms = t_ms;
+    *e = (struct entry){key, t_ns, value};
+    if (t_ns > c->latest_ns) c->latest_ns = t_ns;
 }
 
 /* ---------------------------------------------------------------- rises */
 
-/* What comes at t_ms, having begun at start_ms, is to what is known. zero: all of it is
+/* What comes at t_ns, having begun at start_ns, is to what is known. zero: all of it is
  * a rise. */
 static enum cumulative_result begun(const struct cumulative *c, const struct entry *e,
-                                    int64_t t_ms, int64_t start_ms, bool *zero)
+                                    int64_t t_ns, int64_t start_ns, bool *zero)
 {
     bool first = !known(e);
-    if (!first && t_ms <= e->t_ms) return CUMULATIVE_REPEAT;
-    *zero = start_ms > (first ? c->since_ms : e->t_ms);
-    if (*zero) return start_ms < t_ms ? CUMULATIVE_RISE : CUMULATIVE_FIRST;
+    if (!first && t_ns <= e->t_ns) return CUMULATIVE_REPEAT;
+    *zero = start_ns > (first ? c->since_ns : e->t_ns);
+    if (*zero) return start_ns < t_ns ? CUMULATIVE_RISE : CUMULATIVE_FIRST;
     return first ? CUMULATIVE_FIRST : CUMULATIVE_RISE;
 }
 
 enum cumulative_result cumulative_counter(struct cumulative *c,
-                                          struct cumulative_key key, int64_t t_ms,
-                                          int64_t start_ms, double value, double *rise)
+                                          struct cumulative_key key, int64_t t_ns,
+                                          int64_t start_ns, double value, double *rise)
 {
     bool zero;
     if (!make_room(c, 1)) return CUMULATIVE_FULL;
     struct entry *e = slot(c->entries, c->room, key);
-    enum cumulative_result s = begun(c, e, t_ms, start_ms, &zero);
+    enum cumulative_result s = begun(c, e, t_ns, start_ns, &zero);
     if (s == CUMULATIVE_REPEAT) return s;
     if (zero || value < e->value || !known(e))
         *rise = value;
     else
         *rise = value - e->value;
-    learn(c, e, key, t_ms, value);
+    learn(c, e, key, t_ns, value);
     return s;
 }
 
@@ -211,15 +212,15 @@ static double value_of(const struct cumulative *c, struct cumulative_key k)
     return known(e) ? e->value : 0;
 }
 
-static void learn_at(struct cumulative *c, struct cumulative_key k, int64_t t_ms,
+static void learn_at(struct cumulative *c, struct cumulative_key k, int64_t t_ns,
                      double value)
 {
-    learn(c, slot(c->entries, c->room, k), k, t_ms, value);
+    learn(c, slot(c->entries, c->room, k), k, t_ns, value);
 }
 
 enum cumulative_result cumulative_buckets(struct cumulative *c,
-                                          struct cumulative_key key, int64_t t_ms,
-                                          int64_t start_ms, const uint64_t *names,
+                                          struct cumulative_key key, int64_t t_ns,
+                                          int64_t start_ns, const uint64_t *names,
                                           const uint64_t *values, size_t n,
                                           uint64_t *rises)
 {
@@ -227,15 +228,15 @@ enum cumulative_result cumulative_buckets(struct cumulative *c,
     bool zero;
     if (n > CUMULATIVE_MAX_BUCKETS || !make_room(c, n + 1)) return CUMULATIVE_FULL;
     struct entry *head = slot(c->entries, c->room, key);
-    enum cumulative_result s = begun(c, head, t_ms, start_ms, &zero);
+    enum cumulative_result s = begun(c, head, t_ns, start_ns, &zero);
     if (s == CUMULATIVE_REPEAT) return s;
     was[0] = 0;
     for (size_t i = 0; i < n; i++)
         was[i] = value_of(c, key_of_bucket(key, names[i]));
     (void)take_rises(head, zero, values, was, n, &sum, rises);
-    learn(c, head, key, t_ms, sum);
+    learn(c, head, key, t_ns, sum);
     for (size_t i = 0; i < n; i++)
-        learn_at(c, key_of_bucket(key, names[i]), t_ms, (double)values[i]);
+        learn_at(c, key_of_bucket(key, names[i]), t_ns, (double)values[i]);
     return s;
 }
 
@@ -276,22 +277,22 @@ static double was_of(const struct cumulative *c, struct cumulative_key k,
     return sum;
 }
 
-static void learn_shape(struct cumulative *c, struct cumulative_key key, int64_t t_ms,
+static void learn_shape(struct cumulative *c, struct cumulative_key key, int64_t t_ns,
                         struct shape s, const struct cumulative_scaled *h,
                         const uint64_t *values)
 {
-    learn_at(c, key_of_bucket(key, SHAPE), t_ms,
+    learn_at(c, key_of_bucket(key, SHAPE), t_ns,
              (double)(s.run * SCALES + (uint64_t)(s.scale + SCALES / 2)));
-    learn_at(c, key_of_index(key, s, INT64_MAX), t_ms, (double)values[0]);
+    learn_at(c, key_of_index(key, s, INT64_MAX), t_ns, (double)values[0]);
     for (size_t k = 0; k < h->n; k++)
         if (values[k + 1] != 0)
-            learn_at(c, key_of_index(key, s, h->offset + (int64_t)k), t_ms,
+            learn_at(c, key_of_index(key, s, h->offset + (int64_t)k), t_ns,
                      (double)values[k + 1]);
 }
 
 enum cumulative_result cumulative_exponential(struct cumulative *c,
-                                              struct cumulative_key key, int64_t t_ms,
-                                              int64_t start_ms,
+                                              struct cumulative_key key, int64_t t_ns,
+                                              int64_t start_ns,
                                               struct cumulative_scaled *h)
 {
     uint64_t values[CUMULATIVE_MAX_BUCKETS], rises[CUMULATIVE_MAX_BUCKETS];
@@ -300,13 +301,13 @@ enum cumulative_result cumulative_exponential(struct cumulative *c,
     if (h->n > CUMULATIVE_MAX_BUCKETS - 2 || !make_room(c, h->n + 3))
         return CUMULATIVE_FULL;
     struct entry *head = slot(c->entries, c->room, key);
-    enum cumulative_result s = begun(c, head, t_ms, start_ms, &zero);
+    enum cumulative_result s = begun(c, head, t_ns, start_ns, &zero);
     if (s == CUMULATIVE_REPEAT) return s;
     struct shape before = shape_of(c, key, h->scale), now = {h->scale, before.run};
     int d = before.scale - h->scale;
     bool far = d > 0 && h->n > (size_t)LOOKUPS_MAX >> d;
     zero |= d < 0 || far;
-    if (far && s == CUMULATIVE_RISE && start_ms <= head->t_ms) s = CUMULATIVE_FIRST;
+    if (far && s == CUMULATIVE_RISE && start_ns <= head->t_ns) s = CUMULATIVE_FIRST;
     values[0] = h->zero;
     was[0] = value_of(c, key_of_index(key, before, INT64_MAX));
     for (size_t k = 0; k < h->n; k++) {
@@ -316,8 +317,8 @@ enum cumulative_result cumulative_exponential(struct cumulative *c,
                          : was_of(c, key, before, h->scale, h->offset + (int64_t)k);
     }
     now.run += take_rises(head, zero, values, was, h->n + 1, &sum, rises);
-    learn(c, head, key, t_ms, sum);
-    learn_shape(c, key, t_ms, now, h, values);
+    learn(c, head, key, t_ns, sum);
+    learn_shape(c, key, t_ns, now, h, values);
     h->zero = rises[0];
     memcpy(h->counts, rises + 1, h->n * sizeof *rises);
     return s;
@@ -326,14 +327,12 @@ enum cumulative_result cumulative_exponential(struct cumulative *c,
 /* ---------------------------------------------------------------- rises as they come
  */
 
-bool cumulative_seen(struct cumulative *c, struct cumulative_key key, uint64_t t_ns)
+bool cumulative_seen(struct cumulative *c, struct cumulative_key key, int64_t t_ns)
 {
-    int64_t t_ms = (int64_t)(t_ns / 1000000);
-    double rest = (double)(t_ns % 1000000);
     if (!make_room(c, 1)) return false;
     struct entry *e = slot(c->entries, c->room, key);
-    if (known(e) && e->t_ms == t_ms && e->value == rest) return true;
-    if (!known(e) || t_ms >= e->t_ms) learn(c, e, key, t_ms, rest);
+    if (known(e) && e->t_ns == t_ns) return true;
+    if (!known(e) || t_ns > e->t_ns) learn(c, e, key, t_ns, 0);
     return false;
 }
 
@@ -373,11 +372,11 @@ void cumulative_forget(struct cumulative *c)
     gather_forget(c->gather);
     memset(c->entries, 0, c->room * sizeof *c->entries);
     c->n = c->n_log = c->sealed = 0;
-    c->latest_ms = INT64_MIN;
-    c->since_ms = INT64_MAX;
+    c->latest_ns = INT64_MIN;
+    c->since_ns = INT64_MAX;
 }
 
 void cumulative_watch(struct cumulative *c, int64_t since_ms)
 {
-    c->since_ms = since_ms + CUMULATIVE_SKEW_MS;
+    c->since_ns = cumulative_ns(since_ms + CUMULATIVE_SKEW_MS);
 }

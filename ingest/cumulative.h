@@ -28,6 +28,14 @@ enum cumulative_result {
     CUMULATIVE_FULL    /* no room to remember it */
 };
 
+/** Times are nanoseconds since the epoch: a process may end and another begin within a
+ * millisecond. Beyond the year 2262 all are one. */
+static inline int64_t cumulative_ns(int64_t t_ms)
+{
+    int64_t most = INT64_MAX / 1000000;
+    return (t_ms > most ? most : t_ms < -most ? -most : t_ms) * 1000000;
+}
+
 struct cumulative_key { /* 128 bits of hash stand for the series */
     uint64_t a, b;
 };
@@ -44,14 +52,14 @@ struct cumulative_key cumulative_key_of(struct strview header, uint64_t salt);
 struct cumulative_key cumulative_key_salted(struct cumulative_key k, uint64_t salt);
 
 /**
- * One counter. It fell, or began (start_ms) after the last value: it was restarted, and
+ * One counter. It fell, or began (start_ns) after the last value: it was restarted, and
  * rose by its value. So did one never seen that began since cumulative_watch; one that
- * began at t_ms itself has only begun.
- * start_ms  or CUMULATIVE_NO_START
+ * began at t_ns itself has only begun.
+ * start_ns  or CUMULATIVE_NO_START
  */
 enum cumulative_result cumulative_counter(struct cumulative *c,
-                                          struct cumulative_key key, int64_t t_ms,
-                                          int64_t start_ms, double value, double *rise);
+                                          struct cumulative_key key, int64_t t_ns,
+                                          int64_t start_ns, double value, double *rise);
 /**
  * All buckets of one histogram at one time, by names of theirs (indexes, bits of
  * bounds). One of them fell, or their sum: all were restarted. One not seen before
@@ -59,8 +67,8 @@ enum cumulative_result cumulative_counter(struct cumulative *c,
  * n  at most CUMULATIVE_MAX_BUCKETS; rises: receives n
  */
 enum cumulative_result cumulative_buckets(struct cumulative *c,
-                                          struct cumulative_key key, int64_t t_ms,
-                                          int64_t start_ms, const uint64_t *names,
+                                          struct cumulative_key key, int64_t t_ns,
+                                          int64_t start_ns, const uint64_t *names,
                                           const uint64_t *values, size_t n,
                                           uint64_t *rises);
 
@@ -77,12 +85,12 @@ struct cumulative_scaled {
  * time; finer, it was restarted. Empty buckets need not be in it.
  */
 enum cumulative_result cumulative_exponential(struct cumulative *c,
-                                              struct cumulative_key key, int64_t t_ms,
-                                              int64_t start_ms,
+                                              struct cumulative_key key, int64_t t_ns,
+                                              int64_t start_ns,
                                               struct cumulative_scaled *h);
 /** A point that is no sum but a rise: is it the latest one of its series, again? Older
  * ones are not told apart. */
-bool cumulative_seen(struct cumulative *c, struct cumulative_key key, uint64_t t_ns);
+bool cumulative_seen(struct cumulative *c, struct cumulative_key key, int64_t t_ns);
 
 /** What was learned so far belongs to one transaction, the rest to another. */
 void cumulative_seal(struct cumulative *c);

@@ -17,7 +17,7 @@ struct adding {
     struct aggregate_run run;
     const struct otlp_stream *stream;
     const struct otlp_point *p;
-    int64_t t_ms, start_ms;
+    int64_t t_ms, t_ns, start_ns;
 };
 
 bool otlp_counts(const struct otlp_stream *stream, const struct otlp_point *p)
@@ -47,8 +47,8 @@ static bool to_count(struct adding *d, enum cumulative_result s)
 
 static bool delta_again(struct adding *d)
 {
-    bool again = cumulative_seen(aggregate_cumulative(d->a), key_of(d, SALT_DELTA),
-                                 d->p->time_ns);
+    bool again =
+        cumulative_seen(aggregate_cumulative(d->a), key_of(d, SALT_DELTA), d->t_ns);
     if (again) aggregate_duplicate(d->a, 1);
     return again;
 }
@@ -71,7 +71,7 @@ static void add_count(struct adding *d, double v)
         poison(d);
     } else if (d->stream->temporality == OTLP_CUMULATIVE) {
         if (to_count(d, cumulative_counter(aggregate_cumulative(d->a),
-                                           key_of(d, SALT_NUMBER), d->t_ms, d->start_ms,
+                                           key_of(d, SALT_NUMBER), d->t_ns, d->start_ns,
                                            v, &rise)))
             aggregate_run_counts(&d->run, d->t_ms, (uint64_t)rise, 0);
     } else if (!delta_again(d)) {
@@ -117,7 +117,7 @@ static void add_explicit(struct adding *d)
         v.counts = rises;
         if (!to_count(d, cumulative_buckets(
                              aggregate_cumulative(d->a), key_of(d, SALT_HISTOGRAM),
-                             d->t_ms, d->start_ms, h.names, h.counts, h.n + 1, rises)))
+                             d->t_ns, d->start_ns, h.names, h.counts, h.n + 1, rises)))
             return;
     } else if (delta_again(d)) {
         return;
@@ -158,8 +158,8 @@ static void add_exponential(struct adding *d)
         struct cumulative_scaled h = {.counts = counts};
         dense(&v, &h);
         if (!to_count(d, cumulative_exponential(aggregate_cumulative(d->a),
-                                                key_of(d, SALT_EXPONENTIAL), d->t_ms,
-                                                d->start_ms, &h)))
+                                                key_of(d, SALT_EXPONENTIAL), d->t_ns,
+                                                d->start_ns, &h)))
             return;
         v = (struct buckets_view){h.scale, h.offset, h.zero, NULL, counts, h.n};
     } else if (delta_again(d)) {
@@ -250,8 +250,9 @@ void otlp_add(struct aggregate *a, struct aggregate_series *s,
 {
     struct adding d = {.a = a, .stream = stream, .p = p};
     d.t_ms = (int64_t)(p->time_ns / 1000000);
-    d.start_ms =
-        p->start_ns != 0 ? (int64_t)(p->start_ns / 1000000) : CUMULATIVE_NO_START;
+    d.t_ns = (int64_t)p->time_ns; /* beyond 2262: poison, below */
+    d.start_ns = p->start_ns != 0 && p->start_ns <= INT64_MAX ? (int64_t)p->start_ns
+                                                              : CUMULATIVE_NO_START;
     aggregate_run_begin(&d.run, a, s, kind_of(stream, p));
     if (s->n == 0) /* nobody asks: unrouted */
         (void)aggregate_run_time(&d.run, d.t_ms, p->time_ns != 0);

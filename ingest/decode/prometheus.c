@@ -73,8 +73,8 @@ static void add_rise(struct aggregate *a, struct aggregate_run *r, int64_t t,
         aggregate_run_counts(r, t, UINT64_MAX, 0);
         return;
     }
-    switch (cumulative_counter(aggregate_cumulative(a), key, t, CUMULATIVE_NO_START,
-                               value, &rise)) {
+    switch (cumulative_counter(aggregate_cumulative(a), key, cumulative_ns(t),
+                               CUMULATIVE_NO_START, value, &rise)) {
     case CUMULATIVE_RISE:
         aggregate_run_counts(r, t, units(rise), 0);
         return;
@@ -136,9 +136,9 @@ static void add_set(struct aggregate *a, struct aggregate_run *r,
     struct buckets_bounds v = {.bounds = set->bounds, .counts = rise, .n = set->n - 1};
     enum cumulative_result s = CUMULATIVE_FULL;
     if (good)
-        s = cumulative_buckets(aggregate_cumulative(a),
-                               cumulative_key_of(header_of(r->s), 1), set->t_ms,
-                               CUMULATIVE_NO_START, names, values, set->n, rise);
+        s = cumulative_buckets(
+            aggregate_cumulative(a), cumulative_key_of(header_of(r->s), 1),
+            cumulative_ns(set->t_ms), CUMULATIVE_NO_START, names, values, set->n, rise);
     if (s == CUMULATIVE_FULL) v.n = 0; /* poison */
     if (s == CUMULATIVE_REPEAT)
         aggregate_duplicate(a, 1);
@@ -177,8 +177,8 @@ static enum cumulative_result rises(struct aggregate *a, struct aggregate_series
 {
     struct cumulative_scaled c = {h->schema, d->offset, d->zero, d->counts, d->n};
     enum cumulative_result s = cumulative_exponential(
-        aggregate_cumulative(a), cumulative_key_of(header_of(to), 100), h->t_ms,
-        CUMULATIVE_NO_START, &c);
+        aggregate_cumulative(a), cumulative_key_of(header_of(to), 100),
+        cumulative_ns(h->t_ms), CUMULATIVE_NO_START, &c);
     d->zero = c.zero;
     return s;
 }
