@@ -135,11 +135,66 @@ def damage():
         check(code == 2 and "table, jsonl or json" in err, "a wrong format is named")
 
 
+def recording_verb(*args):
+    done = subprocess.run([SERIN, "recording", *args], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE)
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+def pieces():
+    """cut and merge give the same verdicts; what merge refuses; export is judged again."""
+    records = story(0, [("good", 10), ("bad", 60)], 60) + story(1, [("other", 12)], 60)
+    records.sort(key=lambda r: r[2])
+    with tempfile.TemporaryDirectory() as dir:
+        def at(name):
+            return os.path.join(dir, name)
+
+        with open(at("whole"), "wb") as file:
+            file.write(recording(records, 10))
+        _, want, _ = serin(["--inbox", at("whole"), "--raw"])
+        for name, span in (("a", ["--to", "+17s"]), ("b", ["--from", "+17s", "--to", "+40s"]),
+                           ("c", ["--from", "+40s"])):
+            code, _, err = recording_verb("cut", at("whole"), "--out", at(name), *span)
+            check(code == 0, f"cut {name} {err.strip()}")
+        code, _, err = recording_verb("merge", at("c"), at("a"), at("b"), "--out", at("m"))
+        _, got, _ = serin(["--inbox", at("m"), "--raw"])
+        check(code == 0 and len(want) > 500 and got == want, f"cut and merged: the same {err}")
+        code, _, err = recording_verb("merge", at("a"), at("a"), at("b"), "--out", at("m"))
+        check(code == 0 and "came again" in err, f"records in two files come once {err}")
+        code, out, _ = recording_verb("info", at("whole"), "-o", "json")
+        told = json.loads(out)
+        check(code == 0 and told["records"] == len(records) and told["whole"] and
+              told["first_ms"] == T0, "info counts")
+        code, _, err = recording_verb("cut", at("whole"), "--out", at("x"), "--from", "+3h")
+        check(code == 2 and "it holds" in err, f"an empty range is refused ({err.strip()})")
+        code, _, err = recording_verb("cut", at("whole"), "--out", at("whole"))
+        check(code == 2 and "at once" in err, "not onto itself")
+        with open(at("whole"), "rb") as file:
+            data = file.read()
+        with open(at("hurt"), "wb") as file:
+            file.write(data[:-200])
+        code, out, err = recording_verb("info", at("hurt"), "-o", "json")
+        check(code == 2 and not json.loads(out)["whole"] and "good" in err, "damage is said")
+        code, _, err = recording_verb("cut", at("hurt"), "--out", at("rest"))
+        again, out, _ = recording_verb("info", at("rest"), "-o", "json")
+        check(code == 2 and again == 0 and json.loads(out)["records"] > 100,
+              "what was before the damage is made whole")
+        code, lines, _ = recording_verb("export", at("whole"))
+        good = "".join(x + "\n" for x in lines.splitlines() if json.loads(x)["rollout"] == "bad")
+        with open(at("plan"), "w") as file:
+            file.write(plan("bad"))
+        done = subprocess.run([SERIN, "replay", "--plan", at("plan"), "--from", "-"],
+                              input=good.encode(), stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE)
+        check(code == 0 and done.returncode == 1, "exported lines are judged by a plan")
+
+
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--serin", required=True)
 SERIN = os.path.abspath(parser.parse_args().serin)
 outcomes()
 interleaving()
 damage()
+pieces()
 print(f"{len(failures)} failed")
 sys.exit(1 if failures else 0)

@@ -1,0 +1,267 @@
+/* engine/cli/cmd_recording.c -- what is in a recording; cut, put together, as text */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/base/strview.h"
+#include "engine/cli/cli.h"
+#include "engine/cli/output.h"
+#include "engine/replay/splice.h"
+#include "engine/serve/view.h"
+#include "proto/decode.h"
+
+enum { FILES = 64 };
+
+static const struct cli_option options[] = {
+    {"out", 0, "FILE", "cut, merge: the recording to write"},
+    {"from", 0, "TIME", "cut: first ms since the epoch, or +DURATION from its start"},
+    {"to", 0, "TIME", "cut: end, exclusive; as --from"},
+    OUTPUT_OPTIONS,
+    {0}};
+
+static int failed(enum serin_status rc, const struct fault *f)
+{
+    return cli_fail(rc == SERIN_ENOMEM || rc == SERIN_EIO ? CLI_UNREACHABLE : CLI_USAGE,
+                    "%s", f->text);
+}
+
+/* Its first and last time, and how many records; the file is read to its end. */
+static enum serin_status survey(const char *path, json_t *meta_out,
+                                struct splice_report *out, struct fault *f)
+{
+    struct recording_reader *r;
+    struct recording_record one;
+    *out = (struct splice_report){.first_ms = INT64_MIN, .last_ms = INT64_MIN};
+    enum serin_status rc = recording_open(&r, path, f);
+    if (rc != SERIN_OK) return rc;
+    json_t *meta = json_loads(recording_meta(r), 0, NULL);
+    if (meta_out != NULL && meta != NULL) json_object_update(meta_out, meta);
+    json_decref(meta);
+    while ((rc = recording_next(r, &one, f)) == SERIN_OK) {
+        int64_t t = one.timestamp_ms;
+        if (out->read == 0 || t < out->first_ms) out->first_ms = t;
+        if (out->read == 0 || t > out->last_ms) out->last_ms = t;
+        out->read++;
+    }
+    recording_close(r);
+    return rc == SERIN_AGAIN ? SERIN_OK : rc;
+}
+
+static int info(const struct cli_verb *v, const char *path)
+{
+    struct fault f = {0};
+    struct splice_report n;
+    enum output_format format;
+    char from[32], to[32], text[32];
+    int code = output_format(v, &format);
+    if (code != CLI_OK) return code;
+    json_t *j = json_object();
+    enum serin_status rc = survey(path, j, &n, &f);
+    if (rc != SERIN_OK && rc != SERIN_EPARSE) {
+        json_decref(j);
+        return failed(rc, &f);
+    }
+    bool any = n.read > 0;
+    json_object_set_new(j, "records", json_integer((json_int_t)n.read));
+    json_object_set_new(j, "first_ms", any ? json_integer(n.first_ms) : json_null());
+    json_object_set_new(j, "last_ms", any ? json_integer(n.last_ms) : json_null());
+    json_object_set_new(j, "whole", json_boolean(rc == SERIN_OK));
+    if (format != OUTPUT_TABLE) {
+        code = output_json(format, j, NULL);
+    } else {
+        char *meta = json_dumps(json_object_get(j, "topics"), JSON_ENCODE_ANY);
+        printf("topics   %s\nrecords  %" PRIu64 "\ntime     %s to %s (%s)\nwritten by "
+               "serin %s\n",
+               meta != NULL ? meta : "?", n.read,
+               any ? output_time(from, n.first_ms) : "-",
+               any ? output_time(to, n.last_ms) : "-",
+               any ? output_duration(text, n.last_ms - n.first_ms) : "-",
+               output_text(j, "serin"));
+        free(meta);
+        json_decref(j);
+    }
+    return rc == SERIN_OK ? code : failed(rc, &f);
+}
+
+/* A time of the command line; relative ones count from first_ms. */
+static bool time_of(const char *text, int64_t first_ms, int64_t *out)
+{
+    int64_t ms;
+    char *end;
+    if (text == NULL) return true;
+    if (text[0] == '+') {
+        if (!strview_duration_ms(strview_of(text + 1), &ms)) return false;
+        *out = first_ms + ms;
+        return true;
+    }
+    long long n = strtoll(text, &end, 10);
+    if (end == text || *end != '\0' || n < 0) return false;
+    *out = n;
+    return true;
+}
+
+static int done(enum serin_status rc, const struct splice_report *n, const char *out,
+                const struct fault *f)
+{
+    fprintf(stderr, "serin: %" PRIu64 " of %" PRIu64 " records into %s", n->written,
+            n->read, out);
+    if (n->repeated > 0) fprintf(stderr, "; %" PRIu64 " came again", n->repeated);
+    fputc('\n', stderr);
+    return rc == SERIN_OK ? CLI_OK : failed(rc, f);
+}
+
+static int cut(const struct cli_verb *v, const char *path, const char *out)
+{
+    struct fault f = {0};
+    struct splice_report n;
+    struct recording_reader *r;
+    int64_t from = INT64_MIN, to = INT64_MAX;
+    enum serin_status rc = survey(path, NULL, &n, &f);
+    if (rc != SERIN_OK && rc != SERIN_EPARSE) return failed(rc, &f);
+    if (!time_of(cli_get("from"), n.first_ms, &from) ||
+        !time_of(cli_get("to"), n.first_ms, &to))
+        return cli_usage(v, "--from, --to: expected ms since the epoch, or +DURATION "
+                            "such as +5m");
+    int64_t first = n.first_ms, last = n.last_ms;
+    if (n.read == 0 || from >= to || from > last || to <= first)
+        return cli_fail(CLI_USAGE,
+                        "%s: nothing from %" PRId64 " to %" PRId64 ": it holds %" PRId64
+                        " to %" PRId64,
+                        path, from, to, first, last);
+    rc = recording_open(&r, path, &f);
+    if (rc != SERIN_OK) return failed(rc, &f);
+    rc = splice_cut(r, from, to, out, &n, &f);
+    recording_close(r);
+    return done(rc, &n, out, &f);
+}
+
+static int merge(char **paths, size_t n, const char *out)
+{
+    struct fault f = {0};
+    struct splice_report report = {0};
+    struct recording_reader *r[FILES] = {NULL};
+    enum serin_status rc =
+        n <= FILES ? SERIN_OK
+                   : fault_set(&f, SERIN_ELIMIT, "more than %d files", FILES);
+    for (size_t i = 0; rc == SERIN_OK && i < n; i++)
+        rc = recording_open(&r[i], paths[i], &f);
+    if (rc == SERIN_OK)
+        rc = splice_merge(r, n, out, &report, &f);
+    else
+        report.written = UINT64_MAX;
+    for (size_t i = 0; i < n && i < FILES; i++)
+        recording_close(r[i]);
+    return report.written == UINT64_MAX ? failed(rc, &f) : done(rc, &report, out, &f);
+}
+
+/* ---------------------------------------------------------------- export */
+
+static json_t *cohort_cell(const pb_cell *c)
+{
+    json_t *j = json_object();
+    bool canary = c->cohort == SERIN__V1__COHORT__COHORT_CANARY;
+    json_object_set_new(j, "t_ms", json_integer(c->window_ms));
+    json_object_set_new(j, "cohort", json_string(canary ? "canary" : "baseline"));
+    if (c->stratum[0] != '\0') json_object_set_new(j, "stratum", view_text(c->stratum));
+    json_object_set_new(j, "metric", view_text(c->metric));
+    return j;
+}
+
+static void print_line(json_t *j)
+{
+    char *text = json_dumps(j, VIEW_DUMP);
+    if (text != NULL) puts(text);
+    free(text);
+    json_decref(j);
+}
+
+static void print_hist(const pb_cell *c, const char *rollout)
+{
+    json_t *j = cohort_cell(c), *h = json_object(), *counts = json_array();
+    for (size_t i = 0; i < c->hist->n_counts; i++)
+        json_array_append_new(counts, json_integer((json_int_t)c->hist->counts[i]));
+    json_object_set_new(h, "scale", json_integer(c->hist->scale));
+    json_object_set_new(h, "zero_count", json_integer((json_int_t)c->hist->zero_count));
+    json_object_set_new(h, "offset", json_integer(c->hist->offset));
+    json_object_set_new(h, "counts", counts);
+    json_object_set_new(j, "rollout", view_text(rollout));
+    json_object_set_new(j, "hist", h);
+    print_line(j);
+}
+
+/* A cell as lines that `replay --from` reads. */
+static void print_cell(const pb_cell *c, const char *rollout)
+{
+    if (c->hist != NULL) print_hist(c, rollout);
+    if (c->hist == NULL && c->n_units == 0) {
+        json_t *j = cohort_cell(c);
+        json_object_set_new(j, "rollout", view_text(rollout));
+        json_object_set_new(j, "n", json_integer((json_int_t)c->n));
+        json_object_set_new(j, "bad", json_integer((json_int_t)c->bad));
+        print_line(j);
+    }
+    for (size_t i = 0; i < c->n_units; i++) {
+        const Serin__V1__UnitSum *u = c->units[i];
+        json_t *j = cohort_cell(c);
+        json_object_set_new(j, "rollout", view_text(rollout));
+        json_object_set_new(j, "gauge",
+                            view_number(u->n > 0 ? u->sum / (double)u->n : 0));
+        json_object_set_new(j, "unit", view_text(u->unit));
+        print_line(j);
+    }
+}
+
+/* The metrics of a recorded inbox, partition by partition as they stand in it. */
+static int export(const char *path)
+{
+    struct fault f = {0};
+    struct recording_reader *r;
+    struct recording_record one;
+    struct arena a = {0};
+    enum serin_status rc = recording_open(&r, path, &f);
+    if (rc != SERIN_OK) return failed(rc, &f);
+    while ((rc = recording_next(r, &one, &f)) == SERIN_OK) {
+        pb_inbox *m;
+        arena_reset(&a);
+        if (decode_inbox(&a, one.value, one.value_len, &m) != SERIN_OK) continue;
+        if (m->body_case != SERIN__V1__INBOX__BODY_PARTIAL) continue;
+        for (size_t i = 0; i < m->partial->n_cells; i++)
+            print_cell(m->partial->cells[i], m->partial->rollout);
+    }
+    recording_close(r);
+    arena_free(&a);
+    return rc == SERIN_AGAIN ? CLI_OK : failed(rc, &f);
+}
+
+static int run(const struct cli_verb *v, char **args, int n_args)
+{
+    const char *what = args[0], *out = cli_get("out");
+    bool one = n_args == 2;
+    if (strcmp(what, "info") == 0 && one) return info(v, args[1]);
+    if (strcmp(what, "export") == 0 && one) return export(args[1]);
+    bool writes = strcmp(what, "cut") == 0 || strcmp(what, "merge") == 0;
+    if (!writes)
+        return cli_usage(v,
+                         "\"%s\": expected info, cut, merge or export, "
+                         "and a file",
+                         what);
+    if (out == NULL) return cli_usage(v, "--out FILE is missing");
+    if (strcmp(out, "-") == 0 && isatty(STDOUT_FILENO))
+        return cli_usage(v, "a recording is no text: redirect it, or give --out FILE");
+    for (int i = 1; i < n_args; i++)
+        if (strcmp(args[i], out) == 0)
+            return cli_usage(v, "%s: cannot be read and written at once", out);
+    if (strcmp(what, "merge") == 0) return merge(args + 1, (size_t)(n_args - 1), out);
+    return one ? cut(v, args[1], out) : cli_usage(v, "cut takes one file");
+}
+
+const struct cli_verb cmd_recording = {
+    "recording",
+    "info FILE | cut FILE --out F | merge FILE... --out F | export FILE",
+    "What is in a recorded inbox; cut it by time, put pieces together, as JSON lines.",
+    options,
+    2,
+    -1,
+    run};

@@ -1,0 +1,208 @@
+/* engine/replay/splice.c */
+#include "engine/replay/splice.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/base/doc.h"
+#include "engine/base/mem.h"
+
+enum { PARTITIONS_MAX = 65536 };
+
+/* One partition of one topic. */
+struct stretch {
+    bool begun, ended;
+    int64_t last; /* offset written; -1: none */
+};
+
+struct splice {
+    struct stretch *stretches; /* of topic 0, then of topic 1, … */
+    size_t n;
+    struct recording_writer *to;
+    struct splice_report *out;
+};
+
+static enum serin_status stretch_of(struct splice *s, const struct recording_record *r,
+                                    struct stretch **out, struct fault *f)
+{
+    if (r->partition < 0 || r->partition >= PARTITIONS_MAX || r->topic >= 64)
+        return fault_set(f, SERIN_EPARSE,
+                         "a record of topic %u, partition %d: expected at most 63 "
+                         "and %d",
+                         (unsigned)r->topic, (int)r->partition, PARTITIONS_MAX - 1);
+    size_t at = (size_t)r->partition * 64 + r->topic;
+    if (at >= s->n) {
+        struct stretch *grown = mem_realloc(s->stretches, at + 1, sizeof *grown);
+        if (grown == NULL) return fault_set(f, SERIN_ENOMEM, "out of memory");
+        s->stretches = grown;
+        for (; s->n <= at; s->n++)
+            s->stretches[s->n] = (struct stretch){.last = -1};
+    }
+    *out = &s->stretches[at];
+    return SERIN_OK;
+}
+
+static enum serin_status put(struct splice *s, struct stretch *at,
+                             const struct recording_record *r, struct fault *f)
+{
+    struct splice_report *o = s->out;
+    if (o->written == 0 || r->timestamp_ms < o->first_ms) o->first_ms = r->timestamp_ms;
+    if (o->written == 0 || r->timestamp_ms > o->last_ms) o->last_ms = r->timestamp_ms;
+    o->written++;
+    at->last = r->offset;
+    return recording_add(s->to, r, f);
+}
+
+/* The file is whole as far as it goes, also when the source was damaged. */
+static enum serin_status close_all(struct splice *s, enum serin_status rc,
+                                   struct fault *f)
+{
+    struct fault end = {0};
+    mem_free(s->stretches);
+    if (rc == SERIN_AGAIN) rc = SERIN_OK;
+    if (rc != SERIN_OK && rc != SERIN_EPARSE) {
+        recording_abandon(s->to);
+        return rc;
+    }
+    enum serin_status finished = recording_finish(s->to, &end);
+    if (finished == SERIN_OK) return rc;
+    *f = end;
+    return finished;
+}
+
+enum serin_status splice_cut(struct recording_reader *r, int64_t from_ms, int64_t to_ms,
+                             const char *to, struct splice_report *out, struct fault *f)
+{
+    struct recording_record one;
+    struct stretch *at;
+    *out = (struct splice_report){.first_ms = INT64_MIN, .last_ms = INT64_MIN};
+    struct splice s = {.out = out};
+    enum serin_status rc = recording_create(&s.to, to, recording_meta(r), f);
+    if (rc != SERIN_OK) return rc;
+    while ((rc = recording_next(r, &one, f)) == SERIN_OK) {
+        out->read++;
+        rc = stretch_of(&s, &one, &at, f);
+        if (rc != SERIN_OK) break;
+        at->begun |= one.timestamp_ms >= from_ms;
+        at->ended |= one.timestamp_ms >= to_ms;
+        if (at->begun && !at->ended) rc = put(&s, at, &one, f);
+        if (rc != SERIN_OK) break;
+    }
+    return close_all(&s, rc, f);
+}
+
+/* ---------------------------------------------------------------- merge */
+
+/* The topics of a meta, one a line. */
+static void topics(const char *meta, char out[1024])
+{
+    struct arena a = {0};
+    struct doc_errors errors = {.arena = &a};
+    struct doc_node *root = NULL;
+    size_t n = 0;
+    out[0] = '\0';
+    if (doc_parse(&a, meta, strlen(meta), &root, &errors) == SERIN_OK) {
+        const struct doc_node *list = doc_get(root, "topics");
+        for (size_t i = 0; list != NULL && i < list->n && n < 1024; i++)
+            n += (size_t)snprintf(out + n, 1024 - n, "%s%s", i > 0 ? ", " : "",
+                                  list->items[i]->text);
+    }
+    arena_free(&a);
+}
+
+static enum serin_status same_topics(struct recording_reader *const *r, size_t n,
+                                     struct fault *f)
+{
+    char first[1024], other[1024];
+    topics(recording_meta(r[0]), first);
+    for (size_t i = 1; i < n; i++) {
+        topics(recording_meta(r[i]), other);
+        if (strcmp(first, other) == 0) continue;
+        return fault_set(f, SERIN_EDOM,
+                         "file 1 is of %.200s, file %zu of %.200s: expected the same "
+                         "topics",
+                         first, i + 1, other);
+    }
+    return SERIN_OK;
+}
+
+struct head {
+    struct recording_record r;
+    enum serin_status rc; /* SERIN_OK: r stands */
+};
+
+/* The head that comes first: by time; of one partition, by offset. */
+static struct head *first_of(struct head *h, size_t n)
+{
+    struct head *best = NULL;
+    for (size_t i = 0; i < n; i++) {
+        if (h[i].rc != SERIN_OK) continue;
+        bool same = best != NULL && best->r.topic == h[i].r.topic &&
+                    best->r.partition == h[i].r.partition;
+        bool before =
+            best == NULL || (same ? h[i].r.offset < best->r.offset
+                                  : h[i].r.timestamp_ms < best->r.timestamp_ms);
+        if (before) best = &h[i];
+    }
+    return best;
+}
+
+static enum serin_status put_next(struct splice *s, const struct recording_record *r,
+                                  struct fault *f)
+{
+    struct stretch *at;
+    enum serin_status rc = stretch_of(s, r, &at, f);
+    if (rc != SERIN_OK) return rc;
+    if (r->offset > at->last) return put(s, at, r, f);
+    return fault_set(f, SERIN_EDOM,
+                     "partition %d: offset %" PRId64 " comes after %" PRId64
+                     ": expected files of different stretches of time, as 'cut' makes "
+                     "them, or copies of the same one",
+                     (int)r->partition, r->offset, at->last);
+}
+
+/* The next record of the file it is from, and of those that have the same one. */
+static void step(struct splice *s, struct recording_reader *const *r,
+                 struct head *heads, size_t n, const struct head *done,
+                 struct fault *hurt)
+{
+    struct recording_record was = done->r;
+    for (size_t i = 0; i < n; i++) {
+        const struct recording_record *h = &heads[i].r;
+        if (heads[i].rc != SERIN_OK || h->topic != was.topic ||
+            h->partition != was.partition || h->offset != was.offset)
+            continue;
+        s->out->read++;
+        s->out->repeated += &heads[i] != done;
+        heads[i].rc = recording_next(r[i], &heads[i].r, hurt);
+    }
+}
+
+enum serin_status splice_merge(struct recording_reader *const *r, size_t n,
+                               const char *to, struct splice_report *out,
+                               struct fault *f)
+{
+    struct head *heads = mem_calloc(n, sizeof *heads), *next;
+    *out = (struct splice_report){.first_ms = INT64_MIN, .last_ms = INT64_MIN};
+    struct splice s = {.out = out};
+    struct fault hurt = {0};
+    if (heads == NULL) return fault_set(f, SERIN_ENOMEM, "out of memory");
+    enum serin_status rc = same_topics(r, n, f);
+    if (rc == SERIN_OK) rc = recording_create(&s.to, to, recording_meta(r[0]), f);
+    if (rc != SERIN_OK) {
+        mem_free(heads);
+        return rc;
+    }
+    for (size_t i = 0; i < n; i++)
+        heads[i].rc = recording_next(r[i], &heads[i].r, &hurt);
+    while (rc == SERIN_OK && (next = first_of(heads, n)) != NULL) {
+        rc = put_next(&s, &next->r, f);
+        step(&s, r, heads, n, next, &hurt);
+    }
+    for (size_t i = 0; rc == SERIN_OK && i < n; i++)
+        if (heads[i].rc != SERIN_AGAIN) rc = heads[i].rc;
+    if (hurt.code != SERIN_OK && f->code == SERIN_OK) *f = hurt;
+    mem_free(heads);
+    return close_all(&s, rc, f);
+}
