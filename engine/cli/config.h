@@ -54,7 +54,7 @@ struct config {
     int64_t flush_ms, snapshot_ms, status_ms, lateness_ms, idle_ms, max_lag_ms;
     uint64_t max_series, max_rollout, max_message, memory;
     unsigned ingest_threads;
-    double fleet_level;    /* 0 = none */
+    double fleet_level; /* 0 = none */
     struct section_policy actuate;
     const char *audit_key; /* signs; NULL = nobody does */
     int64_t audit_checkpoint_ms;
