@@ -223,8 +223,8 @@ static bool write_out(struct receive *r, enum sink sink, const struct request *q
     struct fault f = {0};
     /* Protobuf and JSON share a topic: the record says which it is. */
     const char *type = sink == SINK_PROMETHEUS ? NULL
-                       : is_json(q->type)      ? "application/json"
-                                               : "application/x-protobuf";
+                       : is_json(q->type)      ? "application/x-otlp-json"
+                                               : "application/x-otlp-protobuf";
     const struct receive_record record = {.topic = r->topics[sink],
                                           .type = type,
                                           .key = strview_of(q->from),

@@ -14,8 +14,12 @@ static const struct {
     [FORMAT_JSON] = {"json", json_decode, {"application/x-serin-json", NULL}},
     [FORMAT_INFLUX] = {"influx", influx_decode, {NULL}},
     [FORMAT_PROMETHEUS] = {"prometheus_rw", prometheus_decode, {NULL}},
-    [FORMAT_OTLP_PROTO] = {"otlp_proto", otlp_proto_decode, {NULL}},
-    [FORMAT_OTLP_JSON] = {"otlp_json", otlp_json_decode, {NULL}},
+    [FORMAT_OTLP_PROTO] = {"otlp_proto",
+                           otlp_proto_decode,
+                           {"application/x-otlp-protobuf", NULL}},
+    [FORMAT_OTLP_JSON] = {"otlp_json",
+                          otlp_json_decode,
+                          {"application/x-otlp-json", NULL}},
 };
 
 const char *format_name(enum format f)

@@ -118,7 +118,10 @@ class Engine:
 
     def request(self, method, path, body=None, headers=None):
         connection = Unix(self.address.removeprefix("unix:"))
-        connection.request(method, path, body, headers or {})
+        try:
+            connection.request(method, path, body, headers or {})
+        except BrokenPipeError:
+            pass  # refused before the body was read: the answer is there
         answer = connection.getresponse()
         result = answer.status, answer.read(), answer.headers
         connection.close()

@@ -5,13 +5,17 @@ receive.py SERIN KAFKA_SH; a broker of its own, because it is killed.
 """
 
 import gzip
+import json
 import os
+import struct
 import subprocess
 import sys
 import tempfile
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "..", "support"))
 import live  # noqa: E402
+import wire  # noqa: E402
 from live import check  # noqa: E402
 
 PROTO, JSON = "application/x-protobuf", "application/json"
@@ -27,6 +31,24 @@ def topic(bootstrap, name):
     return sorted(out.stdout.decode().splitlines())
 
 
+def decoded(engine):
+    """The same point as JSON and as protobuf, both into the one topic."""
+    now = time.time_ns()
+    point = {"asInt": "3", "timeUnixNano": str(now), "startTimeUnixNano": str(now - 10 ** 9)}
+    metric = {"name": "x", "sum": {"dataPoints": [point], "aggregationTemporality": 1,
+                                   "isMonotonic": True}}
+    body = {"resourceMetrics": [{"scopeMetrics": [{"metrics": [metric]}]}]}
+    check(post(engine, "/v1/metrics", json.dumps(body))[0] == 200, "JSON")
+    point = struct.pack("<BqBqBq", 2 << 3 | 1, now - 10 ** 9, 3 << 3 | 1, now, 6 << 3 | 1, 3)
+    metric = wire.put(1, "x") + wire.put(7, wire.put(1, point) + wire.put(2, 1) +
+                                         wire.put(3, 1))
+    body = wire.put(1, wire.put(2, wire.put(2, metric)))
+    check(post(engine, "/v1/metrics", body, PROTO)[0] == 200, "protobuf")
+    live.wait_for("both", lambda: engine.metric("serin_ingest_samples_total") == 2)
+    check(engine.metric("serin_ingest_quarantined_total") == 0,
+          engine("quarantine").stdout)
+
+
 def answers(engine, bootstrap):
     body = b'{"resourceMetrics":[]}'
     status, text, _ = post(engine, "/v1/metrics", body)
@@ -35,9 +57,10 @@ def answers(engine, bootstrap):
                            **{"Content-Encoding": "gzip"})
     check((status, text) == (200, b"{}"), (status, text))
     check(topic(bootstrap, "otlp") ==
-          ["local content-type=application/json " + body.decode(),
-           'local content-type=application/json {"resourceSpans":[]}'],
+          ["local content-type=application/x-otlp-json " + body.decode(),
+           'local content-type=application/x-otlp-json {"resourceSpans":[]}'],
           topic(bootstrap, "otlp"))
+    decoded(engine)
     for expected, path, sent, kind, headers in (
             (400, "/v1/metrics", b"{", JSON, {}),
             (415, "/v1/metrics", b"{}", "text/plain", {}),
@@ -85,7 +108,7 @@ def main():
         try:
             engine = live.Engine(
                 program, folder, bootstrap, "receive.",
-                "roles: [decide, serve]\nlimits: {message: 65536}\n"
+                "limits: {message: 65536}\n"
                 "receive: {otlp_metrics: otlp, otlp_traces: otlp, prometheus: prom,\n"
                 "          queue: 100000}\n")
             answers(engine, bootstrap)

@@ -302,7 +302,7 @@ static size_t read_back(struct bus_record *out, size_t n, struct consumer **c)
             cr_assert(eq(sz, out[i].key_len, 8));
             cr_assert(eq(int, memcmp(out[i].key, "10.0.0.7", 8), 0));
             const struct strview type = consumer_content_type(&out[i]);
-            bool json = type.n == strlen(JSON);
+            bool json = strview_eq(type, strview_of("application/x-otlp-json"));
             out[i].offset = json ? 'j' : type.n != 0 ? 'p' : '-';
         }
         have += got;
