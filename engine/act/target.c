@@ -119,8 +119,8 @@ static bool carry_out(struct target *t, const struct task *k)
         report(t, k, t->told_bp, f.text);
         return false;
     }
-    snprintf(text, sizeof text, "%.300s: set to %g %%, but %g %% is read back", t->place,
-             want / 100.0, bp / 100.0);
+    snprintf(text, sizeof text, "%.300s: set to %g %%, but %g %% is read back",
+             t->place, want / 100.0, bp / 100.0);
     if (k->lost && bp == want)
         snprintf(text, sizeof text,
                  "the engine was not heard of for %" PRId64 " s: the canary is at 0 %%",
