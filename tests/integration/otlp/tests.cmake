@@ -1,0 +1,7 @@
+# OpenTelemetry's SDK and encoders, kcat, a real broker.
+find_program(PYTHON3 python3 REQUIRED)
+add_test(NAME integration-otlp
+         COMMAND ${CMAKE_SOURCE_DIR}/tests/integration/with_env.sh ${CMAKE_BINARY_DIR}/kafka1.env
+                 ${PYTHON3} -B ${CMAKE_CURRENT_LIST_DIR}/otlp.py $<TARGET_FILE:serin>)
+set_tests_properties(integration-otlp PROPERTIES LABELS integration TIMEOUT 600
+                     FIXTURES_REQUIRED kafka1 RUN_SERIAL TRUE)
