@@ -112,6 +112,7 @@ struct aggregate_input {
     const struct series_attribute *attributes;
     size_t n_attributes;
     struct strview metric;
+    bool cumulative; /* counts in a format that does not tell: sums since a start */
     int64_t tick_ns; /* of times in a format that does not tell its unit; 0 = its own */
 };
 

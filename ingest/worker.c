@@ -43,6 +43,7 @@ static enum serin_status take_input(struct worker *w, size_t i,
     t->input = (struct aggregate_input){.id = i,
                                         .attributes = copies,
                                         .metric = view_copy(in->metric, &ok),
+                                        .cumulative = in->cumulative,
                                         .tick_ns = in->tick_ns};
     w->names[i] = t->name;
     for (size_t k = 0; ok && k < in->n_attributes; k++) {

@@ -18,6 +18,7 @@ struct worker_input {
     const char *metric;
     const struct series_attribute *attributes;
     size_t n_attributes;
+    bool cumulative; /* counts in a format that does not tell: sums since a start */
     int64_t tick_ns; /* of times in a format that does not tell its unit; 0 = its own */
 };
 

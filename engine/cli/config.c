@@ -19,6 +19,7 @@ struct input {
     const char **attributes; /* pairs */
     size_t n_attributes;
     int format, start, timestamps;
+    bool cumulative;
     uint64_t max_message;
 };
 struct written {
@@ -60,6 +61,8 @@ static const struct keys_key defaults_keys[] = {
     KEYS_KEY("attributes", KEYS_PAIRS, AT(attributes), NULL, 0, 32, NULL,
              "attributes of every series that does not have them",
              .count_at = AT(n_attributes)),
+    KEYS_KEY("cumulative", KEYS_BOOL, AT(cumulative), "false", 0, 0, NULL,
+             "counts in a format that does not tell it (influx) are sums since a start"),
     KEYS_KEY("timestamps", KEYS_ENUM, AT(timestamps), "auto", 0, 0, NULL,
              "unit of times in a format that does not tell it (influx); auto: the format's own",
              .choices = timestamps),
@@ -360,6 +363,7 @@ static enum serin_status take_input(struct config *c, const struct input *in,
                                  .metric = in->metric,
                                  .attributes = attributes,
                                  .n_attributes = in->n_attributes,
+                                 .cumulative = in->cumulative,
                                  .tick_ns = tick_ns[in->timestamps]};
     return SERIN_OK;
 }

@@ -127,12 +127,39 @@ static uint64_t units(double v)
     return v >= 0 && v <= 0x1p53 && v == floor(v) ? (uint64_t)v : UINT64_MAX;
 }
 
-static void add_counts(struct aggregate_run *r, const struct lines *x, int64_t t)
+/* Where the input's counts are cumulative: what they rose by, in place. False: nothing
+ * to add, a repeat or a beginning. Poison stays as it is, and is not remembered. */
+static bool rise(struct aggregate_run *r, int64_t t, const uint64_t *names,
+                 uint64_t *counts, size_t n)
 {
+    uint64_t values[INFLUX_MAX_FIELDS];
+    if (!aggregate_input_now(r->a)->cumulative || r->s->n == 0) return true;
+    if (t < 0 || t > r->horizon_ms) return true;
+    for (size_t i = 0; i < n; i++) {
+        values[i] = counts[i];
+        if (counts[i] > AGGREGATE_MAX_COUNT) return true;
+    }
+    const struct strview header = {(const char *)r->s->key, r->s->key_len};
+    enum cumulative_result s = cumulative_buckets(
+        aggregate_cumulative(r->a), cumulative_key_of(header, 3), cumulative_ns(t),
+        CUMULATIVE_NO_START, names, values, n, counts);
+    if (s == CUMULATIVE_FULL) counts[0] = UINT64_MAX; /* shown, not silently lost */
+    if (s == CUMULATIVE_REPEAT) aggregate_duplicate(r->a, 1);
+    if (s == CUMULATIVE_FIRST) aggregate_begun(r->a);
+    return s == CUMULATIVE_RISE || s == CUMULATIVE_FULL;
+}
+
+/* n and bad, or the one number of a field that counts. */
+static void add_counts(struct aggregate_run *r, const struct lines *x, size_t i,
+                       int64_t t)
+{
+    static const uint64_t names[] = {1, 2};
     const struct influx_field *f = x->line.fields;
-    uint64_t n = x->n_at != SIZE_MAX ? units(f[x->n_at].value) : 1;
-    uint64_t bad = x->bad_at != SIZE_MAX ? units(f[x->bad_at].value) : 0;
-    aggregate_run_counts(r, t, n, bad);
+    bool pair = i == x->n_at || i == x->bad_at;
+    uint64_t v[2] = {units(f[i].value), 0};
+    if (pair && x->bad_at != SIZE_MAX) v[1] = units(f[x->bad_at].value);
+    if (pair) v[0] = x->n_at != SIZE_MAX ? units(f[x->n_at].value) : 1;
+    if (rise(r, t, names, v, 2)) aggregate_run_counts(r, t, v[0], v[1]);
 }
 
 static enum aggregate_kind kind_of(const struct lines *x, size_t i)
@@ -183,14 +210,16 @@ static void add_histogram(struct aggregate_run *r, const struct influx_line *l,
 {
     struct bound b[INFLUX_MAX_FIELDS];
     double le[INFLUX_MAX_FIELDS];
-    uint64_t counts[INFLUX_MAX_FIELDS], before = 0;
+    uint64_t counts[INFLUX_MAX_FIELDS], names[INFLUX_MAX_FIELDS], before = 0;
     size_t n = bounds_of(l, b);
     for (size_t i = 0; i < n; i++) {
         uint64_t upto = units(b[i].count);
         le[i] = b[i].le;
         counts[i] = upto >= before ? upto - before : UINT64_MAX; /* poison */
         before = upto;
+        memcpy(&names[i], &le[i], sizeof names[i]);
     }
+    if (!rise(r, t, names, counts, n)) return;
     const struct buckets_bounds v = {.bounds = le, .counts = counts, .n = n - 1};
     aggregate_run_bounds(r, t, &v);
 }
@@ -212,10 +241,8 @@ static void line_add(struct aggregate *a, const struct lines *x)
         double v = l->fields[i].value;
         if (x->series[i] == NULL) continue;
         aggregate_run_begin(&r, a, x->series[i], kind_of(x, i));
-        if (i == x->n_at || i == x->bad_at)
-            add_counts(&r, x, t);
-        else if (r.kind == AGGREGATE_UNITS_ONLY)
-            aggregate_run_counts(&r, t, units(v), 0);
+        if (r.kind == AGGREGATE_UNITS_ONLY || r.kind == AGGREGATE_COUNTS)
+            add_counts(&r, x, i, t);
         else
             aggregate_run_value(&r, t, v);
         aggregate_run_end(&r);

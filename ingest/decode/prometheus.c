@@ -64,12 +64,19 @@ static uint64_t units(double v)
     return v >= 0 && v <= 0x1p53 && v == floor(v) ? (uint64_t)v : UINT64_MAX;
 }
 
+/* A time from the future is poison, and must not make all later ones repeats. */
+static bool timely(const struct aggregate_run *r, int64_t t_ms)
+{
+    return t_ms >= 0 && t_ms <= r->horizon_ms;
+}
+
 static void add_rise(struct aggregate *a, struct aggregate_run *r, int64_t t,
                      double value)
 {
     double rise;
     struct cumulative_key key = cumulative_key_of(header_of(r->s), 0);
-    if (!(value >= 0) || isinf(value)) { /* as poison, and not to be remembered */
+    if (!(value >= 0) || isinf(value) ||
+        !timely(r, t)) { /* as poison, and not to be remembered */
         aggregate_run_counts(r, t, UINT64_MAX, 0);
         return;
     }
@@ -126,7 +133,7 @@ static void add_set(struct aggregate *a, struct aggregate_run *r,
 {
     uint64_t names[GATHER_MAX_BUCKETS], values[GATHER_MAX_BUCKETS],
         rise[GATHER_MAX_BUCKETS], before = 0;
-    bool good = isinf(set->bounds[set->n - 1]) != 0;
+    bool good = isinf(set->bounds[set->n - 1]) != 0 && timely(r, set->t_ms);
     for (size_t i = 0; i < set->n; i++) {
         memcpy(&names[i], &set->bounds[i], sizeof names[i]);
         good &= set->upto[i] >= before && set->upto[i] <= AGGREGATE_MAX_COUNT;
@@ -190,7 +197,8 @@ static void add_native(struct aggregate *a, struct aggregate_run *r,
     enum cumulative_result s = CUMULATIVE_RISE;
     uint64_t total;
     struct buckets_view v = {.scale = INT32_MAX}; /* poison as it stands */
-    bool good = !h->negative && h->schema >= PROMETHEUS_SCHEMA_MIN &&
+    bool good = !h->negative && timely(r, h->t_ms) &&
+                h->schema >= PROMETHEUS_SCHEMA_MIN &&
                 h->schema <= PROMETHEUS_SCHEMA_MAX && prometheus_wire_dense(h, &d);
     if (good) {
         v = (struct buckets_view){h->schema, d.offset, d.zero, NULL, d.counts, d.n};

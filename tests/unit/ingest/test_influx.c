@@ -193,6 +193,39 @@ Test(influx, telegrafs_histograms)
     cr_assert(eq(u64, aggregate_counts(w.a).samples, 1));
 }
 
+Test(influx, cumulative_counts_by_what_they_rose)
+{
+    struct aggregate_input in = {.id = 7, .cumulative = true};
+    char line[256];
+    static const struct {
+        int n, bad, crashes, t;
+    } at[] = {{100, 5, 7, 0}, {160, 8, 9, 1}, {160, 8, 9, 1}, {20, 3, 1, 2}};
+    aggregate_input(w.a, &in);
+    for (size_t i = 0; i < 4; i++) {
+        snprintf(line, sizeof line,
+                 "errors" TAGS " n=%di,bad=%di %d\ncrashes" TAGS " counter=%d %d\n"
+                 "duration" TAGS " 0.5=%d,+Inf=%d,count=1,sum=1 %d",
+                 at[i].n, at[i].bad, 1700000000 + at[i].t, at[i].crashes,
+                 1700000000 + at[i].t, at[i].bad, at[i].n, 1700000000 + at[i].t);
+        accepted(line);
+    }
+    accepted("crashes" TAGS " counter=1000 1800000000"); /* from the future */
+    accepted("crashes" TAGS " counter=5 1700000003");
+    static const uint64_t n[] = {0, 60, 20}, bad[] = {0, 3, 3}, crashes[] = {0, 2, 1};
+    for (int t = 0; t < 3; t++) {
+        cr_assert(eq(u64, cell("new", "errors", WORLD_NOW + 1000 * t)->n, n[t]));
+        cr_assert(eq(u64, cell("new", "errors", WORLD_NOW + 1000 * t)->bad, bad[t]));
+        cr_assert(eq(u64, cell("new", "latency", WORLD_NOW + 1000 * t)->n, n[t]));
+        cr_assert(eq(u64, cell("new", "crashes", WORLD_NOW + 1000 * t)->n, crashes[t]));
+    }
+    cr_assert(eq(u64, cell("new", "crashes", WORLD_NOW + 3000)->n, 4));
+    cr_assert(eq(u64, aggregate_counts(w.a).duplicate, 3));
+    cr_assert(eq(u64, aggregate_counts(w.a).poison, 1));
+    /* Readings are what they are. */
+    accepted("cpu" TAGS " gauge=5 1700000000\ncpu" TAGS " gauge=5 1700000001");
+    cr_assert(eq(u64, cell("new", "cpu", WORLD_NOW)->n, 1));
+}
+
 Test(influx, a_bad_line_refuses_the_record)
 {
     static const struct {

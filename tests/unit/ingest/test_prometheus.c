@@ -91,6 +91,10 @@ Test(prometheus, counters_count_what_they_rose_by)
     point("crashes", NULL, NULL, 9.5, 5000);
     sent();
     cr_assert(eq(u64, aggregate_counts(w.a).poison, 4));
+    point("crashes", NULL, NULL, 1e9, 86400000); /* from tomorrow: not remembered */
+    point("crashes", NULL, NULL, 11.5, 6000);
+    sent();
+    cr_assert(eq(u64, aggregate_counts(w.a).poison, 5));
 }
 
 Test(prometheus, several_samples_of_a_series_and_gauges)
