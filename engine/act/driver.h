@@ -56,6 +56,9 @@ struct driver {
     void (*describe)(void *own, const struct driver_order *o, char out[DRIVER_TEXT]);
 };
 
+/* Every kind, once. */
+#define DRIVERS(X) X(haproxy)
+
 /* First member of every driver's settings, and first key of its table. */
 struct driver_settings {
     const char *kind;

@@ -194,5 +194,6 @@ static void describe(void *own, const struct driver_order *o, char out[DRIVER_TE
     snprintf(out, DRIVER_TEXT, "%.100s: %.380s", s->socket, command);
 }
 
-const struct driver driver_haproxy = {"haproxy", &table, false, open_,
+extern const struct driver haproxy_driver;
+const struct driver haproxy_driver = {"haproxy", &table, false, open_,
                                       close_,    apply,  read_, describe};

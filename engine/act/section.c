@@ -6,16 +6,6 @@
 
 enum { MAX_KINDS = 16 };
 
-extern const struct driver driver_haproxy;
-const struct driver *const driver_all[] = {&driver_haproxy, NULL};
-
-const struct driver *driver_find(const char *name)
-{
-    for (const struct driver *const *d = driver_all; *d != NULL; d++)
-        if (strcmp((*d)->name, name) == 0) return *d;
-    return NULL;
-}
-
 static void unknown_kind(const struct doc_node *at, struct doc_errors *errors)
 {
     char hint[KEYS_HINT], all[256] = "";
