@@ -109,6 +109,7 @@ Test(slow, too_good_is_held_until_a_person_has_looked)
     cr_assert(strstr(v->message, "faster by more than 30 %") != NULL, "%s", v->message);
     cr_assert(eq(str, (char *)play_state(&p), (char *)"HELD"), "not ended by itself");
     cr_assert(play_verb(&p, SERIN__V1__VERB__VERB_RESUME)->accepted);
+    p.done = foldrun_restart(&p.run, &p.inbox); /* nor after a restart */
     for (int i = 0; i < 3; i++)
         some_more(&p, 0.5);
     cr_assert(eq(str, (char *)play_state(&p), (char *)"PROMOTED"));
