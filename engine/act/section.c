@@ -54,6 +54,16 @@ enum serin_status section_read(struct arena *a, const struct doc_node *map,
     return keys_read(a, out->driver->keys, map, settings, errors);
 }
 
+enum serin_status section_plan(struct arena *a, const char *text, size_t n,
+                               struct plan **out, struct doc_errors *errors)
+{
+    struct section s;
+    enum serin_status rc = plan_parse(a, text, n, out, errors);
+    if (rc != SERIN_OK || (*out)->actuate == NULL) return rc;
+    rc = section_read(a, (*out)->actuate, &s, errors);
+    return rc == SERIN_OK && errors->total != 0 ? SERIN_EPARSE : rc;
+}
+
 /* ---- serin.yaml */
 struct written {
     const struct doc_node *targets;

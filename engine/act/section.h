@@ -4,6 +4,7 @@
 
 #include "engine/act/driver.h"
 #include "engine/base/doc.h"
+#include "engine/core/plan.h"
 
 enum { SECTION_TARGETS = 64 };
 
@@ -21,6 +22,11 @@ struct section {
 SERIN_MUST_USE
 enum serin_status section_read(struct arena *a, const struct doc_node *map,
                                struct section *out, struct doc_errors *errors);
+
+/** As plan_parse (engine/core/plan.h), and its actuate section is checked, too. */
+SERIN_MUST_USE
+enum serin_status section_plan(struct arena *a, const char *text, size_t n,
+                               struct plan **out, struct doc_errors *errors);
 
 /* The owner's side: what this machine lets plans move. */
 struct section_policy {

@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/act/section.h"
 #include "engine/cli/command.h"
 #include "engine/cli/file.h"
-#include "engine/core/plan.h"
 
 enum { PLAN_MAX = 256 * 1024 };
 
@@ -73,7 +73,7 @@ static int run(const struct cli_verb *v, char **args, int n_args)
     if (code != CLI_OK) return code;
     if (file_read(&a, args[0], PLAN_MAX, &text, &n, &f) != SERIN_OK) {
         code = cli_fail(CLI_USAGE, "%s", f.text);
-    } else if (plan_parse(&a, text, n, &plan, &errors) == SERIN_OK) {
+    } else if (section_plan(&a, text, n, &plan, &errors) == SERIN_OK) {
         code = apply(plan, text, n, format);
     } else {
         const char *shown = doc_errors_format(&errors, args[0], text, n);

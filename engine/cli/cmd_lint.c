@@ -3,11 +3,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/act/section.h"
 #include "engine/base/text.h"
 #include "engine/cli/cli.h"
 #include "engine/cli/config.h"
 #include "engine/cli/file.h"
-#include "engine/core/plan.h"
 
 struct lint {
     bool json, config;
@@ -19,7 +19,7 @@ static enum serin_status check(const struct lint *l, struct arena *a, const char
                                size_t n, struct plan **p, struct doc_errors *errors)
 {
     struct config c = {0};
-    if (!l->config) return plan_parse(a, text, n, p, errors);
+    if (!l->config) return section_plan(a, text, n, p, errors);
     errors->arena = a;
     enum serin_status rc = config_parse(&c, text, n, errors);
     config_free(&c);
