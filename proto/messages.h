@@ -45,6 +45,7 @@ typedef Serin__V1__CohortSummary pb_cohort_summary;
 typedef Serin__V1__Question pb_question;
 typedef Serin__V1__SampleRatio pb_sample_ratio;
 typedef Serin__V1__GateStatus pb_gate_status;
+typedef Serin__V1__Vote pb_vote;
 typedef Serin__V1__Clock pb_clock;
 typedef Serin__V1__FoldState pb_fold_state;
 

@@ -106,21 +106,37 @@ static void onsets(const json_t *list)
     }
 }
 
+static void vote(const json_t *v)
+{
+    fputs(strcmp(output_text(v, "vote"), "deny") == 0 ? "  denied by "
+                                                      : "  approved by ",
+          stdout);
+    output_clean(stdout, output_text(v, "actor"));
+    if (*output_text(v, "reason") != '\0') fputs(": ", stdout);
+    output_clean(stdout, output_text(v, "reason"));
+    putchar('\n');
+}
+
 static void gates(const json_t *list)
 {
     size_t i, k;
-    json_t *gate, *who;
+    json_t *gate, *item;
     json_array_foreach(list, i, gate)
     {
         fputs("gate ", stdout);
         output_clean(stdout, output_text(gate, "name"));
-        printf(": %s", output_text(gate, "state"));
-        json_array_foreach(json_object_get(gate, "approved_by"), k, who)
+        printf(": %s, %zu of %" PRId64, output_text(gate, "state"),
+               json_array_size(json_object_get(gate, "approved_by")),
+               output_int(gate, "quorum"));
+        json_array_foreach(json_object_get(gate, "approvers"), k, item)
         {
-            fputs(k == 0 ? ", approved by " : ", ", stdout);
-            output_clean(stdout, json_string_value(who));
+            fputs(k == 0 ? " of " : ", ", stdout);
+            output_clean(stdout, json_string_value(item));
         }
+        if (*output_text(gate, "reason") != '\0') fputs("; ", stdout);
+        output_clean(stdout, output_text(gate, "reason"));
         putchar('\n');
+        json_array_foreach(json_object_get(gate, "votes"), k, item) vote(item);
     }
 }
 

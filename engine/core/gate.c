@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "engine/base/mem.h"
 #include "engine/core/explain.h"
 
 int gate_index(const struct rollout *r, const char *name)
@@ -14,11 +13,12 @@ int gate_index(const struct rollout *r, const char *name)
     return -1;
 }
 
+/* A denial stands until a quorum approves after it. */
 enum gate_state gate_state(const struct rollout *r, size_t gate)
 {
     const struct rollout_gate *g = &r->gates[gate];
-    if (g->denied_by != NULL) return GATE_DENIED;
     if (g->n_approved >= r->plan->gates[gate].quorum) return GATE_OPEN;
+    if (g->denied.actor != NULL) return GATE_DENIED;
     return g->expired ? GATE_EXPIRED : GATE_WAITING;
 }
 
@@ -47,7 +47,13 @@ bool gate_closed(const struct fold *f, const struct rollout *r, struct turn *t)
                 rollout_next(r)->weight_bp / 100.0, (unsigned long long)g->quorum,
                 g->quorum == 1 ? "" : "s");
     for (size_t i = 0; i < g->n_approvers && i < 8; i++)
-        explain_add(t, "%s %s", i != 0 ? "," : "", g->approvers[i]);
+        explain_add(t, "%s %.64s", i != 0 ? "," : "", g->approvers[i]);
+    if (g->n_approvers > 8) explain_add(t, " and others");
+    if (g->reason[0] != '\0') explain_add(t, ": %.120s", g->reason);
+    const struct rollout_vote *no = &r->gates[at].denied;
+    if (no->actor != NULL)
+        explain_add(t, "; denied by %.64s%s%.120s", no->actor,
+                    no->reason[0] != '\0' ? ": " : "", no->reason);
     return true;
 }
 
@@ -57,7 +63,11 @@ bool gate_turns(struct fold *f, struct rollout *r)
     int64_t now = streamclock_now(&f->clock);
     struct turn t = turn_of(r, "gate");
     if (at < 0 || gate_state(r, (size_t)at) == GATE_OPEN) {
-        explain_add(&t, "approved; goes on at %g %%", r->weight_bp / 100.0);
+        explain_add(&t, "approved");
+        for (size_t i = 0; at >= 0 && i < r->gates[at].n_approved && i < 4; i++)
+            explain_add(&t, "%s %.64s", i == 0 ? " by" : ",",
+                        r->gates[at].approvals[i].actor);
+        explain_add(&t, "; goes on at %g %%", r->weight_bp / 100.0);
         r->stale = true;
         return turn_take(f, r, EV_OPEN, &t);
     }
@@ -83,52 +93,81 @@ static bool listed(const struct plan_gate *g, const char *actor)
     return false;
 }
 
-static bool approve(struct fold *f, struct rollout_gate *g, const char *actor)
+static bool approved(const struct rollout_gate *g, const char *actor)
 {
     for (size_t i = 0; i < g->n_approved; i++)
-        if (strcmp(g->approved_by[i], actor) == 0) return true;
-    char *name = mem_strdup(actor);
-    char **grown = mem_realloc(g->approved_by, g->n_approved + 1, sizeof *grown);
-    if (grown != NULL) g->approved_by = grown;
-    if (name == NULL || grown == NULL) {
-        mem_free(name);
-        f->nomem = true;
+        if (strcmp(g->approvals[i].actor, actor) == 0) return true;
+    return false;
+}
+
+/* May this person vote? Else message says who may. */
+static bool may_vote(const struct rollout *r, const struct plan_gate *p,
+                     const pb_command *c, char *message)
+{
+    bool deny = c->verb == SERIN__V1__VERB__VERB_DENY;
+    if (!listed(p, c->actor)) {
+        size_t n = (size_t)snprintf(message, GATE_MESSAGE,
+                                    "%.64s is no approver of gate %.64s; ask", c->actor,
+                                    p->name);
+        for (size_t i = 0; i < p->n_approvers && n < GATE_MESSAGE; i++)
+            n += (size_t)snprintf(message + n, GATE_MESSAGE - n, "%s %.64s",
+                                  i != 0 ? "," : "", p->approvers[i]);
         return false;
     }
-    g->approved_by[g->n_approved++] = name;
-    return true;
+    if (deny || !p->four_eyes || strcmp(r->applied_by, c->actor) != 0) return true;
+    snprintf(message, GATE_MESSAGE,
+             "%.64s applied this rollout, and gate %.64s wants four eyes: another "
+             "approver has to",
+             c->actor, p->name);
+    return false;
 }
 
 bool gate_vote(struct fold *f, struct rollout *r, const pb_command *c, char *message)
 {
-    enum { ROOM = 240 };
     int at = gate_index(r, c->gate);
+    bool deny = c->verb == SERIN__V1__VERB__VERB_DENY;
     if (c->gate[0] == '\0' && r->plan->n_gates == 1) at = 0;
     if (c->gate[0] == '\0' && at < 0) at = next_gate(r);
     if (at < 0) {
-        snprintf(message, ROOM, "the plan has no gate %.64s", c->gate);
+        snprintf(message, GATE_MESSAGE, "the plan has no gate %.64s", c->gate);
         return false;
     }
     const struct plan_gate *p = &r->plan->gates[at];
     struct rollout_gate *g = &r->gates[at];
-    if (!listed(p, c->actor)) {
-        snprintf(message, ROOM, "%.64s is no approver of gate %.64s", c->actor,
-                 p->name);
-        return false;
-    }
-    mem_free(g->denied_by);
-    g->denied_by = NULL;
-    if (c->verb == SERIN__V1__VERB__VERB_DENY) {
-        for (size_t i = 0; i < g->n_approved; i++)
-            mem_free(g->approved_by[i]);
-        g->n_approved = 0;
-        g->denied_by = mem_strdup(c->actor);
-        f->nomem = f->nomem || g->denied_by == NULL;
-        snprintf(message, ROOM, "gate %.64s denied; the weight stays", p->name);
+    if (!may_vote(r, p, c, message)) return false;
+    if ((deny || !approved(g, c->actor)) &&
+        rollout_vote(g, c->actor, c->reason, streamclock_now(&f->clock), deny) !=
+            SERIN_OK) {
+        f->nomem = true;
         return true;
     }
-    if (!approve(f, g, c->actor)) return true;
-    snprintf(message, ROOM, "gate %.64s: %zu of %llu approvals", p->name, g->n_approved,
-             (unsigned long long)p->quorum);
+    if (deny)
+        snprintf(message, GATE_MESSAGE,
+                 "gate %.64s denied; the weight stays until %llu approve anew", p->name,
+                 (unsigned long long)p->quorum);
+    else
+        snprintf(message, GATE_MESSAGE, "gate %.64s: %zu of %llu approvals", p->name,
+                 g->n_approved, (unsigned long long)p->quorum);
+    return true;
+}
+
+bool gate_votes(struct arena *a, const struct rollout_gate *g, pb_vote ***out,
+                size_t *n)
+{
+    size_t denied = g->denied.actor != NULL, all = g->n_approved + denied;
+    pb_vote *items = arena_alloc(a, all * sizeof *items);
+    *out = arena_alloc(a, all * sizeof **out);
+    if (items == NULL || *out == NULL) return false;
+    for (size_t i = 0; i < all; i++) {
+        const struct rollout_vote *v =
+            i < denied ? &g->denied : &g->approvals[i - denied];
+        serin__v1__vote__init(&items[i]);
+        items[i].actor = v->actor;
+        items[i].reason = v->reason;
+        items[i].t_ms = v->t_ms;
+        items[i].deny = i < denied;
+        (*out)[i] = &items[i];
+    }
+    *n = all;
     return true;
 }

@@ -15,9 +15,14 @@ const char *gate_state_text(enum gate_state s);
 bool gate_closed(const struct fold *f, const struct rollout *r, struct turn *t);
 /** While GATED: opened, or expired. True when the rollout moved. */
 bool gate_turns(struct fold *f, struct rollout *r);
+enum { GATE_MESSAGE = 240 };
 /**
- * Somebody approves or denies. False: refused, and message (of 240 bytes) says why.
+ * Somebody approves or denies. False: refused, and message (GATE_MESSAGE bytes) says
+ * why. A denial voids the approvals before it; a quorum after it opens the gate.
  */
 bool gate_vote(struct fold *f, struct rollout *r, const pb_command *c, char *message);
+/** The votes as messages, the denial first; false: no memory. */
+bool gate_votes(struct arena *a, const struct rollout_gate *g, pb_vote ***out,
+                size_t *n);
 
 #endif

@@ -267,9 +267,10 @@ static bool id_ok(const char *id)
            id[0] != '-';
 }
 
-static void begin(struct fold *f, struct rollout *r)
+static void begin(struct fold *f, struct rollout *r, const pb_command *c)
 {
     int64_t now = streamclock_now(&f->clock);
+    if (rollout_applied(r, c->actor) != SERIN_OK) f->nomem = true;
     r->sticky = 0;
     r->created_ms = r->since_ms = now;
     r->gaps_seen = f->clock.gaps;
@@ -303,7 +304,7 @@ static bool again(struct fold *f, struct rollout *r, const pb_command *c, char *
         say(message, why.text);
         return false;
     }
-    begin(f, r);
+    begin(f, r, c);
     say(message, "applied again after its state was lost");
     return true;
 }
@@ -318,7 +319,7 @@ static struct rollout *create(struct fold *f, const pb_command *c, char *message
     struct rollout *r = rollout_new(c->rollout);
     enum serin_status rc = r != NULL ? rollout_plan(r, c->plan, &why) : SERIN_ENOMEM;
     if (rc == SERIN_OK && fold_add(f, r)) {
-        begin(f, r);
+        begin(f, r, c);
         say(message, "applied");
         return r;
     }

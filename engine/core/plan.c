@@ -72,6 +72,7 @@ static bool set_experiment(struct arena *a, struct plan *p)
     p->steps[0] = (struct plan_step){.weight_bp = x->weight_bp,
                                      .worse_than = (double)NAN,
                                      .timeout_ms = x->duration_ms,
+                                     .gate = x->gate,
                                      .warmup_ms = model.warmup_ms};
     for (size_t i = 0; i < p->n_metrics; i++)
         p->metrics[i].primary = x->metric == NULL
@@ -138,6 +139,8 @@ static void fill_texts(struct plan *p)
         if (*texts[i] == NULL) *texts[i] = "";
     for (size_t i = 0; i < p->n_freezes; i++)
         if (p->freezes[i].reason == NULL) p->freezes[i].reason = "";
+    for (size_t i = 0; i < p->n_gates; i++)
+        if (p->gates[i].reason == NULL) p->gates[i].reason = "";
 }
 
 enum serin_status plan_parse(struct arena *a, const char *text, size_t n,

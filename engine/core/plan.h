@@ -109,6 +109,7 @@ struct plan_experiment {
     double equivalent; /* margin m: odds ratios within 1/(1+m) to 1+m do not matter */
     double level;      /* of the two-sided limits */
     bool keep;         /* the weight, unless it lost */
+    const char *gate;  /* must be open before the start; NULL = none */
 };
 
 struct plan_gate {
@@ -118,6 +119,8 @@ struct plan_gate {
     uint64_t quorum; /* 1..n_approvers */
     int64_t expires_ms;
     enum plan_action on_expiry;
+    const char *reason; /* what it is for; "" = not given */
+    bool four_eyes;     /* whoever applied the plan may not approve */
 };
 
 struct plan_freeze {

@@ -271,7 +271,10 @@ static void check_experiment(struct check *c)
     if (all_of != NULL)
         doc_error_add(c->errors, all_of,
                       "all_of: is about promotion; an experiment ends by its metric");
-    if (section != NULL && section->type == DOC_MAP) check_question(c, section);
+    if (section == NULL || section->type != DOC_MAP) return;
+    if (good(c, section, "gate") != NULL)
+        check_gate_name(c, doc_get(section, "gate"), c->p->experiment.gate);
+    check_question(c, section);
 }
 
 /* ---- metrics */

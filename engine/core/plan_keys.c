@@ -79,7 +79,8 @@ static const struct keys_key step_keys[] = {
     KEYS_KEY("warmup", KEYS_DURATION, AT(warmup_ms), "10s", 0, DAY, NULL,
              "samples this soon after a change of weight are not judged"),
     KEYS_KEY("gate", KEYS_ID, AT(gate), NULL, 0, 0, NULL,
-             "name of a gate that must be open before this step"),
+             "name of a gate that must be open before this step; at the first step, before "
+             "the start"),
 };
 static const struct keys_table step_table = KEYS_OF(step_keys, struct plan_step);
 
@@ -190,6 +191,10 @@ static const struct keys_key gate_keys[] = {
              "how long the gate waits for them"),
     KEYS_KEY("on_expiry", KEYS_ENUM, AT(on_expiry), "hold", 0, 0, NULL,
              "what happens then", .choices = actions),
+    KEYS_KEY("reason", KEYS_TEXT, AT(reason), NULL, 1, 256, NULL,
+             "what they are asked for, for people"),
+    KEYS_KEY("four_eyes", KEYS_BOOL, AT(four_eyes), "false", 0, 0, NULL,
+             "whoever applied the rollout may not approve it"),
 };
 static const struct keys_table gate_table = KEYS_OF(gate_keys, struct plan_gate);
 
@@ -222,6 +227,8 @@ static const struct keys_key experiment_keys[] = {
              "chance of a win or loss without a difference, however often one looks"),
     KEYS_KEY("keep", KEYS_BOOL, AT(experiment.keep), "false", 0, 0, NULL,
              "the canary keeps its weight after the result, unless it lost"),
+    KEYS_KEY("gate", KEYS_ID, AT(experiment.gate), NULL, 0, 0, NULL,
+             "name of a gate that must be open before the start"),
 };
 static const struct keys_table experiment_table = KEYS_OF(experiment_keys, struct plan);
 

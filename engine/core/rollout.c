@@ -61,18 +61,53 @@ struct rollout *rollout_new(const char *id)
     snprintf(r->id, sizeof r->id, "%s", id);
     r->applied_offset = -1;
     r->hold = HOLD_NONE;
+    r->applied_by = "";
     return r;
+}
+
+/* ---- votes */
+static void free_vote(struct rollout_vote *v)
+{
+    mem_free(v->actor);
+    mem_free(v->reason);
+    *v = (struct rollout_vote){0};
+}
+
+static void free_votes(struct rollout_gate *g)
+{
+    while (g->n_approved > 0)
+        free_vote(&g->approvals[--g->n_approved]);
+    mem_free(g->approvals);
+    g->approvals = NULL;
+    free_vote(&g->denied);
 }
 
 static void free_gates(struct rollout *r)
 {
     for (size_t i = 0; i < PLAN_MAX_GATES; i++) {
-        for (size_t k = 0; k < r->gates[i].n_approved; k++)
-            mem_free(r->gates[i].approved_by[k]);
-        mem_free(r->gates[i].approved_by);
-        mem_free(r->gates[i].denied_by);
+        free_votes(&r->gates[i]);
         r->gates[i] = (struct rollout_gate){0};
     }
+}
+
+enum serin_status rollout_vote(struct rollout_gate *g, const char *actor,
+                               const char *reason, int64_t t_ms, bool deny)
+{
+    struct rollout_vote v = {mem_strdup(actor), mem_strdup(reason), t_ms};
+    struct rollout_vote *grown = g->approvals;
+    if (!deny) grown = mem_realloc(grown, g->n_approved + 1, sizeof *grown);
+    if (!deny && grown != NULL) g->approvals = grown;
+    if (v.actor == NULL || v.reason == NULL || (!deny && grown == NULL)) {
+        free_vote(&v);
+        return SERIN_ENOMEM;
+    }
+    if (deny) {
+        free_votes(g);
+        g->denied = v;
+    } else {
+        g->approvals[g->n_approved++] = v;
+    }
+    return SERIN_OK;
 }
 
 void rollout_shrink(struct rollout *r)
@@ -129,6 +164,7 @@ enum serin_status rollout_plan(struct rollout *r, const char *text, struct fault
     free_gates(r);
     arena_free(&r->arena);
     r->plan = NULL;
+    r->applied_by = "";
     enum serin_status rc = parse(r, text, why);
     if (rc == SERIN_OK) rc = evidence_open(&r->evidence, r->plan, why);
     if (rc == SERIN_EDOM) rc = SERIN_EPARSE;
@@ -153,6 +189,14 @@ enum serin_status rollout_plan(struct rollout *r, const char *text, struct fault
     r->state = ROLLOUT_PENDING;
     r->hold = HOLD_NONE;
     r->step = r->weight_bp = 0;
+    return SERIN_OK;
+}
+
+enum serin_status rollout_applied(struct rollout *r, const char *actor)
+{
+    const char *copy = arena_copy(&r->arena, actor, strlen(actor));
+    if (copy == NULL) return SERIN_ENOMEM;
+    r->applied_by = copy;
     return SERIN_OK;
 }
 

@@ -72,11 +72,16 @@ struct rollout_outcome {
     bool accepted;
 };
 
+struct rollout_vote {
+    char *actor, *reason;
+    int64_t t_ms;
+};
+
 struct rollout_gate {
-    char **approved_by;
+    struct rollout_vote *approvals; /* by different people, since the denial */
     size_t n_approved;
-    char *denied_by;    /* NULL: nobody */
-    int64_t waiting_ms; /* since; 0 = not waited for yet */
+    struct rollout_vote denied; /* actor NULL: nobody did */
+    int64_t waiting_ms;         /* since; 0 = not waited for yet */
     bool expired;
 };
 
@@ -113,9 +118,10 @@ struct rollout {
     UT_hash_handle hh;
     int64_t applied_offset; /* records up to here are in this state */
 
-    struct arena arena; /* of plan and text */
-    struct plan *plan;  /* NULL: lost with the state */
-    const char *text;   /* as applied */
+    struct arena arena;     /* of plan and text */
+    struct plan *plan;      /* NULL: lost with the state */
+    const char *text;       /* as applied */
+    const char *applied_by; /* never NULL */
 
     enum rollout_state state;
     enum rollout_state held_from, gated_from; /* where HELD and GATED go back to */
@@ -185,12 +191,22 @@ enum rollout_result rollout_result_parse(const char *text);
 struct rollout *rollout_new(const char *id);
 void rollout_free(struct rollout *r);
 /**
+ * A vote at a gate; a denial voids the approvals so far.
+ * Errors: SERIN_ENOMEM, *g unchanged
+ */
+SERIN_MUST_USE
+enum serin_status rollout_vote(struct rollout_gate *g, const char *actor,
+                               const char *reason, int64_t t_ms, bool deny);
+/**
  * Take the plan's text: parse it, make room for evidence, start clean in PENDING. Keeps
  * id, seq and the chains.
  * Errors: SERIN_EPARSE (why says what is wrong), SERIN_ENOMEM. *r must be freed then.
  */
 SERIN_MUST_USE
 enum serin_status rollout_plan(struct rollout *r, const char *text, struct fault *why);
+/** Note who applied the plan; call after rollout_plan. Errors: SERIN_ENOMEM */
+SERIN_MUST_USE
+enum serin_status rollout_applied(struct rollout *r, const char *actor);
 /** Free what a final rollout needs no more: evidence, pending windows. */
 void rollout_shrink(struct rollout *r);
 

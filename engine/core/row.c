@@ -55,6 +55,16 @@ static bool warnings(struct arena *a, const struct rollout *r, pb_status *s)
     return true;
 }
 
+static bool votes(struct arena *a, const struct rollout_gate *g, pb_gate_status *s)
+{
+    size_t n = g->n_approved;
+    s->approved_by = arena_alloc(a, n * sizeof *s->approved_by);
+    if (s->approved_by == NULL) return false;
+    for (size_t i = 0; i < n; i++)
+        s->approved_by[s->n_approved_by++] = g->approvals[i].actor;
+    return gate_votes(a, g, &s->votes, &s->n_votes);
+}
+
 static bool gates(struct arena *a, const struct rollout *r, pb_status *s)
 {
     size_t n = r->plan->n_gates;
@@ -62,11 +72,18 @@ static bool gates(struct arena *a, const struct rollout *r, pb_status *s)
     s->gates = arena_alloc(a, n * sizeof *s->gates);
     if (items == NULL || s->gates == NULL) return false;
     for (size_t i = 0; i < n; i++) {
+        const struct plan_gate *p = &r->plan->gates[i];
+        const struct rollout_gate *g = &r->gates[i];
         serin__v1__gate_status__init(&items[i]);
-        items[i].name = (char *)r->plan->gates[i].name;
+        items[i].name = (char *)p->name;
         items[i].state = (char *)gate_state_text(gate_state(r, i));
-        items[i].approved_by = r->gates[i].approved_by;
-        items[i].n_approved_by = r->gates[i].n_approved;
+        items[i].approvers = (char **)(uintptr_t)p->approvers;
+        items[i].n_approvers = p->n_approvers;
+        items[i].quorum = p->quorum;
+        items[i].reason = (char *)p->reason;
+        items[i].four_eyes = p->four_eyes;
+        if (g->waiting_ms != 0) items[i].expires_ms = g->waiting_ms + p->expires_ms;
+        if (!votes(a, g, &items[i])) return false;
         s->gates[s->n_gates++] = &items[i];
     }
     return true;

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "engine/core/gate.h"
 #include "engine/core/kind.h"
 #include "engine/core/snapshot_units.h"
 #include "proto/encode.h"
@@ -274,9 +275,7 @@ static void gates_out(struct arena *a, const struct rollout *r, pb_fold_state *m
         const struct rollout_gate *g = &r->gates[i];
         serin__v1__gate_state__init(&gates[i]);
         gates[i].name = (char *)r->plan->gates[i].name;
-        gates[i].approved_by = g->approved_by;
-        gates[i].n_approved_by = g->n_approved;
-        if (g->denied_by != NULL) gates[i].denied_by = g->denied_by;
+        *bad = *bad || !gate_votes(a, g, &gates[i].votes, &gates[i].n_votes);
         gates[i].waiting_ms = g->waiting_ms;
         gates[i].expired = g->expired;
         m->gates[m->n_gates++] = &gates[i];
@@ -344,6 +343,7 @@ static void head_out(struct arena *a, const struct rollout *r, pb_fold_state *m,
     m->held_from = (char *)decide_state_name(r->held_from);
     m->gated_from = (char *)decide_state_name(r->gated_from);
     m->hold = (char *)rollout_hold_text(r->hold);
+    m->applied_by = (char *)(uintptr_t)r->applied_by;
     m->reason = (char *)r->reason;
     m->message = (char *)r->message;
     m->step = r->step;

@@ -261,20 +261,17 @@ static enum serin_status pending_in(struct rollout *r, const pb_fold_state *m)
 
 static enum serin_status gate_in(struct rollout_gate *g, const Serin__V1__GateState *m)
 {
-    g->approved_by = mem_calloc(m->n_approved_by, sizeof *g->approved_by);
-    if (g->approved_by == NULL) return SERIN_ENOMEM;
-    for (size_t i = 0; i < m->n_approved_by; i++) {
-        g->approved_by[i] = mem_strdup(m->approved_by[i]);
-        if (g->approved_by[i] == NULL) return SERIN_ENOMEM;
-        g->n_approved++;
-    }
-    if (m->denied_by[0] != '\0') {
-        g->denied_by = mem_strdup(m->denied_by);
-        if (g->denied_by == NULL) return SERIN_ENOMEM;
-    }
+    enum serin_status rc = SERIN_OK;
+    if (m->denied_by[0] != '\0') /* as it was written before there were votes */
+        rc = rollout_vote(g, m->denied_by, "", 0, true);
+    for (size_t i = 0; i < m->n_approved_by && rc == SERIN_OK; i++)
+        rc = rollout_vote(g, m->approved_by[i], "", 0, false);
+    for (size_t i = 0; i < m->n_votes && rc == SERIN_OK; i++)
+        rc = rollout_vote(g, m->votes[i]->actor, m->votes[i]->reason, m->votes[i]->t_ms,
+                          m->votes[i]->deny);
     g->waiting_ms = m->waiting_ms;
     g->expired = m->expired;
-    return SERIN_OK;
+    return rc;
 }
 
 static enum serin_status commands_in(struct rollout *r, const pb_fold_state *m)
@@ -390,7 +387,8 @@ static enum serin_status head_in(struct rollout *r, const pb_fold_state *m,
     r->weight_bp = m->weight_bp <= 10000 ? m->weight_bp : 0;
     r->audit_seq = m->audit_seq;
     times_in(r, m);
-    enum serin_status rc = commands_in(r, m);
+    enum serin_status rc = rollout_applied(r, m->applied_by);
+    if (rc == SERIN_OK) rc = commands_in(r, m);
     if (rc == SERIN_ENOMEM || (rc == SERIN_OK && sane)) return rc;
     return fault_set(why, SERIN_EPARSE, "rollout %s: its snapshot is damaged", r->id);
 }

@@ -315,7 +315,7 @@ static bool take_weight(json_t *body, pb_command *c, struct reply *r)
     return false;
 }
 
-/* The gate that was named, or the only one that waits. */
+/* The gate that was named, or the only one that is not open. */
 static bool take_gate(json_t *body, const pb_rollout *row, pb_command *c,
                       struct reply *r)
 {
@@ -327,14 +327,14 @@ static bool take_gate(json_t *body, const pb_rollout *row, pb_command *c,
         size_t n = strlen(names);
         snprintf(names + n, sizeof names - n, "%s%s", n != 0 ? ", " : "",
                  s->gates[i]->name);
-        if (strcmp(s->gates[i]->state, "waiting") == 0) {
+        if (strcmp(s->gates[i]->state, "open") != 0) {
             waiting++;
             c->gate = s->gates[i]->name;
         }
     }
     if (gate != NULL) c->gate = (char *)gate;
     if (gate != NULL || waiting == 1) return true;
-    api_error(r, 400, "gate: missing, and %zu are waiting; the plan has: %s", waiting,
+    api_error(r, 400, "gate: missing, and %zu are not open; the plan has: %s", waiting,
               *names != '\0' ? names : "none");
     return false;
 }

@@ -227,16 +227,41 @@ static json_t *texts(char *const *items, size_t n)
     return done(list, bad);
 }
 
-static json_t *gates(pb_gate_status *const *items, size_t n)
+static json_t *votes(pb_vote *const *items, size_t n)
 {
     json_t *list = json_array();
     int bad = 0;
     for (size_t i = 0; i < n; i++) {
         json_t *o = json_object();
-        bad |= json_object_set_new(o, "name", view_text(items[i]->name));
-        bad |= json_object_set_new(o, "state", view_text(items[i]->state));
-        bad |= json_object_set_new(
-            o, "approved_by", texts(items[i]->approved_by, items[i]->n_approved_by));
+        bad |= json_object_set_new(o, "actor", view_text(items[i]->actor));
+        bad |= json_object_set_new(o, "vote",
+                                   json_string(items[i]->deny ? "deny" : "approve"));
+        bad |= json_object_set_new(o, "reason", view_text(items[i]->reason));
+        bad |= json_object_set_new(o, "t_ms", json_integer(items[i]->t_ms));
+        bad |= json_array_append_new(list, o);
+    }
+    return done(list, bad);
+}
+
+static json_t *gates(pb_gate_status *const *items, size_t n)
+{
+    json_t *list = json_array();
+    int bad = 0;
+    for (size_t i = 0; i < n; i++) {
+        const pb_gate_status *g = items[i];
+        json_t *o = json_object();
+        bad |= json_object_set_new(o, "name", view_text(g->name));
+        bad |= json_object_set_new(o, "state", view_text(g->state));
+        bad |= json_object_set_new(o, "approved_by",
+                                   texts(g->approved_by, g->n_approved_by));
+        bad |= json_object_set_new(o, "votes", votes(g->votes, g->n_votes));
+        bad |= json_object_set_new(o, "approvers", texts(g->approvers, g->n_approvers));
+        bad |= json_object_set_new(o, "quorum", count(g->quorum));
+        bad |= json_object_set_new(o, "reason", view_text(g->reason));
+        bad |= json_object_set_new(o, "four_eyes", json_boolean(g->four_eyes));
+        bad |= json_object_set_new(o, "expires_ms",
+                                   g->expires_ms != 0 ? json_integer(g->expires_ms)
+                                                      : json_null());
         bad |= json_array_append_new(list, o);
     }
     return done(list, bad);

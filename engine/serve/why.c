@@ -299,6 +299,17 @@ json_t *why_verdict(const pb_verdict *v)
     return finish(&w, o, v->message);
 }
 
+static void gate(struct why *w, const pb_gate_status *g)
+{
+    say(w, "Gate %s is %s: %zu of %llu approvals%s%.200s.", g->name, g->state,
+        g->n_approved_by, (unsigned long long)g->quorum, *g->reason != '\0' ? "; " : "",
+        g->reason);
+    for (size_t i = 0; i < g->n_votes; i++)
+        say(w, "%s was %s by %.64s%s%.200s.", g->name,
+            g->votes[i]->deny ? "denied" : "approved", g->votes[i]->actor,
+            *g->votes[i]->reason != '\0' ? ": " : "", g->votes[i]->reason);
+}
+
 json_t *why_status(const pb_rollout *r)
 {
     static const pb_status none = SERIN__V1__STATUS__INIT;
@@ -320,7 +331,7 @@ json_t *why_status(const pb_rollout *r)
     }
     flagged(&w, s->metrics, s->n_metrics);
     for (size_t i = 0; i < s->n_gates; i++)
-        say(&w, "Gate %s is %s.", s->gates[i]->name, s->gates[i]->state);
+        gate(&w, s->gates[i]);
     if (!s->final && s->eta_ms >= 0)
         say(&w, "At this rate the step is decided in about %.0f s.",
             (double)s->eta_ms / 1000);

@@ -310,6 +310,67 @@ Test(commands, a_gate_opens_by_its_approvers_only)
     play_end(&p);
 }
 
+Test(commands, votes_keep_their_reasons_through_a_restart)
+{
+    struct play p;
+    play_start(&p, GATED_PLAN);
+    play_for(&p, 50, play_traffic());
+    pb_command c = command(V(DENY));
+    c.actor = (char *)"eve", c.gate = (char *)"sre",
+    c.reason = (char *)"a \xc3\xa4nder";
+    cr_assert(play_command(&p, c)->accepted);
+    c = command(V(APPROVE));
+    c.actor = (char *)"bob", c.gate = (char *)"sre", c.reason = (char *)"seen it";
+    cr_assert(play_command(&p, c)->accepted);
+    play_for(&p, 12, play_traffic());
+    p.done = foldrun_restart(&p.run, &p.inbox);
+    play_for(&p, 3, play_traffic());
+    pb_gate_status *g = foldrun_row(&p.run, PLAY_ID)->status->gates[0];
+    cr_assert(eq(str, g->state, "denied"), "one of two is no quorum");
+    cr_assert(eq(sz, g->n_votes, (size_t)2));
+    cr_assert(g->votes[0]->deny);
+    cr_assert(eq(str, g->votes[0]->actor, "eve"));
+    cr_assert(eq(str, g->votes[0]->reason, "a \xc3\xa4nder"));
+    cr_assert(not(g->votes[1]->deny));
+    cr_assert(eq(str, g->votes[1]->reason, "seen it"));
+    cr_assert(gt(i64, g->votes[1]->t_ms, g->votes[0]->t_ms - 1));
+    cr_assert(vote(&p, V(APPROVE), "eve")->accepted);
+    cr_assert(ne(str, (char *)play_state(&p), "GATED"));
+    play_end(&p);
+}
+
+Test(commands, four_eyes)
+{
+    struct play p;
+    pb_command c = command(V(APPLY));
+    play_start(&p, GATED_PLAN);
+    c.rollout = (char *)"four", c.actor = (char *)"bob";
+    c.plan = (char *)"id: four\ncohorts: {canary: {v: a}, baseline: {v: b}}\n"
+                     "gates: {go: {approvers: [bob, eve], four_eyes: true, reason: "
+                     "night shift}}\n"
+                     "steps: [{weight: 10%, gate: go}, {weight: 100%}]\n"
+                     "calibrate: skip\n" PLAY_METRIC;
+    inbox_command(&p.inbox, &c);
+    play_for(&p, 3, play_traffic());
+    pb_rollout *row = foldrun_row(&p.run, "four");
+    cr_assert(eq(str, row->status->state, "GATED"), "before the start");
+    cr_assert(strstr(row->status->message, "night shift") != NULL);
+    p.done = foldrun_restart(&p.run, &p.inbox);
+    c = command(V(APPROVE));
+    c.rollout = (char *)"four", c.gate = (char *)"go", c.actor = (char *)"bob";
+    inbox_command(&p.inbox, &c);
+    play_for(&p, 2, play_traffic());
+    row = foldrun_row(&p.run, "four");
+    cr_assert(eq(str, row->status->state, "GATED"));
+    cr_assert(not(row->outcomes[row->n_outcomes - 1]->accepted));
+    cr_assert(strstr(row->outcomes[row->n_outcomes - 1]->message, "four eyes") != NULL);
+    c.actor = (char *)"eve";
+    inbox_command(&p.inbox, &c);
+    play_for(&p, 2, play_traffic());
+    cr_assert(eq(u32, foldrun_row(&p.run, "four")->status->weight_bp, 1000u));
+    play_end(&p);
+}
+
 Test(commands, a_gate_expires)
 {
     struct play p;

@@ -80,11 +80,16 @@ Test(view, status_to_the_byte)
     char *people[] = {(char *)"bob"},
          *warnings[] = {(char *)"window shorter than 10 s"};
     pb_gate_status gate = SERIN__V1__GATE_STATUS__INIT, *gates[] = {&gate};
+    pb_vote vote = SERIN__V1__VOTE__INIT, *votes[] = {&vote};
     pb_status s = SERIN__V1__STATUS__INIT;
     pb_rollout r = SERIN__V1__ROLLOUT__INIT;
     fill();
     gate.name = (char *)"sre", gate.state = (char *)"waiting";
     gate.approved_by = people, gate.n_approved_by = 1;
+    gate.approvers = people, gate.n_approvers = 1, gate.quorum = 2;
+    gate.reason = (char *)"half of the traffic", gate.expires_ms = 77;
+    vote.actor = people[0], vote.reason = (char *)"seen it", vote.t_ms = 12;
+    gate.votes = votes, gate.n_votes = 1;
     s.state = (char *)"HELD", s.reason = (char *)"no_data",
     s.message = (char *)"none yet";
     s.step = 2, s.steps = 5, s.weight_bp = 500, s.observed_bp = -1, s.seq = 4;
@@ -98,7 +103,11 @@ Test(view, status_to_the_byte)
          "\"weight_bp\":500,\"observed_bp\":null,\"seq\":4,\"since_ms\":17,\"eta_ms\":"
          "null,"
          "\"metrics\":[" METRIC "],\"gates\":[{\"name\":\"sre\",\"state\":\"waiting\","
-         "\"approved_by\":[\"bob\"]}],\"plan_hash\":\"\",\"final\":false,"
+         "\"approved_by\":[\"bob\"],\"votes\":[{\"actor\":\"bob\",\"vote\":"
+         "\"approve\",\"reason\":\"seen it\",\"t_ms\":12}],\"approvers\":[\"bob\"],"
+         "\"quorum\":2,\"reason\":\"half of the "
+         "traffic\",\"four_eyes\":false,\"expires_ms\":77}],\"plan_hash\":\"\","
+         "\"final\":false,"
          "\"service\":\"checkout\",\"owner\":\"\",\"updated_ms\":99,\"window_ms\":1000,"
          "\"lag_ms\":0,\"late\":0,\"poison\":0,\"sample_ratio\":null,"
          "\"warnings\":[\"window shorter than 10 "
