@@ -25,7 +25,8 @@ static const struct cli_option options[] = {
      "measure the dispersion on the baseline of these metrics; several times"},
     {"output", 'o', "FORMAT", "table (default), jsonl or json"},
     {"raw", 0, NULL, "one line a verdict: its id and the BLAKE2b-256 of its bytes"},
-    {"max-lag", 0, "DURATION", "as the engine's max_lag (default: the recording's)"},
+    {"max-lag", 0, "DURATION",
+     "as the engine's max_lag (default: the recording's, else 60s)"},
     {0}};
 
 /* What the engine that wrote the inbox was set to; 0 where the recording is silent. */

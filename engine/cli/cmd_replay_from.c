@@ -22,8 +22,9 @@ struct replayed {
     struct arena arena;
     const char *text; /* the plan as it judges */
     struct plan *plan;
-    bool unchecked; /* the sample ratio is not */
-    bool shown;     /* progress */
+    bool unchecked;     /* the sample ratio is not */
+    bool shown;         /* progress */
+    int64_t max_lag_ms; /* 0: the engine's */
     int64_t began_ms;
 };
 
@@ -192,6 +193,7 @@ static int judge(struct replayed *r, struct feed_options *o)
     struct trial_options to = {.plan = r->text,
                                .id = r->plan->id,
                                .acknowledge = r->plan->require_ack,
+                               .max_lag_ms = r->max_lag_ms,
                                .sink = print_verdict,
                                .ctx = r};
     o->plan = r->plan;
@@ -222,6 +224,9 @@ int cmd_replay_from(const struct cli_verb *v, const struct cmd_replay_print *p)
     const char *format = cli_get("format"), *plan = cli_get("plan");
     struct replayed r = {.print = *p, .arena = {.max = (size_t)64 << 20}};
     struct feed_options o = {.path = cli_get("from"), .rollout = cli_get("rollout")};
+    const char *lag = cli_get("max-lag");
+    if (lag != NULL && !strview_duration_ms(strview_of(lag), &r.max_lag_ms))
+        return cli_usage(v, "--max-lag %s: expected a duration such as 60s", lag);
     if (plan == NULL) return cli_usage(v, "--plan PLAN is missing: it judges --from");
     if (format != NULL && (!format_parse(format, &o.format) ||
                            (o.format != FORMAT_AUTO && o.format != FORMAT_JSON &&

@@ -5,4 +5,11 @@ if(TARGET serin)
   add_test(NAME replay-metrics
            COMMAND ${CMAKE_CURRENT_LIST_DIR}/metrics.py --serin $<TARGET_FILE:serin>)
   set_tests_properties(replay-cli replay-metrics PROPERTIES LABELS replay TIMEOUT 300)
+  # Real recordings, where they are.
+  if(EXISTS ${CMAKE_SOURCE_DIR}/../shared/data/truth.json)
+    add_test(NAME replay-shared
+             COMMAND ${CMAKE_CURRENT_LIST_DIR}/shared.py --serin $<TARGET_FILE:serin>
+                     --data ${CMAKE_SOURCE_DIR}/../shared/data)
+    set_tests_properties(replay-shared PROPERTIES LABELS replay TIMEOUT 300)
+  endif()
 endif()
