@@ -19,6 +19,15 @@ void hash_digest(const void *p, size_t n, uint8_t out[HASH_DIGEST])
     crypto_generichash(out, HASH_DIGEST, p, n, NULL, 0);
 }
 
+void hash_hmac(const void *key, size_t n_key, const void *p, size_t n,
+               uint8_t out[HASH_DIGEST])
+{
+    crypto_auth_hmacsha256_state s;
+    crypto_auth_hmacsha256_init(&s, key, n_key);
+    crypto_auth_hmacsha256_update(&s, p, n);
+    crypto_auth_hmacsha256_final(&s, out);
+}
+
 void hash_hex(const uint8_t *p, size_t n, char *out)
 {
     static const char digits[] = "0123456789abcdef";

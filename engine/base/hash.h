@@ -12,6 +12,9 @@ enum { HASH_DIGEST = 32 };
 uint64_t hash_bytes(const void *p, size_t n, uint64_t seed);
 /** BLAKE2b-256 of n bytes (libsodium's generichash; RFC 7693). */
 void hash_digest(const void *p, size_t n, uint8_t out[HASH_DIGEST]);
+/** HMAC-SHA-256 under a key of any length (RFC 2104). */
+void hash_hmac(const void *key, size_t n_key, const void *p, size_t n,
+               uint8_t out[HASH_DIGEST]);
 /** Lower-case hex of n bytes; out has room for 2n + 1. */
 void hash_hex(const uint8_t *p, size_t n, char *out);
 /**

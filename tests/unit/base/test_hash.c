@@ -32,6 +32,18 @@ Test(hash, digest_is_blake2b)
            (char *)"bddd813c634239723171ef3fee98579b94964e3bb1cb3e427262c8c068d52319"));
 }
 
+/* RFC 4231, test case 2. */
+Test(hash, hmac_is_that_of_the_rfc)
+{
+    uint8_t d[HASH_DIGEST];
+    char hex[2 * HASH_DIGEST + 1];
+    hash_hmac("Jefe", 4, "what do ya want for nothing?", 28, d);
+    hash_hex(d, sizeof d, hex);
+    cr_assert(
+        eq(str, hex,
+           (char *)"5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"));
+}
+
 Test(hash, seeds_and_lengths_matter)
 {
     cr_assert(ne(u64, hash_bytes("a", 1, 0), hash_bytes("a", 1, 1)));
