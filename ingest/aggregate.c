@@ -22,6 +22,7 @@ struct aggregate {
     struct route_table *routes;
     const struct aggregate_input *input;
     struct cumulative *cumulative;
+    struct aliases *aliases;
     size_t max_series, max_rollout, header_bytes;
     int64_t future_ms;
     int64_t late_ms; /* windows that begin up to here were closed before */
@@ -59,7 +60,8 @@ enum serin_status aggregate_open(struct aggregate **out, struct route_table *rou
     a->series = mem_calloc(TABLE_FIRST, sizeof *a->series);
     a->cells = mem_calloc(TABLE_FIRST, sizeof *a->cells);
     if (a->series == NULL || a->cells == NULL ||
-        cumulative_open(&a->cumulative) != SERIN_OK) {
+        cumulative_open(&a->cumulative) != SERIN_OK ||
+        alias_open(&a->aliases, a->header_bytes) != SERIN_OK) {
         aggregate_close(a);
         return SERIN_ENOMEM;
     }
@@ -72,6 +74,7 @@ void aggregate_close(struct aggregate *a)
 {
     if (a == NULL) return;
     cumulative_close(a->cumulative);
+    alias_close(a->aliases);
     mem_free(a->series);
     mem_free(a->cells);
     arena_free(&a->series_arena);
@@ -84,6 +87,7 @@ void aggregate_routes_changed(struct aggregate *a)
     memset(a->series, 0, a->series_room * sizeof *a->series);
     arena_reset(&a->series_arena);
     a->n_series = 0;
+    alias_forget(a->aliases);
 }
 
 void aggregate_message(struct aggregate *a, int64_t now_ms)
@@ -93,6 +97,12 @@ void aggregate_message(struct aggregate *a, int64_t now_ms)
     if (a->n_series >= SERIES_ENOUGH || a->series_arena.used >= a->header_bytes) {
         aggregate_routes_changed(a);
     }
+    if (alias_full(a->aliases)) alias_forget(a->aliases);
+}
+
+struct aliases *aggregate_aliases(struct aggregate *a)
+{
+    return a->aliases;
 }
 
 struct cumulative *aggregate_cumulative(struct aggregate *a)
@@ -156,7 +166,7 @@ size_t aggregate_memory(const struct aggregate *a)
 {
     return a->arena.used + a->series_arena.used +
            (a->series_room + a->cells_room) * sizeof(void *) + sizeof *a +
-           cumulative_bytes(a->cumulative);
+           cumulative_bytes(a->cumulative) + alias_bytes(a->aliases);
 }
 
 void aggregate_series_each(const struct aggregate *a,
@@ -308,10 +318,10 @@ static enum serin_status series_add(struct aggregate *a, struct strview key,
     return SERIN_OK;
 }
 
-static enum serin_status series_find(struct aggregate *a, struct strview key,
-                                     uint64_t hash, struct aggregate_series **out,
-                                     struct reject *why)
+enum serin_status aggregate_series(struct aggregate *a, struct strview key,
+                                   struct aggregate_series **out, struct reject *why)
 {
+    uint64_t hash = series_hash(key.p, key.n, a->input->id);
     size_t i = (size_t)hash & (a->series_room - 1);
     for (; a->series[i] != NULL; i = (i + 1) & (a->series_room - 1)) {
         struct aggregate_series *s = a->series[i];
@@ -322,27 +332,6 @@ static enum serin_status series_find(struct aggregate *a, struct strview key,
         return SERIN_OK;
     }
     return series_add(a, key, hash, out, why);
-}
-
-enum serin_status aggregate_series(struct aggregate *a, struct strview key,
-                                   struct aggregate_series **out, struct reject *why)
-{
-    return series_find(a, key, series_hash(key.p, key.n, a->input->id), out, why);
-}
-
-uint64_t aggregate_prefix(const struct aggregate *a, struct strview bytes,
-                          uint64_t before)
-{
-    return series_hash(bytes.p, bytes.n, before ^ a->input->id);
-}
-
-enum serin_status aggregate_series_behind(struct aggregate *a, struct strview key,
-                                          size_t prefix, uint64_t seed,
-                                          struct aggregate_series **out,
-                                          struct reject *why)
-{
-    uint64_t hash = series_hash(key.p + prefix, key.n - prefix, seed);
-    return series_find(a, key, hash, out, why);
 }
 
 /* ---------------------------------------------------------------- cells */

@@ -8,6 +8,7 @@
 #define SERIN_INGEST_AGGREGATE_H
 
 #include "engine/base/arena.h"
+#include "ingest/alias.h"
 #include "ingest/buckets.h"
 #include "ingest/cumulative.h"
 #include "ingest/quarantine.h"
@@ -129,6 +130,9 @@ void aggregate_message(struct aggregate *a, int64_t now_ms);
 /** What decoders remember of counters that only rise; the caller of this module tells
  * it what became of a flush. Never NULL. */
 struct cumulative *aggregate_cumulative(struct aggregate *a);
+/** Names of series as a format writes them, forgotten when the series are. Below the
+ * input's id, for the inputs differ in their defaults. Never NULL. */
+struct aliases *aggregate_aliases(struct aggregate *a);
 /** The input that the next messages come from; *in is not copied. */
 void aggregate_input(struct aggregate *a, const struct aggregate_input *in);
 /** The input set last; all zero when none was. */
@@ -155,21 +159,6 @@ int64_t aggregate_latest(const struct aggregate *a);
 SERIN_MUST_USE
 enum serin_status aggregate_series(struct aggregate *a, struct strview key,
                                    struct aggregate_series **out, struct reject *why);
-
-/**
- * The same, for a format where many headers begin alike: only what follows the first
- * `prefix` bytes of the key is hashed.
- * seed  by aggregate_prefix, of those bytes: one series, one prefix
- */
-SERIN_MUST_USE
-enum serin_status aggregate_series_behind(struct aggregate *a, struct strview key,
-                                          size_t prefix, uint64_t seed,
-                                          struct aggregate_series **out,
-                                          struct reject *why);
-/** Hash of the beginning of keys of the input set last; before: of what stands before
- * these bytes, 0 for nothing. */
-uint64_t aggregate_prefix(const struct aggregate *a, struct strview bytes,
-                          uint64_t before);
 
 struct aggregate_counts aggregate_counts(const struct aggregate *a);
 /** Cells of this flush, and bytes they take. */

@@ -8,28 +8,34 @@
 #include "ingest/decode/otlp.h"
 
 enum {
-    KEPT = 4096,          /* series of the first pass that the second need not find */
-    SPAN_MAX_VALUE = 256, /* bytes; longer attributes of spans are not compared */
+    KEPT = 2048, /* points of a message that are not walked to again */
+    /* Attributes of spans beyond these are left out, so that the rest has room. */
+    SPAN_MAX_ATTRIBUTES = 80,
+    SPAN_MAX_VALUE = 256, /* bytes */
+    SPAN_MAX_KEY = SERIES_MAX_KEY / 2,
     LISTS = 1 << 1 | 1 << 2
+};
+
+/* One point of the first pass. */
+struct found {
+    struct aggregate_series *series;
+    struct strview bytes;
+    struct otlp_stream stream;
 };
 
 struct walk {
     struct aggregate *a;
     bool adding;
-    size_t at, total; /* points that count; total: after the first pass */
-    uint64_t seed;    /* of the key's first bytes: resource, scope, metric */
-    unsigned in_key;  /* attributes in them */
+    size_t at; /* points that count, so far */
+    /* Where the walk is, and what that is called; NULL: no room for a name. */
+    struct strview resource, scope, metric;
+    struct alias *of_resource, *of_scope, *of_metric;
     struct reject *why;
-    struct aggregate_series *kept[KEPT];
     struct series_key key;
+    struct found found[KEPT];
 };
 
 /* ---------------------------------------------------------------- headers */
-
-static bool keyed(const struct walk *w)
-{
-    return !w->adding || w->total > KEPT;
-}
 
 /* Attributes of a message; those of a span as far as they fit. */
 static enum serin_status add_attributes(struct walk *w, struct strview bytes,
@@ -38,49 +44,81 @@ static enum serin_status add_attributes(struct walk *w, struct strview bytes,
     struct wire in = wire_of(bytes);
     struct otlp_attribute at;
     enum serin_status status;
-    unsigned n = w->in_key;
+    unsigned n = 0;
     while (otlp_wire_attribute(&in, field, &at, &status, w->why)) {
-        if (!at.usable) continue;
-        if (span && (at.value.n > SPAN_MAX_VALUE || n >= SERIES_MAX_ATTRIBUTES))
+        size_t size = at.key.n + at.value.n;
+        if (!at.usable ||
+            (span && (at.value.n > SPAN_MAX_VALUE || w->key.n + size > SPAN_MAX_KEY ||
+                      n++ >= SPAN_MAX_ATTRIBUTES)))
             continue;
         series_key_attribute(&w->key, at.key, at.value);
-        n++;
     }
     return status;
 }
 
-/* The bytes that the key has grown by are the same for all that follows. */
-static void fix_prefix(struct walk *w, size_t from)
+/* What a scope adds: its name, its version, attributes. */
+static enum serin_status add_scope(struct walk *w)
 {
-    struct strview grown = {(const char *)w->key.bytes + from, w->key.n - from};
-    w->seed = aggregate_prefix(w->a, grown, w->seed);
+    struct wire in = wire_of(w->scope);
+    struct strview text;
+    enum serin_status s = SERIN_OK;
+    unsigned field;
+    while (otlp_wire_next(&in, 1 << 1 | 1 << 2, &field, &text, "a scope", &s, w->why)) {
+        const char *key = field == 1 ? "otel.scope.name" : "otel.scope.version";
+        if (text.n != 0) series_key_attribute(&w->key, strview_of(key), text);
+    }
+    return s == SERIN_OK ? add_attributes(w, w->scope, 3, false) : s;
+}
+
+/* All that a point says of itself is one header. The point's own attributes come first:
+ * they are the ones that count when a resource has the same. */
+static enum serin_status build_key(struct walk *w, enum otlp_kind kind,
+                                   const struct otlp_point *p)
+{
+    static const char *const codes[] = {"UNSET", "OK", "ERROR"};
+    struct series_key *k = &w->key;
+    bool span = kind == OTLP_SPAN;
+    series_key_start(k);
+    if (span) {
+        const char *code = codes[p->status <= OTLP_ERROR ? p->status : 0];
+        series_key_attribute(k, strview_of("span.name"), p->name);
+        series_key_attribute(k, strview_of("otel.status_code"), strview_of(code));
+    }
+    enum serin_status s =
+        add_attributes(w, p->attributes, otlp_wire_attributes_of(kind), span);
+    if (s == SERIN_OK) s = add_scope(w);
+    if (s == SERIN_OK) s = add_attributes(w, w->resource, 1, false);
+    series_key_text(k, SERIES_METRIC, w->metric);
+    if (s == SERIN_OK && k->full)
+        s = quarantine_refuse(w->why, QUARANTINE_LIMIT, "attributes over %d bytes",
+                              SERIES_MAX_KEY);
+    return s;
 }
 
 static enum serin_status find_series(struct walk *w, enum otlp_kind kind,
                                      const struct otlp_point *p,
                                      struct aggregate_series **out)
 {
-    static const char *const codes[] = {"UNSET", "OK", "ERROR"};
-    struct series_key *k = &w->key;
-    size_t prefix = k->n;
-    bool full = k->full;
-    if (kind == OTLP_SPAN) {
-        series_key_attribute(k, strview_of("span.name"), p->name);
-        series_key_attribute(
-            k, strview_of("otel.status_code"),
-            strview_of(codes[p->status <= OTLP_ERROR ? p->status : 0]));
+    struct alias *name = NULL;
+    if (w->of_metric != NULL && !p->scattered)
+        name = alias_of(aggregate_aliases(w->a), alias_parent(w->of_metric),
+                        p->attributes);
+    if (name != NULL && name->series != NULL) {
+        *out = name->series;
+        return SERIN_OK;
     }
-    enum serin_status s = add_attributes(
-        w, p->attributes, otlp_wire_attributes_of(kind), kind == OTLP_SPAN);
-    struct strview key = {(const char *)k->bytes, k->n};
-    if (s == SERIN_OK && k->full)
-        s = quarantine_refuse(w->why, QUARANTINE_LIMIT, "attributes over %d bytes",
-                              SERIES_MAX_KEY);
-    if (s == SERIN_OK)
-        s = aggregate_series_behind(w->a, key, prefix, w->seed, out, w->why);
-    k->n = prefix;
-    k->full = full;
+    enum serin_status s = build_key(w, kind, p);
+    struct strview key = {(const char *)w->key.bytes, w->key.n};
+    if (s == SERIN_OK) s = aggregate_series(w->a, key, out, w->why);
+    if (s == SERIN_OK && name != NULL) name->series = *out;
     return s;
+}
+
+static struct alias *name_below(struct walk *w, const struct alias *parent,
+                                struct strview bytes)
+{
+    if (parent == NULL) return NULL;
+    return alias_of(aggregate_aliases(w->a), alias_parent(parent), bytes);
 }
 
 /* ---------------------------------------------------------------- points */
@@ -89,13 +127,17 @@ static enum serin_status take_point(struct walk *w, const struct otlp_stream *st
                                     struct strview bytes)
 {
     struct otlp_point p;
-    struct aggregate_series *spare, **series = w->at < KEPT ? &w->kept[w->at] : &spare;
+    struct aggregate_series *series = NULL;
     enum serin_status s = otlp_wire_point(stream->kind, bytes, &p, w->why);
     if (s != SERIN_OK || !otlp_counts(stream, &p)) return s;
-    if (!w->adding || w->at >= KEPT) s = find_series(w, stream->kind, &p, series);
+    s = find_series(w, stream->kind, &p, &series);
+    if (s != SERIN_OK) return s;
+    if (w->adding)
+        otlp_add(w->a, series, stream, &p);
+    else if (w->at < KEPT)
+        w->found[w->at] = (struct found){series, bytes, *stream};
     w->at++;
-    if (w->adding && s == SERIN_OK) otlp_add(w->a, *series, stream, &p);
-    return s;
+    return SERIN_OK;
 }
 
 /* Sum, Histogram, …: points are field 1, temporality 2, monotonic 3. */
@@ -137,50 +179,35 @@ static enum serin_status take_points(struct walk *w, enum otlp_kind kind,
 
 static enum serin_status take_metric(struct walk *w, struct strview bytes)
 {
-    static const int8_t kinds[] = {[5] = OTLP_GAUGE + 1,
-                                   [7] = OTLP_SUM + 1,
-                                   [9] = OTLP_HISTOGRAM + 1,
-                                   [10] = OTLP_EXPONENTIAL + 1,
-                                   [11] = OTLP_SUMMARY + 1};
+    static const int8_t kinds[] = {[5] = OTLP_GAUGE,
+                                   [7] = OTLP_SUM,
+                                   [9] = OTLP_HISTOGRAM,
+                                   [10] = OTLP_EXPONENTIAL,
+                                   [11] = OTLP_SUMMARY};
     const uint64_t wanted = 1 << 1 | 1 << 5 | 1 << 7 | 1 << 9 | 1 << 10 | 1 << 11;
     struct wire in = wire_of(bytes);
-    struct strview found, name = {NULL, 0}, data = {NULL, 0};
+    struct strview found, data = {NULL, 0};
     enum serin_status s = SERIN_OK;
     unsigned field, kind = 0;
-    size_t before = w->key.n;
-    uint64_t seed = w->seed;
+    w->metric = data;
     while (otlp_wire_next(&in, wanted, &field, &found, "a metric", &s, w->why)) {
         if (field == 1)
-            name = found;
+            w->metric = found;
         else
             data = found, kind = field;
     }
     if (s != SERIN_OK || kind == 0) return s;
-    if (keyed(w)) {
-        series_key_text(&w->key, SERIES_METRIC, name);
-        fix_prefix(w, before);
-    }
-    s = take_points(w, (enum otlp_kind)(kinds[kind] - 1), data);
-    w->key.n = before;
-    w->seed = seed;
-    return s;
+    w->of_metric = name_below(w, w->of_scope, w->metric);
+    return take_points(w, (enum otlp_kind)kinds[kind], data);
 }
 
+/* Many spans have attributes that none had before: their names are not kept. */
 static enum serin_status take_span(struct walk *w, struct strview bytes)
 {
     static const struct otlp_stream stream = {.kind = OTLP_SPAN};
-    size_t before = w->key.n;
-    uint64_t seed = w->seed;
-    if (keyed(w)) {
-        series_key_text(&w->key, SERIES_METRIC, strview_of(OTLP_SPAN_METRIC));
-        fix_prefix(w, before);
-        w->in_key += 2; /* find_series adds them */
-    }
-    enum serin_status s = take_point(w, &stream, bytes);
-    if (keyed(w)) w->in_key -= 2;
-    w->key.n = before;
-    w->seed = seed;
-    return s;
+    w->metric = strview_of(OTLP_SPAN_METRIC);
+    w->of_metric = NULL;
+    return take_point(w, &stream, bytes);
 }
 
 /* A span has times of its own (7, 8) and a kind (6); a metric has no such fields. */
@@ -199,43 +226,17 @@ static bool is_span(struct strview bytes)
 
 /* ---------------------------------------------------------------- lists of lists */
 
-static void count_attributes(struct walk *w, size_t from)
+/* The resource or the scope of a list; without one it is empty. */
+static enum serin_status owner_of(struct walk *w, struct strview list, const char *what,
+                                  struct strview *out)
 {
-    struct wire in = {w->key.bytes + from, w->key.bytes + w->key.n};
-    uint64_t tag;
-    for (w->in_key = 0; in.p < in.end && wire_varint(&in, &tag); w->in_key++)
-        if (!wire_skip(&in, tag & 7)) break;
-}
-
-/* What a resource (attributes = 1) or a scope (name, version, attributes = 3) adds. */
-static enum serin_status take_owner(struct walk *w, struct strview bytes, bool scope)
-{
-    struct wire in = wire_of(bytes);
-    struct strview text;
+    struct wire in = wire_of(list);
+    struct strview bytes;
     enum serin_status s = SERIN_OK;
     unsigned field;
-    if (!scope) return add_attributes(w, bytes, 1, false);
-    while (otlp_wire_next(&in, 1 << 1 | 1 << 2, &field, &text, "a scope", &s, w->why)) {
-        const char *key = field == 1 ? "otel.scope.name" : "otel.scope.version";
-        if (text.n != 0) series_key_attribute(&w->key, strview_of(key), text);
-    }
-    return s == SERIN_OK ? add_attributes(w, bytes, 3, false) : s;
-}
-
-static enum serin_status owners(struct walk *w, struct strview bytes, bool scope)
-{
-    struct wire in = wire_of(bytes);
-    struct strview owner;
-    enum serin_status s = SERIN_OK;
-    unsigned field;
-    size_t before = w->key.n;
-    const char *what = scope ? "a scope's list" : "a resource's list";
-    if (!keyed(w)) return SERIN_OK;
-    while (s == SERIN_OK &&
-           otlp_wire_next(&in, LISTS, &field, &owner, what, &s, w->why))
-        if (field == 1) s = take_owner(w, owner, scope);
-    fix_prefix(w, before);
-    count_attributes(w, 0);
+    *out = strview_of("");
+    while (otlp_wire_next(&in, LISTS, &field, &bytes, what, &s, w->why))
+        if (field == 1) *out = bytes;
     return s;
 }
 
@@ -244,14 +245,15 @@ static enum serin_status take_scope(struct walk *w, struct strview bytes)
     struct wire in = wire_of(bytes);
     struct strview item;
     unsigned field;
-    size_t before = w->key.n;
-    uint64_t seed = w->seed;
-    enum serin_status s = owners(w, bytes, true);
+    enum serin_status s = owner_of(w, bytes, "a scope's list", &w->scope);
+    if (s != SERIN_OK) return s;
+    w->of_scope = name_below(w, w->of_resource, w->scope);
+    series_key_start(&w->key);
+    if (w->of_scope == NULL || !w->of_scope->checked) s = add_scope(w);
+    if (s == SERIN_OK && w->of_scope != NULL) w->of_scope->checked = true;
     while (s == SERIN_OK &&
            otlp_wire_next(&in, LISTS, &field, &item, "a scope's list", &s, w->why))
         if (field == 2) s = is_span(item) ? take_span(w, item) : take_metric(w, item);
-    w->key.n = before;
-    w->seed = seed;
     return s;
 }
 
@@ -260,9 +262,14 @@ static enum serin_status take_resource(struct walk *w, struct strview bytes)
     struct wire in = wire_of(bytes);
     struct strview list;
     unsigned field;
+    enum serin_status s = owner_of(w, bytes, "a resource's list", &w->resource);
+    if (s != SERIN_OK) return s;
+    w->of_resource =
+        alias_of(aggregate_aliases(w->a), aggregate_input_now(w->a)->id, w->resource);
     series_key_start(&w->key);
-    w->seed = 0;
-    enum serin_status s = owners(w, bytes, false);
+    if (w->of_resource == NULL || !w->of_resource->checked)
+        s = add_attributes(w, w->resource, 1, false);
+    if (s == SERIN_OK && w->of_resource != NULL) w->of_resource->checked = true;
     while (s == SERIN_OK &&
            otlp_wire_next(&in, LISTS, &field, &list, "a resource's list", &s, w->why))
         if (field == 2) s = take_scope(w, list);
@@ -282,6 +289,16 @@ static enum serin_status pass(struct walk *w, struct strview record)
     return s;
 }
 
+static void add_found(struct walk *w)
+{
+    for (size_t i = 0; i < w->at; i++) {
+        const struct found *f = &w->found[i];
+        struct otlp_point p;
+        if (otlp_wire_point(f->stream.kind, f->bytes, &p, w->why) == SERIN_OK)
+            otlp_add(w->a, f->series, &f->stream, &p);
+    }
+}
+
 enum serin_status otlp_proto_decode(struct aggregate *a, const void *record, size_t n,
                                     struct reject *why)
 {
@@ -291,10 +308,12 @@ enum serin_status otlp_proto_decode(struct aggregate *a, const void *record, siz
     w.a = a;
     w.why = why;
     w.adding = false;
-    w.total = 0;
     enum serin_status s = pass(&w, bytes);
     if (s != SERIN_OK) return s;
-    w.total = w.at;
-    w.adding = true;
+    if (w.at <= KEPT) {
+        add_found(&w);
+        return SERIN_OK;
+    }
+    w.adding = true; /* all of it once more: the series are known by now */
     return pass(&w, bytes);
 }

@@ -270,6 +270,7 @@ static bool bytes_field(struct otlp_point *p, enum role role, struct strview s,
     switch ((int)role) {
     case R_ATTRIBUTE:
         if (p->attributes.p == NULL) p->attributes.p = from;
+        p->scattered |= from != p->attributes.p + p->attributes.n;
         p->attributes.n = (size_t)(s.p + s.n - p->attributes.p);
         return true;
     case R_COUNTS:

@@ -38,6 +38,7 @@ enum otlp_number { OTLP_NONE, OTLP_DOUBLE, OTLP_INT };
 /* One point or span, all of it checked but its attributes. */
 struct otlp_point {
     struct strview attributes; /* from the first to behind the last */
+    bool scattered;            /* with something else between */
     uint64_t start_ns, time_ns;
     uint64_t flags;
     enum otlp_number number;

@@ -18,6 +18,7 @@
 #include "ingest/worker_pool.h"
 #include "tests/support/ingest_world.h"
 #include "tests/support/load.h"
+#include "tests/support/otlp.h"
 #include "tests/support/remote_write.h"
 
 enum { PARTITIONS = 4, ROLLOUTS = 100 };
@@ -92,12 +93,56 @@ static struct bytes prometheus_of(struct arena *a, const struct load *l, uint64_
     return out;
 }
 
+/* Delta counters of one process, as an SDK tells of them: ten attributes of the
+ * resource, three of each point. */
+static struct bytes otlp_of(struct arena *a, const struct load *l, uint64_t i)
+{
+    struct rw request = {0}, list = {0}, scope = {0}, metric = {0}, sum = {0}, m = {0};
+    char text[32];
+    snprintf(text, sizeof text, "load-%u", (unsigned)(i % l->rollouts));
+    otlp_attribute(&m, 1, "service", text);
+    otlp_attribute(&m, 1, "version", i / l->rollouts % 2 != 0 ? "new" : "old");
+    for (int k = 0; k < 8; k++) {
+        snprintf(text, sizeof text, "telemetry.resource.%d", k);
+        otlp_attribute(&m, 1, text, "a-value-of-it");
+    }
+    otlp_put(&list, 1, &m);
+    for (unsigned k = 0; k < l->samples; k++) {
+        uint64_t t = (uint64_t)(l->start_ms + (int64_t)i) * 1000000;
+        snprintf(text, sizeof text, "/route/%u", k);
+        otlp_fixed(&m, 2, t - 1000000);
+        otlp_fixed(&m, 3, t);
+        otlp_fixed(&m, 6, 2);
+        otlp_attribute(&m, 7, "region", "eu");
+        otlp_attribute(&m, 7, "http.route", text);
+        otlp_int_attribute(&m, 7, "http.response.status_code", 200);
+        otlp_put(&sum, 1, &m);
+    }
+    rw_number(&sum, 2, 1); /* delta */
+    rw_number(&sum, 3, 1); /* monotonic */
+    otlp_text(&metric, 1, "crashes");
+    otlp_put(&metric, 7, &sum);
+    otlp_put(&scope, 2, &metric);
+    otlp_put(&list, 2, &scope);
+    otlp_put(&request, 1, &list);
+    struct bytes out = {(uint8_t *)arena_copy(a, (char *)request.p, request.n),
+                        request.n};
+    rw_free(&request);
+    rw_free(&list);
+    rw_free(&scope);
+    rw_free(&metric);
+    rw_free(&sum);
+    rw_free(&m);
+    return out;
+}
+
 static struct bytes message_of(enum format f, struct arena *a, const struct load *l,
                                uint64_t i)
 {
     if (f == FORMAT_JSON) return json_of(a, l, i);
     if (f == FORMAT_INFLUX) return influx_of(a, l, i);
     if (f == FORMAT_PROMETHEUS) return prometheus_of(a, l, i);
+    if (f == FORMAT_OTLP_PROTO) return otlp_of(a, l, i);
     return load_message(a, l, i);
 }
 
@@ -349,6 +394,12 @@ static void bench_decoders(uint64_t scale)
     bench_decoder(FORMAT_INFLUX, 100, 20000 / scale);
     putchar(',');
     bench_decoder(FORMAT_PROMETHEUS, 100, 40000 / scale);
+    putchar(',');
+    bench_decoder(FORMAT_OTLP_PROTO, 1, 1000000 / scale);
+    putchar(',');
+    bench_decoder(FORMAT_OTLP_PROTO, 100, 100000 / scale);
+    putchar(',');
+    bench_decoder(FORMAT_OTLP_PROTO, 1000, 10000 / scale);
 }
 
 static void bench_all(const struct load *l, uint64_t scale)
