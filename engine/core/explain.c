@@ -53,7 +53,8 @@ static void where(const struct rollout *r, const struct evidence *e, struct turn
 
 static bool down(const struct evidence *e)
 {
-    return e->metric->direction == PLAN_DOWN;
+    return e->kind->lower != NULL ? e->kind->lower(e)
+                                  : e->metric->direction == PLAN_DOWN;
 }
 
 /* "; began about 14:03:20 UTC, 42 windows before" */
@@ -105,8 +106,9 @@ void explain_harm(const struct rollout *r, struct turn *t)
     explain_add(t, "; evidence e^%.1f exceeds e^%.1f (alpha %g)",
                 evidence_abort(&r->evidence), level_threshold(r->plan->alpha),
                 r->plan->alpha);
-    /* The harm may have begun late: the whole run says less than the evidence. */
-    if (!over)
+    /* The harm may have begun late: the whole run says less than the evidence. Ranks
+     * alone may abort before there is an estimate. */
+    if (!over && isfinite(e->kind->estimate(e)))
         explain_add(t, "; %s of the whole run %.3g, at %s %.3g", e->kind->effect,
                     e->kind->estimate(e), down(e) ? "most" : "least",
                     down(e) ? upper : lower);

@@ -60,6 +60,8 @@ struct kind {
     double (*estimate)(const struct evidence *e); /* of the effect, over the run */
     void (*limits)(const struct evidence *e, double alpha, double beta, double *lower,
                    double *upper);
+    /** What speaks for harm is that the canary's are lower; NULL: as direction says. */
+    bool (*lower)(const struct evidence *e);
     /** What estimate and limits are read from; NULL: the kind cannot be asked about in
      * an experiment. */
     const struct profile *(*profile)(const struct evidence *e);

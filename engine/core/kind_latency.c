@@ -1,4 +1,6 @@
 /* engine/core/kind_latency.c -- latency.c in the words of kind.h */
+#include <math.h>
+
 #include "engine/core/evidence.h"
 #include "engine/core/explain.h"
 #include "engine/core/kind.h"
@@ -42,7 +44,7 @@ static double harm(const struct evidence *e)
 
 static double too_good(const struct evidence *e)
 {
-    return latency_log_fast(e->own, e->grid);
+    return e->metric->direction == PLAN_UP ? latency_log_fast(e->own, e->grid) : 0;
 }
 
 static double onset(const struct evidence *e, uint32_t *s)
@@ -82,15 +84,19 @@ static const struct profile *worst(const struct evidence *e)
 
 static double estimate(const struct evidence *e)
 {
-    return elem_exp(profile_estimate(worst(e), e->grid));
+    double theta = profile_estimate(worst(e), e->grid);
+    if (isnan(theta)) return theta; /* its sign bit is in the verdict */
+    return elem_exp(e->metric->direction == PLAN_DOWN ? -theta : theta);
 }
 
 static void limits(const struct evidence *e, double alpha, double beta, double *lower,
                    double *upper)
 {
-    profile_limits(worst(e), e->grid, alpha, beta, lower, upper);
-    *lower = elem_exp(*lower);
-    *upper = elem_exp(*upper);
+    bool down = e->metric->direction == PLAN_DOWN;
+    double from, to;
+    profile_limits(worst(e), e->grid, alpha, beta, &from, &to);
+    *lower = elem_exp(down ? -to : from);
+    *upper = elem_exp(down ? -from : to);
 }
 
 static double left(const struct evidence *e, size_t s, double w_s, double beta,
@@ -197,6 +203,11 @@ static void at_level(const struct evidence *e, int level, struct turn *t)
                     e->bounds_ratio);
 }
 
+static bool lower(const struct evidence *e)
+{
+    return latency_faster(e->own, e->grid);
+}
+
 static void cohorts(const struct evidence *e, struct turn *t)
 {
     at_level(e, latency_worst(e->own, e->grid), t);
@@ -212,10 +223,11 @@ static void beyond(const struct evidence *e, struct turn *t)
 static void worse(const struct evidence *e, struct turn *t)
 {
     const struct latency *l = e->own;
+    const char *than = lower(e) ? "as fast" : "as long";
     if (l->allows)
-        explain_add(t, ", more than %.4g times as long", latency_over(l));
+        explain_add(t, ", more than %.4g times %s", latency_over(l), than);
     else
-        explain_add(t, ", slower");
+        explain_add(t, lower(e) ? ", faster" : ", slower");
 }
 
 static void better(const struct evidence *e, struct turn *t)
@@ -254,6 +266,7 @@ const struct kind kind_latency = {
     .restart = restart,
     .estimate = estimate,
     .limits = limits,
+    .lower = lower,
     .profile = worst,
     .calibrate = calibrate,
     .left = left,

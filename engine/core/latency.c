@@ -8,8 +8,11 @@
 #include "engine/core/rollout.h"
 #include "stats/combine.h"
 #include "stats/forecast.h"
+#include "stats/level.h"
 
 enum { LEVELS = EXCEEDANCE_LEVELS };
+
+static const double TOLD = 0.05; /* of both directions: faster is worth a word */
 
 _Static_assert((int)PLAN_NQUANTILE == (int)LEVELS, "a plan's quantiles are the levels");
 
@@ -126,13 +129,14 @@ struct window {
     int scale; /* the one at which all of it is compared */
     uint32_t start_s;
     int32_t down, up;    /* the tolerance on values in buckets of it */
-    int32_t fast;        /* too good: canary values are shifted up by so many buckets */
+    int32_t fast;        /* canary values are slowed down by so many, faster even so? */
     struct hist both[2]; /* all strata together */
 };
 
 /* Everything is brought to one scale, the past included. */
 static enum serin_status merge(struct latency *l, struct window *w)
 {
+    bool both = l->metric->direction == PLAN_BOTH;
     w->scale = l->past.scale;
     if (hist_init(&w->both[0], HIST_SCALE) != SERIN_OK ||
         hist_init(&w->both[1], HIST_SCALE) != SERIN_OK)
@@ -145,8 +149,11 @@ static enum serin_status merge(struct latency *l, struct window *w)
         if (w->both[c].scale < w->scale) w->scale = w->both[c].scale;
     int32_t floor = 0;
     double slower = widest(l) / (1 - l->metric->too_good) - 1;
-    if (hist_shift(w->scale, slower, &floor, &w->fast) != SERIN_OK) return SERIN_EDOM;
-    return shifts(l, w->scale, &w->down, &w->up);
+    if (hist_shift(w->scale, slower, &floor, &w->fast) != SERIN_OK ||
+        shifts(l, w->scale, &w->down, &w->up) != SERIN_OK)
+        return SERIN_EDOM;
+    if (both) w->fast = w->up;
+    return SERIN_OK;
 }
 
 /* Thresholds of this window, then its baseline joins the past. SERIN_AGAIN: none yet.
@@ -176,43 +183,58 @@ static void tables(const struct window *w, int32_t bucket, int32_t shift,
     }
 }
 
+/* The opposite question: is the canary, its values slowed down by the tolerance,
+ * exceeded by the baseline? */
+static void tables_turned(const struct window *w, int32_t bucket, int32_t shift,
+                          struct count_table *out)
+{
+    tables(w, bucket, -shift, out);
+    for (size_t k = 0; k < w->n; k++) {
+        struct count_table was = out[k];
+        out[k] = (struct count_table){was.m, was.y, was.n, was.x};
+    }
+}
+
+static bool falls(const struct latency *l)
+{
+    return l->metric->direction == PLAN_DOWN;
+}
+
 static enum serin_status fold_levels(struct latency *l, const struct grid *g,
                                      const struct horizon *h, const struct window *w,
                                      bool ready, double eta)
 {
     struct count_table t[ROLLOUT_STRATA + 1];
     size_t n = ready ? w->n : 0;
+    void (*ask)(const struct window *, int32_t, int32_t, struct count_table *) =
+        falls(l) ? tables_turned : tables;
     enum serin_status rc = SERIN_OK;
     for (int q = 0; q < LEVELS && rc == SERIN_OK; q++) {
         double before[GRID_MAX];
         memcpy(before, l->levels[q].l, sizeof before);
-        if (ready) tables(w, l->past.bucket[q], w->up, t);
+        if (ready) ask(w, l->past.bucket[q], w->up, t);
         rc = profile_window(&l->levels[q], g, h, t, n, eta);
         onset_window(&l->onset[q], before, l->levels[q].l, g->n,
                      l->levels[q].l[g->ja] - before[g->ja], w->start_s);
         if (rc != SERIN_OK || !l->allows) continue;
-        if (ready) tables(w, l->past.bucket[q], w->down, t);
+        if (ready) ask(w, l->past.bucket[q], w->down, t);
         rc = profile_window(&l->allowed[q], g, h, t, n, eta);
     }
     return rc;
 }
 
-/* The other direction: is the canary, slowed down by what is still good, exceeded by
- * the baseline? With the cohorts exchanged that is the question for abort. */
+/* Beside `up`, faster: by more than is still good, or, where both directions are harm,
+ * by more than the tolerance. */
 static enum serin_status fold_fast(struct latency *l, const struct grid *g,
                                    const struct horizon *h, const struct window *w,
                                    bool ready, double eta)
 {
-    struct count_table t[ROLLOUT_STRATA + 1], was;
+    struct count_table t[ROLLOUT_STRATA + 1];
     size_t n = ready ? w->n : 0;
     enum serin_status rc = SERIN_OK;
-    for (int i = 0; i < 2 && rc == SERIN_OK; i++) {
+    for (int i = 0; i < 2 && !falls(l) && rc == SERIN_OK; i++) {
         int q = i == 0 ? l->first : l->last;
-        if (ready) tables(w, l->past.bucket[q], -w->fast, t);
-        for (size_t k = 0; k < n; k++) {
-            was = t[k];
-            t[k] = (struct count_table){was.m, was.y, was.n, was.x};
-        }
+        if (ready) tables_turned(w, l->past.bucket[q], w->fast, t);
         rc = profile_window(&l->fast[i], g, h, t, n, eta);
     }
     return rc;
@@ -229,7 +251,8 @@ static enum serin_status fold_ranks(struct latency *l, const struct horizon *h,
         int32_t down = 0, up = 0; /* the ranks are taken at this scale */
         enum serin_status rc = shifts(l, scale, &down, &up);
         if (rc == SERIN_OK)
-            rc = mann_whitney_ranks(&s->canary, &s->baseline, up, &ranks[i]);
+            rc = falls(l) ? mann_whitney_ranks(&s->baseline, &s->canary, up, &ranks[i])
+                          : mann_whitney_ranks(&s->canary, &s->baseline, up, &ranks[i]);
         if (rc != SERIN_OK) return rc;
     }
     double before[MANN_WHITNEY_POINTS];
@@ -296,6 +319,7 @@ enum serin_status latency_window(struct latency *l, const struct grid *g,
 double latency_onset(const struct latency *l, const struct grid *g, uint32_t *s)
 {
     double most = onset_estimate(&l->onset[LEVELS], 0, MANN_WHITNEY_POINTS, s);
+    if (l->metric->direction == PLAN_BOTH && latency_faster(l, g)) return 0;
     for (int q = 0; q < LEVELS; q++) {
         uint32_t at = 0;
         double one = onset_estimate(&l->onset[q], g->ja + 1, g->n, &at);
@@ -314,12 +338,27 @@ uint64_t latency_informative(const struct latency *l)
     return most;
 }
 
-double latency_log_abort(const struct latency *l, const struct grid *g)
+static double log_main(const struct latency *l, const struct grid *g)
 {
     double log_e[LEVELS];
     for (int q = 0; q < LEVELS; q++)
         log_e[q] = profile_log_abort(&l->levels[q], g);
     return exceedance_combo(mann_whitney_log_abort(&l->ranks), log_e);
+}
+
+double latency_log_abort(const struct latency *l, const struct grid *g)
+{
+    double half[2] = {log_main(l, g)};
+    if (l->metric->direction != PLAN_BOTH) return half[0];
+    half[1] = latency_log_fast(l, g);
+    return combine_average(half, NULL, 2);
+}
+
+bool latency_faster(const struct latency *l, const struct grid *g)
+{
+    if (l->metric->direction != PLAN_BOTH) return falls(l);
+    double log_e = latency_log_fast(l, g);
+    return level_crossed(log_e, TOLD) && log_e > log_main(l, g);
 }
 
 double latency_log_fast(const struct latency *l, const struct grid *g)
@@ -421,7 +460,8 @@ static double beyond_now(const struct latency *l, int q, int cohort)
 double latency_left(const struct latency *l, const struct grid *g, size_t s, double w_s,
                     double beta, double span_s, double eta)
 {
-    double n = (double)l->step[0].total, all = n + (double)l->step[1].total, most = 0;
+    double n = (double)l->step[falls(l)].total, most = 0;
+    double all = (double)l->step[0].total + (double)l->step[1].total;
     if (!(n > 0 && all > n && span_s > 0) || !l->has_fixed) return INFINITY;
     for (int q = 0; q < LEVELS; q++) {
         if (!l->protects[q]) continue;
@@ -439,6 +479,8 @@ int latency_worst(const struct latency *l, const struct grid *g)
 {
     int worst = l->first;
     double most = -INFINITY;
+    if (l->metric->direction == PLAN_BOTH && latency_faster(l, g))
+        return latency_fastest(l, g);
     for (int q = 0; q < LEVELS; q++) {
         if (!l->protects[q]) continue;
         double theta = profile_estimate(latency_profile(l, q), g);

@@ -4,7 +4,11 @@
  * least of the protected levels, each an odds ratio like any other. Thresholds come
  * from the past baseline of all strata together -- any function of the past is valid,
  * and one past learns faster than many -- while each window's counts and ranks are
- * taken stratum by stratum. */
+ * taken stratum by stratum.
+ *
+ * `direction: down`, where faster is worse, exchanges the cohorts in all of it. `both`
+ * averages the abort for slower with `fast`, the one for faster, half the level each.
+ */
 #ifndef SERIN_ENGINE_CORE_LATENCY_H
 #define SERIN_ENGINE_CORE_LATENCY_H
 
@@ -37,7 +41,7 @@ struct latency {
     struct profile allowed[EXCEEDANCE_LEVELS]; /* shifted down to promote */
     double begun[EXCEEDANCE_LEVELS][GRID_MAX]; /* l of the ones that promote */
     struct onset onset[EXCEEDANCE_LEVELS + 1]; /* of levels, then ranks */
-    struct profile fast[2]; /* too good, at first and last: cohorts exchanged */
+    struct profile fast[2]; /* faster, at first and last: cohorts exchanged */
     struct floor limits[EXCEEDANCE_LEVELS]; /* d = 0: none */
     struct hist step[2];                    /* of this step: canary, baseline */
     double ratio; /* widest quotient of explicit bounds in the source; 0 or 1: exact */
@@ -75,17 +79,21 @@ double latency_onset(const struct latency *l, const struct grid *g, uint32_t *s)
 /** Windows in which some level had evidence. */
 uint64_t latency_informative(const struct latency *l);
 
-/** log E: the combination for abort. */
+/** log E: the combination for abort, in the direction that the plan says. */
 double latency_log_abort(const struct latency *l, const struct grid *g);
 /** The plan has an absolute limit for some quantile. */
 bool latency_limited(const struct latency *l);
 /** log E: mean over the limited quantiles; 0 without any. */
 double latency_log_limit(const struct latency *l);
 /**
- * log E that the canary is faster than the baseline by more than `too_good` at the
- * lowest or the highest protected level: mean of the two, whole rollout, start unknown.
+ * log E that the canary is faster than the baseline by more than `too_good` (direction
+ * both: `abort_over`) at the lowest or the highest protected level: mean of the two,
+ * whole rollout, start unknown. Direction down: 0, that is its abort.
  */
 double latency_log_fast(const struct latency *l, const struct grid *g);
+/** What it says is that the canary is faster: direction down, or both and clearly so.
+ */
+bool latency_faster(const struct latency *l, const struct grid *g);
 /** Of the two, the level with more of it. */
 int latency_fastest(const struct latency *l, const struct grid *g);
 /** No limited quantile of this step's canary is beyond its limit. */
@@ -100,7 +108,7 @@ double latency_log_restart(const struct latency *l, const struct grid *g, size_t
 double latency_left(const struct latency *l, const struct grid *g, size_t s, double w_s,
                     double beta, double span_s, double eta);
 
-/** Protected level with the largest estimated odds ratio: the one to report. */
+/** Protected level with the largest estimated odds ratio of harm: the one to report. */
 int latency_worst(const struct latency *l, const struct grid *g);
 /** Evidence of a level as it promotes. */
 const struct profile *latency_profile(const struct latency *l, int level);

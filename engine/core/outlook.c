@@ -66,7 +66,8 @@ bool outlook_simulated(const struct plan *p, const struct outlook_query *q, size
 {
     const struct plan_metric *m = &p->metrics[i];
     if (m->mode != PLAN_GATE) return false;
-    if (m->kind == PLAN_LATENCY) return q->latency[i].p50_ms != 0;
+    if (m->kind == PLAN_LATENCY)
+        return q->latency[i].p50_ms != 0 && m->direction != PLAN_DOWN;
     return m->kind == PLAN_RATIO || (m->kind == PLAN_EVENTS && q->events[i] != 0);
 }
 

@@ -135,9 +135,11 @@ static void on_rates(struct notes *t, size_t i)
             note(t, 0,
                  "metric %s is not in these times: %s; promotion waits for it, too",
                  m->name,
-                 m->kind == PLAN_LATENCY  ? "its usual p50 and p99 are not given"
-                 : m->kind == PLAN_EVENTS ? "their usual rate is not given"
-                                          : "its kind cannot be foreseen");
+                 m->direction == PLAN_DOWN && m->kind == PLAN_LATENCY
+                     ? "a latency where faster is worse cannot be foreseen"
+                 : m->kind == PLAN_LATENCY ? "its usual p50 and p99 are not given"
+                 : m->kind == PLAN_EVENTS  ? "their usual rate is not given"
+                                           : "its kind cannot be foreseen");
         return;
     }
     bool down = m->direction == PLAN_DOWN;

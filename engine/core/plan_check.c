@@ -345,11 +345,14 @@ static void check_direction(struct check *c, const struct plan_metric *m,
                             const struct doc_node *node)
 {
     const struct doc_node *at = good(c, node, "direction");
+    const struct doc_node *good_at = doc_get(node, "too_good");
     if (at == NULL || m->direction == PLAN_UP) return;
-    if (m->kind == PLAN_LATENCY)
-        doc_error_add(c->errors, at,
-                      "direction: a latency is judged upwards only by this version");
-    else if (m->direction == PLAN_BOTH)
+    if (m->kind == PLAN_LATENCY && good_at != NULL)
+        doc_error_add(c->errors, good_at,
+                      "too_good: with direction: %s faster is harm already; leave "
+                      "too_good out, abort_over is the tolerance",
+                      plan_keys_directions[m->direction]);
+    if (m->kind != PLAN_LATENCY && m->direction == PLAN_BOTH)
         doc_error_add(c->errors, at,
                       "direction: both is two questions; write two metrics with the "
                       "same `from: {metric: %.60s}`, one up and one down",

@@ -71,7 +71,8 @@ static bool decided(const struct play *p)
     return kind == SERIN__V1__KIND__KIND_ABORT || kind == SERIN__V1__KIND__KIND_PROMOTE;
 }
 
-/* True when it ended with a verdict of this kind beyond the start. */
+/* True when it ended with a verdict of this kind beyond the start; HOLD: was held as
+ * suspicious. */
 static bool ends(const char *plan, const struct shape *canary, unsigned per_second,
                  int seconds, double drift, unsigned long seed, Serin__V1__Kind kind)
 {
@@ -93,7 +94,9 @@ static bool ends(const char *plan, const struct shape *canary, unsigned per_seco
         play_clock(&p, &clock);
         play_feed(&p);
     }
-    bool hit = decided(&p) && foldrun_last(&p.run)->kind == kind;
+    bool hit = kind == SERIN__V1__KIND__KIND_HOLD
+                   ? play_find(&p, 0, kind, "suspicious") != NULL
+                   : decided(&p) && foldrun_last(&p.run)->kind == kind;
     play_show(&p);
     play_end(&p);
     return hit;
@@ -104,12 +107,14 @@ static int times(void)
     return getenv("SERIN_LONG") != NULL ? 4 : 1;
 }
 
-static const char watched[] =
-    STUDY_HEAD "risk: {false_abort: 0.05, false_promote: 0.05}\n"
-               "steps:\n"
-               "  - {weight: 10%, worse_than: 2, bake: 1h, warmup: 1s, timeout: 2h}\n"
+#define STUDY_STEPS                                                                    \
+    STUDY_HEAD "risk: {false_abort: 0.05, false_promote: 0.05}\n"                      \
+               "steps:\n"                                                              \
+               "  - {weight: 10%, worse_than: 2, bake: 1h, warmup: 1s, timeout: 2h}\n" \
                "  - {weight: 100%, watch: 0s, warmup: 1s}\n"
-               "metrics: [{name: time, kind: latency, phi: 1}]\n";
+
+static const char watched[] =
+    STUDY_STEPS "metrics: [{name: time, kind: latency, phi: 1}]\n";
 
 Test(slow_stat, the_same_release_is_not_aborted, .timeout = 600)
 {
@@ -165,4 +170,54 @@ Test(slow_stat, beyond_the_tolerance_does_not_pass, .timeout = 600)
             passed);
     cr_assert(le(int, hits, times() == 1 ? 44 : 125)); /* level .05 */
     cr_assert(ge(int, passed, 15));
+}
+
+/* ---- the other directions, and the guard against what is too good */
+static unsigned study(const char *name, const char *plan, double factor, unsigned runs,
+                      unsigned long seed, Serin__V1__Kind kind)
+{
+    struct shape canary = shape_of(factor, 0);
+    unsigned hits = 0;
+    for (unsigned i = 0; i < runs; i++)
+        hits += ends(plan, &canary, 1000, 60, 0, seed + i, kind);
+    fprintf(stderr, "%s: %u of %u\n", name, hits, runs);
+    return hits;
+}
+
+static bool too_many(unsigned hits, double level, unsigned runs)
+{
+    return gsl_cdf_binomial_Q(hits, level, runs) < 1e-6;
+}
+
+Test(slow_stat, the_other_directions_keep_the_level_and_find_both, .timeout = 600)
+{
+    static const char *const plans[] = {
+        STUDY_STEPS "metrics: [{name: time, kind: latency, phi: 1, direction: down}]\n",
+        STUDY_STEPS
+        "metrics: [{name: time, kind: latency, phi: 1, direction: both}]\n"};
+    const Serin__V1__Kind abort = SERIN__V1__KIND__KIND_ABORT;
+    unsigned n = 200 * (unsigned)times();
+    for (size_t i = 0; i < 2; i++) {
+        const char *way = i == 0 ? "down" : "both";
+        char name[64];
+        snprintf(name, sizeof name, "%s: same release aborted", way);
+        cr_assert(not(too_many(study(name, plans[i], 1, n, 6000, abort), 0.05, n)));
+        snprintf(name, sizeof name, "%s: a fifth faster aborted", way);
+        cr_assert(ge(uint, study(name, plans[i], 0.8, 20, 7000, abort), 19));
+        snprintf(name, sizeof name, "%s: a fifth slower aborted", way);
+        unsigned slow = study(name, plans[i], 1.25, 20, 8000, abort);
+        cr_assert(i == 0 ? slow <= 6 : slow >= 19, "%u", slow);
+    }
+}
+
+/* At the edge: faster by exactly the buckets that too_good: 30 % is rounded up to. */
+Test(slow_stat, too_good_is_seldom_said_at_its_edge_and_surely_beyond, .timeout = 600)
+{
+    const Serin__V1__Kind hold = SERIN__V1__KIND__KIND_HOLD;
+    double edge = exp2(-ceil(-log2(0.7) * 32) / 32);
+    unsigned n = 400 * (unsigned)times();
+    unsigned at = study("too good, at the edge: held", watched, edge, n, 9000, hold);
+    cr_assert(not(too_many(at, 0.001, n)));
+    cr_assert(eq(
+        uint, study("too good, half as long: held", watched, 0.5, 20, 9500, hold), 20));
 }

@@ -185,8 +185,9 @@ static const struct {
     {"abort_over: 1.2", "direction: both",
      "10:31: direction: both is two questions; write two metrics with the same "
      "`from: {metric: errors}`, one up and one down"},
-    {METRIC, "  - {name: errors, kind: latency, direction: down}\n",
-     "10:46: direction: a latency is judged upwards only by this version"},
+    {METRIC, "  - {name: errors, kind: latency, direction: both, too_good: 20%}\n",
+     "10:62: too_good: with direction: both faster is harm already; leave too_good out, "
+     "abort_over is the tolerance"},
     {METRIC, "  - {name: errors, kind: events}\n",
      "10:5: metric errors: events need an exposure: a ratio or latency of mode gate in "
      "this plan, or exposure: {canary: 2, baseline: 20} pods"},

@@ -386,3 +386,52 @@ Test(slow, a_tolerance_between_two_bounds_is_kept)
     cr_assert(aborted(&p), "far slower is found through such bounds, too");
     play_end(&p);
 }
+
+/* Where faster is worse everything is turned: half as long is harm, twice is none. */
+Test(slow, downwards_a_faster_canary_is_aborted_and_a_slower_one_promoted)
+{
+    struct play p;
+    play_start(&p, SLOW_PLAN ", direction: down}\n");
+    slow_for(&p, 200, (struct slow){.factor = 0.93});
+    play_show(&p);
+    pb_verdict *v = play_find(&p, 0, SERIN__V1__KIND__KIND_ABORT, "harm");
+    cr_assert(v != NULL, "%s", play_state(&p));
+    cr_assert(strstr(v->message, " ms, faster") != NULL, "%s", v->message);
+    cr_assert(strstr(v->message, ", at most ") != NULL, "%s", v->message);
+    cr_assert(lt(dbl, v->metrics[0]->estimate, 1), "turned back for people");
+    play_end(&p);
+    play_start(&p, SLOW_PLAN ", direction: down, abort_over: 1.3}\n");
+    slow_for(&p, 200, (struct slow){.factor = 0.9});
+    cr_assert(eq(str, (char *)play_state(&p), (char *)"PROMOTED"));
+    play_end(&p);
+    play_start(&p, SLOW_PLAN ", direction: down}\n");
+    slow_for(&p, 200, (struct slow){.factor = 2});
+    play_show(&p);
+    cr_assert(eq(str, (char *)play_state(&p), (char *)"PROMOTED"),
+              "not harm, not held");
+    play_end(&p);
+}
+
+Test(slow, both_directions_abort_and_the_same_release_passes)
+{
+    static const struct {
+        double factor;
+        const char *says;
+    } cases[] = {{1.25, " ms, slower"}, {0.8, " ms, faster"}};
+    struct play p;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        play_start(&p, SLOW_PLAN ", direction: both}\n");
+        slow_for(&p, 200, (struct slow){.factor = cases[i].factor});
+        play_show(&p);
+        pb_verdict *v = play_find(&p, 0, SERIN__V1__KIND__KIND_ABORT, "harm");
+        cr_assert(v != NULL, "%s", play_state(&p));
+        cr_assert(strstr(v->message, cases[i].says) != NULL, "%s", v->message);
+        cr_assert(strstr(v->message, "nan") == NULL, "%s", v->message);
+        play_end(&p);
+    }
+    play_start(&p, SLOW_PLAN ", direction: both, abort_over: 1.3}\n");
+    slow_for(&p, 200, (struct slow){.factor = 0.9});
+    play_show(&p);
+    cr_assert(eq(str, (char *)play_state(&p), (char *)"PROMOTED"), "within abort_over");
+    play_end(&p);
+}
