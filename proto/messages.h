@@ -45,7 +45,11 @@ typedef Serin__V1__CohortSummary pb_cohort_summary;
 typedef Serin__V1__Question pb_question;
 typedef Serin__V1__SampleRatio pb_sample_ratio;
 typedef Serin__V1__GateStatus pb_gate_status;
+typedef Serin__V1__CheckResult pb_check_result;
+typedef Serin__V1__CheckStatus pb_check_status;
+typedef Serin__V1__Signal pb_signal;
 typedef Serin__V1__Vote pb_vote;
+typedef Serin__V1__Wait pb_wait;
 typedef Serin__V1__Clock pb_clock;
 typedef Serin__V1__FoldState pb_fold_state;
 

@@ -263,8 +263,28 @@ bool evidence_passes(const struct evidence_set *s, size_t metric, size_t step)
         return false;
     evidence_values(s, metric, step, &v);
     return isfinite(v.abort) && within_limit(e, &v, s->plan->alpha) &&
-           level_crossed(v.promote, s->plan->beta) &&
-           level_crossed(v.restart, s->plan->beta);
+           level_crossed(v.promote, e->metric->beta) &&
+           level_crossed(v.restart, e->metric->beta);
+}
+
+bool evidence_any_passes(const struct evidence_set *s, size_t step)
+{
+    for (size_t i = 0; i < s->n; i++)
+        if (s->metrics[i].metric->any && evidence_passes(s, i, step)) return true;
+    return false;
+}
+
+bool evidence_all_pass(const struct evidence_set *s, size_t step)
+{
+    bool one_of = s->plan->any_metrics != 0 && s->plan->any_checks == 0;
+    size_t needed = one_of;
+    for (size_t i = 0; i < s->n; i++) {
+        const struct evidence *e = &s->metrics[i];
+        if (!evidence_protected(e) || e->metric->any) continue;
+        needed++;
+        if (!evidence_passes(s, i, step)) return false;
+    }
+    return needed > 0 && (!one_of || evidence_any_passes(s, step));
 }
 
 static size_t gating(const struct evidence_set *s, double *log_e, double *share,

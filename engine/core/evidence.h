@@ -114,6 +114,11 @@ void evidence_values(const struct evidence_set *s, size_t metric, size_t step,
  * within its absolute limit, carried and restarted evidence both at beta.
  */
 bool evidence_passes(const struct evidence_set *s, size_t metric, size_t step);
+/** Every metric that promotion needs passes: those of all_of, and one of any_of where
+ * that names metrics only. False when it needs none. */
+bool evidence_all_pass(const struct evidence_set *s, size_t step);
+/** A metric of criteria.any_of passes. */
+bool evidence_any_passes(const struct evidence_set *s, size_t step);
 /** log of the weighted average over the gating metrics: the abort statistic. */
 double evidence_abort(const struct evidence_set *s);
 /**

@@ -94,7 +94,7 @@ void explain_harm(const struct rollout *r, struct turn *t)
     bool over = e->kind->limited(e) && v.limit >= v.harm;
     t->reason = over ? "limit" : "harm";
     t->metric = blamed >= 0 ? e->metric->name : "";
-    e->kind->limits(e, r->plan->alpha, r->plan->beta, &lower, &upper);
+    e->kind->limits(e, r->plan->alpha, e->metric->beta, &lower, &upper);
     where(r, e, t);
     if (over) {
         e->kind->beyond(e, t);
@@ -122,6 +122,9 @@ static size_t weakest(const struct rollout *r, struct evidence_values *least)
     for (size_t i = 0; i < r->evidence.n; i++) {
         struct evidence_values v;
         if (!evidence_protected(&r->evidence.metrics[i])) continue;
+        if (r->evidence.metrics[i].metric->any &&
+            !evidence_passes(&r->evidence, i, r->step - 1))
+            continue; /* another one stands for it */
         evidence_values(&r->evidence, i, r->step - 1, &v);
         if (v.promote >= least->promote) continue;
         *least = v;
@@ -140,15 +143,15 @@ void explain_safe(const struct rollout *r, struct turn *t)
     t->metric = e->metric->name;
     where(r, e, t);
     e->kind->cohorts(e, t);
-    e->kind->limits(e, r->plan->alpha, r->plan->beta, &lower, &upper);
+    e->kind->limits(e, r->plan->alpha, e->metric->beta, &lower, &upper);
     explain_add(t, "; %s of the whole run %.3g, at %s %.3g", e->kind->effect,
                 e->kind->estimate(e), down(e) ? "least" : "most",
                 down(e) ? lower : upper);
     explain_add(t,
                 "; worse than %g is ruled out: evidence e^%.1f exceeds e^%.1f "
                 "(beta %g)",
-                rollout_step(r)->worse_than, v.promote, level_threshold(r->plan->beta),
-                r->plan->beta);
+                rollout_step(r)->worse_than, v.promote,
+                level_threshold(e->metric->beta), e->metric->beta);
     weight(r->weight_bp, from);
     weight(t->to_bp, to);
     if (t->to_bp != r->weight_bp) explain_add(t, "; %s -> %s", from, to);

@@ -33,8 +33,8 @@ static void refresh_limits(const struct plan *p, struct evidence *e, bool fresh,
     if (!fresh && e->limits_ms != 0 && now_ms - e->limits_ms < LIMITS_AGE_MS) return;
     bool asked = e->metric->primary;
     double half = p->experiment.level / 2;
-    e->kind->limits(e, asked ? half : p->alpha, asked ? half : p->beta, &e->lower,
-                    &e->upper);
+    e->kind->limits(e, asked ? half : p->alpha, asked ? half : e->metric->beta,
+                    &e->lower, &e->upper);
     e->limits_ms = now_ms;
 }
 
@@ -66,7 +66,7 @@ static pb_metric_verdict *metric(struct rollout *r, struct arena *a, size_t i)
     m->abort_log_e = v.abort;
     m->abort_threshold = level_threshold(r->plan->alpha);
     m->promote_log_e = v.promote;
-    m->promote_threshold = level_threshold(r->plan->beta);
+    m->promote_threshold = level_threshold(e->metric->beta);
     m->restart_log_e = v.restart;
     m->worse_than = r->plan->steps[step].worse_than;
     m->dispersion = e->phi;
@@ -147,7 +147,7 @@ static double seconds_left(const struct rollout *r, size_t i)
     if (e->kind->left == NULL || r->evidence.tolerance[step] < 0) return INFINITY;
     double evidence_s =
         e->kind->left(e, (size_t)r->evidence.tolerance[step],
-                      r->plan->steps[step].worse_than, r->plan->beta, span_s);
+                      r->plan->steps[step].worse_than, e->metric->beta, span_s);
     return n < least ? fmax(evidence_s, (least - n) * span_s / n) : evidence_s;
 }
 

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "engine/base/mem.h"
+#include "engine/core/external.h"
+#include "engine/core/facts.h"
 #include "engine/core/fold_state.h"
 #include "engine/core/judge.h"
 #include "engine/core/operator.h"
@@ -371,6 +373,30 @@ static void on_ack(struct fold *f, const pb_ack *a)
     flush(f, r);
 }
 
+static void on_check(struct fold *f, const pb_check_result *c)
+{
+    struct rollout *r = fold_find(f, c->rollout);
+    if (r == NULL || f->offset <= r->applied_offset) {
+        f->counts.skipped++;
+        return;
+    }
+    external_result(f, r, c);
+    judge_settle(f, r);
+    flush(f, r);
+}
+
+static void on_signal(struct fold *f, const pb_signal *s)
+{
+    struct rollout *r = fold_find(f, s->rollout);
+    if (r == NULL || f->offset <= r->applied_offset) {
+        f->counts.skipped++;
+        return;
+    }
+    facts_signal(r, s);
+    judge_settle(f, r);
+    flush(f, r);
+}
+
 static void on_tick(struct fold *f, const pb_tick *t)
 {
     f->counts.ticks++;
@@ -409,6 +435,12 @@ enum serin_status fold_take(struct fold *f, int64_t offset, const pb_inbox *in,
         break;
     case SERIN__V1__INBOX__BODY_TICK:
         on_tick(f, in->tick);
+        break;
+    case SERIN__V1__INBOX__BODY_CHECK:
+        on_check(f, in->check);
+        break;
+    case SERIN__V1__INBOX__BODY_SIGNAL:
+        on_signal(f, in->signal);
         break;
     case SERIN__V1__INBOX__BODY__NOT_SET:
     case _SERIN__V1__INBOX__BODY__CASE_IS_INT_SIZE:

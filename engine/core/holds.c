@@ -5,8 +5,11 @@
 
 #include "engine/core/calibrate.h"
 #include "engine/core/explain.h"
+#include "engine/core/external.h"
+#include "engine/core/facts.h"
 #include "engine/core/figures.h"
 #include "engine/core/kind.h"
+#include "engine/core/schedule.h"
 
 /* A cohort that sends nothing is silent only if it should have sent something: with
  * this many units expected, none at all has a probability of e^-7, and e^-20. */
@@ -266,11 +269,30 @@ static bool timeout(const struct fold *f, const struct rollout *r, struct turn *
 
 static bool freeze(const struct fold *f, const struct rollout *r, struct turn *t)
 {
-    const struct plan_freeze *z = holds_freeze(r, streamclock_now(&f->clock));
-    if (z == NULL) return false;
-    explain_add(t, "the evidence suffices, but promotions are frozen%s%s",
-                z->reason[0] != '\0' ? ": " : "", z->reason);
+    struct turn said = *t;
+    if (r->state == ROLLOUT_PENDING) return false; /* it waits there */
+    explain_add(&said, "%s, but ",
+                r->step == 0 ? "ready to start" : "the evidence suffices");
+    if (!schedule_closed(r, streamclock_now(&f->clock), &said)) return false;
+    *t = said;
     return true;
+}
+
+static bool after(const struct fold *f, const struct rollout *r, struct turn *t)
+{
+    (void)f;
+    return facts_blocked(r, t) && t->hold == HOLD_AFTER;
+}
+
+static bool queue(const struct fold *f, const struct rollout *r, struct turn *t)
+{
+    (void)f;
+    return facts_blocked(r, t) && t->hold == HOLD_QUEUE;
+}
+
+static bool check(const struct fold *f, const struct rollout *r, struct turn *t)
+{
+    return r->passes && external_met(f, r, t) == EXTERNAL_UNMET;
 }
 
 /* ---- the order */
@@ -332,6 +354,9 @@ enum rollout_hold holds_top(const struct fold *f, const struct rollout *r, bool 
         {HOLD_ACTUATOR, actuator},
         {HOLD_DISPERSION, dispersion},
         {HOLD_TIMEOUT, timeout},
+        {HOLD_AFTER, after},
+        {HOLD_QUEUE, queue},
+        {HOLD_CHECK, check},
         {HOLD_FREEZE, freeze},
     };
     enum rollout_hold top = sticky(r, t);
@@ -339,6 +364,7 @@ enum rollout_hold holds_top(const struct fold *f, const struct rollout *r, bool 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         if (rows[i].hold == HOLD_FREEZE && !ready) continue;
         if (rows[i].applies(f, r, t)) return rows[i].hold;
+        t->message[0] = '\0'; /* of a fact that is no reason to hold */
     }
     return HOLD_NONE;
 }
@@ -380,15 +406,6 @@ bool holds_timed_out(const struct fold *f, const struct rollout *r)
     if (step == NULL || rollout_under(r) != ROLLOUT_OBSERVING) return false;
     if (r->plan->strategy == PLAN_EXPERIMENT) return false; /* it concludes */
     return streamclock_now(&f->clock) - r->began_ms > step->timeout_ms + r->extend_ms;
-}
-
-const struct plan_freeze *holds_freeze(const struct rollout *r, int64_t now_ms)
-{
-    for (size_t i = 0; i < r->plan->n_freezes; i++) {
-        const struct plan_freeze *z = &r->plan->freezes[i];
-        if (now_ms >= z->from_ms && now_ms < z->to_ms) return z;
-    }
-    return NULL;
 }
 
 bool holds_unconfirmed(const struct rollout *r)

@@ -9,10 +9,13 @@
 #include "engine/base/mem.h"
 #include "engine/core/experiment.h"
 #include "engine/core/explain.h"
+#include "engine/core/external.h"
+#include "engine/core/facts.h"
 #include "engine/core/figures.h"
 #include "engine/core/gate.h"
 #include "engine/core/holds.h"
 #include "engine/core/kind.h"
+#include "engine/core/schedule.h"
 #include "stats/level.h"
 
 enum { FUTURE_MS = 600000 };          /* cells further ahead come from a broken clock */
@@ -433,16 +436,10 @@ void judge_forget(struct fold *f, struct rollout *r)
 static bool step_passes(const struct rollout *r)
 {
     const struct plan_step *step = rollout_step(r);
-    size_t protected = 0;
     if (step == NULL || r->evidence.tolerance[r->step - 1] < 0) return false;
     if (r->range.n == 0 || r->range.last_ms - r->settle_ms < step->bake_ms)
         return false;
-    for (size_t i = 0; i < r->evidence.n; i++) {
-        if (!evidence_protected(&r->evidence.metrics[i])) continue;
-        protected++;
-        if (!evidence_passes(&r->evidence, i, r->step - 1)) return false;
-    }
-    return protected > 0;
+    return evidence_all_pass(&r->evidence, r->step - 1);
 }
 
 /* Both are functions of the evidence alone; worked out again when it has changed. */
@@ -451,7 +448,7 @@ static void refresh(struct rollout *r)
     if (!r->stale) return;
     r->stale = false;
     r->harmed = false;
-    r->passes = false;
+    r->passes = r->any_passes = false;
     r->answer = RESULT_NONE;
     if (r->step == 0) return;
     double log_e = evidence_abort(&r->evidence);
@@ -460,6 +457,7 @@ static void refresh(struct rollout *r)
     if (log_e > r->peak_log_e && isfinite(log_e)) r->peak_log_e = log_e;
     if (experiment_is(r)) r->answer = experiment_answer(r);
     r->passes = rollout_under(r) == ROLLOUT_OBSERVING && step_passes(r);
+    r->any_passes = r->passes && evidence_any_passes(&r->evidence, r->step - 1);
 }
 
 /* ---- calibration */
@@ -545,6 +543,8 @@ static bool aborts(struct fold *f, struct rollout *r)
         explain_harm(r, &t);
         return take(f, r, EV_HARM, &t);
     }
+    t.reason = "check";
+    if (external_aborts(f, r, &t)) return take(f, r, EV_POLICY, &t);
     t.reason = "canary_silent";
     if (holds_dead(f, r, &t)) return take(f, r, EV_DEAD, &t);
     t.reason = "timeout";
@@ -596,17 +596,29 @@ enum decide_event judge_next(const struct rollout *r, struct turn *t)
     return next->weight_bp >= 10000 ? EV_FULL : EV_SAFE;
 }
 
+/* What keeps it from starting, as *t. */
+static bool pending(const struct rollout *r, int64_t now, struct turn *t)
+{
+    if (now == 0)
+        explain_add(t, "waits for the first tick");
+    else if (now < r->plan->not_before_ms)
+        explain_add(t, "waits for schedule.not_before");
+    else if (facts_blocked(r, t))
+        return true;
+    else if (schedule_closed(r, now, t))
+        t->reason = "freeze";
+    return t->message[0] != '\0';
+}
+
 static bool from_pending(struct fold *f, struct rollout *r)
 {
     int64_t now = streamclock_now(&f->clock);
     struct turn t = turn_of(r, "schedule");
-    const struct plan_freeze *z = holds_freeze(r, now);
-    if (now == 0 || now < r->plan->not_before_ms || z != NULL) {
-        snprintf(r->reason, sizeof r->reason, "%s", z != NULL ? "freeze" : "schedule");
-        snprintf(r->message, sizeof r->message, "%s",
-                 now == 0    ? "waits for the first tick"
-                 : z == NULL ? "waits for schedule.not_before"
-                             : "waits for the end of a freeze");
+    if (pending(r, now, &t)) {
+        if (strcmp(r->message, t.message) == 0) return false;
+        snprintf(r->reason, sizeof r->reason, "%s", t.reason);
+        snprintf(r->message, sizeof r->message, "%s", t.message);
+        r->row_due = r->dirty = true;
         return false;
     }
     t.reason = "calibrating";
@@ -642,6 +654,7 @@ static bool from_observing(struct fold *f, struct rollout *r)
     struct turn t = turn_of(r, "non_inferior");
     if (experiment_is(r)) return from_experiment(f, r);
     if (!r->passes || !holds_fresh(f, r)) return false;
+    if (external_met(f, r, &t) != EXTERNAL_MET) return false;
     if (gate_closed(f, r, &t)) return take(f, r, EV_GATE, &t);
     enum decide_event ev = judge_next(r, &t);
     explain_safe(r, &t);

@@ -124,7 +124,7 @@ static bool limited(const struct evidence *e)
 static double below(const struct evidence *e, const struct gauge_moments *m, size_t s)
 {
     struct gauge g = kind_gauge_against(m, relative(e, e->grid->w[e->grid->js[s]]));
-    return gauge_log_promote(&g, 0, gauge_rho2(e->plan->beta, t_opt));
+    return gauge_log_promote(&g, 0, gauge_rho2(e->metric->beta, t_opt));
 }
 
 static double promote(const struct evidence *e, size_t s)

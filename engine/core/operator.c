@@ -6,9 +6,11 @@
 
 #include "engine/base/mem.h"
 #include "engine/core/explain.h"
+#include "engine/core/facts.h"
 #include "engine/core/gate.h"
 #include "engine/core/holds.h"
 #include "engine/core/judge.h"
+#include "engine/core/schedule.h"
 
 enum { EXTEND_MOST_S = 90 * 24 * 3600 };
 
@@ -61,9 +63,34 @@ static void forgive(struct fold *f, struct rollout *r)
     r->sticky = 0;
 }
 
+/* May traffic move by a person's word? Inside a freeze only when they say so, with a
+ * reason, which the audit trail keeps with the command. */
+static bool in_season(struct fold *f, struct rollout *r, const pb_command *c,
+                      char *message)
+{
+    int64_t now = streamclock_now(&f->clock);
+    struct turn t = turn_of(r, "");
+    if (!schedule_closed(r, now, &t)) return true;
+    if (c->override_freeze && c->reason[0] != '\0') return schedule_override(r, now);
+    snprintf(message, OPERATOR_MESSAGE,
+             "%.150s; --override-freeze --reason TEXT goes on", t.message);
+    return false;
+}
+
+/* Waits before its start: there is nothing to resume but the schedule. */
+static bool resume_pending(struct fold *f, struct rollout *r, const pb_command *c,
+                           char *message)
+{
+    if (!in_season(f, r, c, message)) return false;
+    say(message, "the freeze is overridden");
+    return true;
+}
+
 static bool resume(struct fold *f, struct rollout *r, const pb_command *c,
                    char *message)
 {
+    if (c->override_freeze && r->plan != NULL && r->state != ROLLOUT_HELD)
+        return resume_pending(f, r, c, message);
     if (r->state != ROLLOUT_HELD) {
         say(message, r->state == ROLLOUT_GATED ? "it waits for a gate: approve it"
                                                : "it is not held");
@@ -73,6 +100,7 @@ static bool resume(struct fold *f, struct rollout *r, const pb_command *c,
         say(message, "its state and plan are lost: abort it, or apply the plan again");
         return false;
     }
+    if (c->override_freeze && !in_season(f, r, c, message)) return false;
     forgive(f, r);
     if (r->hold == HOLD_TIMEOUT) {
         r->began_ms = streamclock_now(&f->clock);
@@ -111,7 +139,8 @@ static bool cancel(struct fold *f, struct rollout *r, const pb_command *c,
 }
 
 /* May a person raise the weight now? */
-static bool may_raise(struct fold *f, struct rollout *r, bool next, char *message)
+static bool may_raise(struct fold *f, struct rollout *r, const pb_command *c, bool next,
+                      char *message)
 {
     struct turn t = turn_of(r, "");
     if (r->plan == NULL || r->step == 0) {
@@ -132,6 +161,7 @@ static bool may_raise(struct fold *f, struct rollout *r, bool next, char *messag
         return false;
     }
     t.message[0] = '\0';
+    if (!in_season(f, r, c, message)) return false;
     if (next && gate_closed(f, r, &t)) {
         say(message, t.message);
         return false;
@@ -147,7 +177,7 @@ static bool promote(struct fold *f, struct rollout *r, const pb_command *c,
             "an experiment has no next step: wait for its result, or abort it");
         return false;
     }
-    if (!may_raise(f, r, true, message)) return false;
+    if (!may_raise(f, r, c, true, message)) return false;
     struct turn t = by(r, c, "promoted");
     enum decide_event ev = judge_next(r, &t);
     ev = ev == EV_DONE ? EV_FINISH : ev == EV_FULL ? EV_ADVANCE_FULL : EV_ADVANCE;
@@ -181,7 +211,7 @@ static bool raise_(struct fold *f, struct rollout *r, const pb_command *c,
             "up only to the weight of a step that was passed, or of the next one");
         return false;
     }
-    if (!may_raise(f, r, step == r->step, message)) return false;
+    if (!may_raise(f, r, c, step == r->step, message)) return false;
     t.to_bp = c->weight_bp;
     t.to_step = (uint32_t)step + 1;
     forgive(f, r);
@@ -267,7 +297,8 @@ static bool id_ok(const char *id)
            id[0] != '-';
 }
 
-static void begin(struct fold *f, struct rollout *r, const pb_command *c)
+/* False: refused, and message says why. */
+static bool begin(struct fold *f, struct rollout *r, const pb_command *c, char *message)
 {
     int64_t now = streamclock_now(&f->clock);
     if (rollout_applied(r, c->actor) != SERIN_OK) f->nomem = true;
@@ -276,6 +307,8 @@ static void begin(struct fold *f, struct rollout *r, const pb_command *c)
     r->gaps_seen = f->clock.gaps;
     r->has_closed = false;
     r->row_ms = r->snapshot_ms = now;
+    r->override_ms = 0;
+    return facts_begin(r, c->behind, c->n_behind, message);
 }
 
 static bool again(struct fold *f, struct rollout *r, const pb_command *c, char *message)
@@ -304,7 +337,11 @@ static bool again(struct fold *f, struct rollout *r, const pb_command *c, char *
         say(message, why.text);
         return false;
     }
-    begin(f, r, c);
+    if (!begin(f, r, c, message)) {
+        rollout_shrink(r);
+        r->plan = NULL;
+        return false;
+    }
     say(message, "applied again after its state was lost");
     return true;
 }
@@ -318,9 +355,13 @@ static struct rollout *create(struct fold *f, const pb_command *c, char *message
     }
     struct rollout *r = rollout_new(c->rollout);
     enum serin_status rc = r != NULL ? rollout_plan(r, c->plan, &why) : SERIN_ENOMEM;
+    if (rc == SERIN_OK && !begin(f, r, c, message)) {
+        rollout_free(r);
+        return NULL;
+    }
     if (rc == SERIN_OK && fold_add(f, r)) {
-        begin(f, r, c);
-        say(message, "applied");
+        say(message,
+            r->n_waits != 0 ? "applied; it waits for others first" : "applied");
         return r;
     }
     if (rc == SERIN_ENOMEM) f->nomem = true;

@@ -183,13 +183,7 @@ static enum serin_status window(struct sim *s, size_t step, struct walk *w)
 
 static bool passes(const struct sim *s, size_t step)
 {
-    size_t protected = 0;
-    for (size_t i = 0; i < s->evidence.n; i++) {
-        if (!evidence_protected(&s->evidence.metrics[i])) continue;
-        protected++;
-        if (!evidence_passes(&s->evidence, i, step)) return false;
-    }
-    return protected > 0;
+    return evidence_all_pass(&s->evidence, step);
 }
 
 /* ready_ms: when it would have passed without a bake; unchanged when it would not. */

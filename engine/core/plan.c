@@ -8,6 +8,7 @@
 #include "engine/core/plan_check.h"
 #include "engine/core/plan_cohorts.h"
 #include "engine/core/plan_keys.h"
+#include "engine/core/plan_release.h"
 #include "stats/elem.h"
 #include "stats/level.h"
 #include "stats/random_effect.h"
@@ -121,8 +122,31 @@ static void fill_metrics(struct plan *p, const struct doc_node *root)
         m->has_bound = doc_get(list->items[i], "bound") != NULL;
         if (m->batch_ms == 0) m->batch_ms = 60000;
         if (m->exposure == NULL) m->exposure = "";
-        m->protected = m->mode == PLAN_GATE &&
-                       (p->n_all_of == 0 || listed(p->all_of, p->n_all_of, m->name));
+    }
+}
+
+/* One of several may pass for the others: each then has its part of the level. */
+static void fill_criteria(struct plan *p)
+{
+    for (size_t i = 0; i < p->n_metrics; i++) {
+        struct plan_metric *m = &p->metrics[i];
+        m->any = listed(p->any_of, p->n_any_of, m->name);
+        m->protected =
+            m->mode == PLAN_GATE &&
+            (m->any || p->n_all_of == 0 || listed(p->all_of, p->n_all_of, m->name));
+        p->any_metrics += m->any;
+    }
+    for (size_t i = 0; i < p->n_metrics; i++)
+        p->metrics[i].beta =
+            p->metrics[i].any ? p->beta / (double)p->any_metrics : p->beta;
+    for (size_t i = 0; i < p->n_checks; i++) {
+        struct plan_external *x = &p->checks[i];
+        if (x->url == NULL) x->url = "";
+        if (x->secret_file == NULL) x->secret_file = "";
+        if (x->target == NULL) x->target = "";
+        x->all = listed(p->all_of, p->n_all_of, x->name);
+        x->any = listed(p->any_of, p->n_any_of, x->name);
+        p->any_checks += x->any;
     }
 }
 
@@ -159,12 +183,14 @@ enum serin_status plan_parse(struct arena *a, const char *text, size_t n,
     fill_steps(p, root);
     fill_texts(p);
     fill_metrics(p, root);
+    fill_criteria(p);
     if (!set_experiment(a, p)) return SERIN_ENOMEM;
     if (!p->srm_check) p->srm_tolerance = -1;
     if (p->actuate != NULL) p->require_ack = true;
     p->lateness_ms = 2000;
     hash_digest(text, n, p->hash);
     plan_check(p, root, errors);
+    plan_release_check(p, root, errors);
     if (errors->total != before) return SERIN_EPARSE;
     *out = p;
     return SERIN_OK;

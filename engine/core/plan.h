@@ -16,6 +16,8 @@ enum {
     PLAN_MAX_STEPS = 32,
     PLAN_MAX_METRICS = 32,
     PLAN_MAX_GATES = 16,
+    PLAN_MAX_CHECKS = 16,
+    PLAN_MAX_AFTER = 8,
     PLAN_MAX_STRATA = 64,
     PLAN_MAX_PER_USER = 3 /* 224 KiB each in a snapshot, which a message has to hold */
 };
@@ -79,7 +81,9 @@ struct plan_metric {
     enum plan_mode mode;
     enum plan_direction direction;
     bool primary;          /* the experiment's question; it never aborts */
-    bool protected;        /* promotion needs it: mode gate, and in criteria.all_of */
+    bool protected;        /* promotion needs it: mode gate, and in criteria */
+    bool any;              /* … by criteria.any_of: another one may stand for it */
+    double beta;           /* level of its promote evidence; any_of shares it out */
     double abort_over;     /* odds ratio w_a; of a latency the ratio of values; >= 1 */
     double floor;          /* rate d below which a large ratio is ignored; 0 = none */
     double limit;          /* absolute rate; 0 = none */
@@ -123,6 +127,29 @@ struct plan_gate {
     bool four_eyes;     /* whoever applied the plan may not approve */
 };
 
+enum plan_check_kind { PLAN_WEBHOOK, PLAN_EXEC };
+
+/* A question to the outside, asked again and again while a step is judged. */
+struct plan_external {
+    const char *name;
+    enum plan_check_kind kind;
+    const char *url, *secret_file; /* of a webhook; secret_file "" = not signed */
+    const char *target;            /* of exec: a name in the engine's configuration */
+    int64_t timeout_ms;            /* of one attempt */
+    uint64_t retries;              /* after the first attempt */
+    int64_t every_ms, valid_ms;    /* asked so often; an answer holds so long */
+    enum plan_action on_fail;
+    bool all, any; /* named by criteria.all_of, any_of */
+};
+
+struct plan_allow { /* weekly, UTC */
+    const char **days;
+    size_t n_days;
+    const char *from, *to;
+    unsigned day_bits; /* bit 0: Monday */
+    int from_min, to_min;
+};
+
 struct plan_freeze {
     int64_t from_ms, to_ms;
     const char *reason;
@@ -153,10 +180,21 @@ struct plan {
     struct plan_experiment experiment; /* with strategy experiment */
     struct plan_gate *gates;
     size_t n_gates;
-    const char **all_of; /* names of metrics; none given: every one of mode gate */
+    const char *
+        *all_of; /* names of metrics and checks; none: every metric of mode gate */
     size_t n_all_of;
+    const char **any_of; /* names of metrics and checks */
+    size_t n_any_of;
+    size_t any_metrics, any_checks; /* how many of them are which */
+    struct plan_external *checks;
+    size_t n_checks;
     uint64_t min_requests;
+    const char **after; /* rollouts that must be promoted before the start */
+    size_t n_after;
+    bool concurrent;       /* other rollouts of the same service may be live */
     int64_t not_before_ms; /* 0 = none */
+    struct plan_allow *allow;
+    size_t n_allow;
     struct plan_freeze *freezes;
     size_t n_freezes;
     enum plan_action on_no_data, on_timeout, on_sample_ratio;

@@ -542,60 +542,7 @@ static void check_gating(struct check *c)
                       "no metric has mode: gate, so nothing could promote or abort");
 }
 
-/* ---- criteria, schedule, window */
-/* The metric of that name, else NULL. */
-static const struct plan_metric *metric(const struct plan *p, const char *name)
-{
-    for (size_t i = 0; i < p->n_metrics; i++)
-        if (strcmp(p->metrics[i].name, name) == 0) return &p->metrics[i];
-    return NULL;
-}
-
-static void check_all_of(struct check *c)
-{
-    const struct doc_node *list = good(c, doc_get(c->root, "criteria"), "all_of");
-    const char *names[PLAN_MAX_METRICS + 1] = {NULL};
-    if (list == NULL || c->p->n_metrics == 0) return;
-    for (size_t i = 0; i < c->p->n_metrics; i++) {
-        names[i] = c->p->metrics[i].name;
-        if (*names[i] == '\0') return; /* its name has an error, perhaps it is meant */
-    }
-    bool each = list->type == DOC_LIST && list->n == c->p->n_all_of;
-    for (size_t i = 0; i < c->p->n_all_of; i++) {
-        const struct doc_node *at = each ? list->items[i] : list;
-        const char *name = c->p->all_of[i];
-        const struct plan_metric *m = metric(c->p, name);
-        char hint[KEYS_HINT];
-        if (m == NULL)
-            doc_error_add(c->errors, at, "all_of: no metric is named \"%.60s\"%s", name,
-                          keys_hint(name, names, hint));
-        else if (m->mode != PLAN_GATE)
-            doc_error_add(
-                c->errors, at,
-                "all_of: %s has a mode other than gate and cannot decide; list "
-                "gating metrics only",
-                name);
-    }
-}
-
-static void check_schedule(struct check *c)
-{
-    const struct doc_node *list = doc_get(doc_get(c->root, "schedule"), "freeze");
-    for (size_t i = 0; i < c->p->n_freezes; i++) {
-        const struct plan_freeze *f = &c->p->freezes[i];
-        const struct doc_node *node = list->items[i], *to = good(c, node, "to");
-        if (to == NULL || good(c, node, "from") == NULL) continue;
-        if (f->from_ms >= f->to_ms)
-            doc_error_add(c->errors, to, "to: not after from; a freeze must end later");
-        for (size_t j = 0; j < i; j++)
-            if (f->from_ms < c->p->freezes[j].to_ms &&
-                c->p->freezes[j].from_ms < f->to_ms)
-                doc_error_add(c->errors, node,
-                              "this freeze overlaps the one in line %u; join them",
-                              list->items[j]->line);
-    }
-}
-
+/* ---- window */
 static void check_window(struct check *c)
 {
     const struct doc_node *window = good(c, c->root, "window");
@@ -624,6 +571,4 @@ void plan_check(const struct plan *p, const struct doc_node *root,
     for (size_t i = 0; i < p->n_metrics; i++)
         check_metric(&c, i);
     check_gating(&c);
-    check_all_of(&c);
-    check_schedule(&c);
 }

@@ -21,6 +21,7 @@ static const char *const better[] = {"up", "down", NULL};
 static const char *const modes[] = {"gate", "warn", "shadow", NULL};
 static const char *const pers[] = {"request", "user", NULL};
 static const char *const actions[] = {"hold", "abort", NULL};
+static const char *const check_kinds[] = {"webhook", "exec", NULL};
 static const char *const api_versions[] = {"serin/v1", NULL};
 static const char *const document_kinds[] = {"Rollout", NULL};
 
@@ -199,6 +200,43 @@ static const struct keys_key gate_keys[] = {
 static const struct keys_table gate_table = KEYS_OF(gate_keys, struct plan_gate);
 
 #undef AT
+#define AT(field) offsetof(struct plan_external, field)
+static const struct keys_key check_keys[] = {
+    KEYS_KEY("kind", KEYS_ENUM, AT(kind), NULL, 0, 0, NULL,
+             "webhook: an address answers; exec: a program of the engine's machine does",
+             .required = true, .choices = check_kinds),
+    KEYS_KEY("url", KEYS_TEXT, AT(url), NULL, 8, 1024, NULL,
+             "of a webhook: gets a POST; must begin as checks.urls of serin.yaml says"),
+    KEYS_KEY("secret_file", KEYS_TEXT, AT(secret_file), NULL, 1, 128, NULL,
+             "of a webhook: the key that signs the requests, a file in checks.secrets of "
+             "serin.yaml"),
+    KEYS_KEY("target", KEYS_ID, AT(target), NULL, 0, 0, NULL,
+             "of exec: a name under checks.exec of serin.yaml"),
+    KEYS_KEY("timeout", KEYS_DURATION, AT(timeout_ms), "10s", SECOND, 10 * MINUTE, NULL,
+             "an attempt that takes longer is given up"),
+    KEYS_KEY("retries", KEYS_COUNT, AT(retries), "2", 0, 10, "attempts",
+             "how often it is tried again when there was no answer"),
+    KEYS_KEY("every", KEYS_DURATION, AT(every_ms), "1m", SECOND, DAY, NULL,
+             "how often it is asked while a step is judged"),
+    KEYS_KEY("valid", KEYS_DURATION, AT(valid_ms), "5m", 2 * SECOND, 7 * DAY, NULL,
+             "how long an answer counts"),
+    KEYS_KEY("on_fail", KEYS_ENUM, AT(on_fail), "hold", 0, 0, NULL,
+             "what happens when it fails", .choices = actions),
+};
+static const struct keys_table check_table = KEYS_OF(check_keys, struct plan_external);
+
+#undef AT
+#define AT(field) offsetof(struct plan_allow, field)
+static const struct keys_key allow_keys[] = {
+    KEYS_KEY("days", KEYS_TEXTS, AT(days), NULL, 1, 7, NULL,
+             "days of the week, e.g. [mon..thu] or [tue, fri]; by default all",
+             .count_at = AT(n_days)),
+    KEYS_KEY("from", KEYS_TEXT, AT(from), "00:00", 4, 5, NULL, "time of day, UTC"),
+    KEYS_KEY("to", KEYS_TEXT, AT(to), "24:00", 4, 5, NULL, "its end, UTC"),
+};
+static const struct keys_table allow_table = KEYS_OF(allow_keys, struct plan_allow);
+
+#undef AT
 #define AT(field) offsetof(struct plan_freeze, field)
 static const struct keys_key freeze_keys[] = {
     KEYS_KEY("from", KEYS_TIME, AT(from_ms), NULL, 0, 0, NULL,
@@ -234,8 +272,11 @@ static const struct keys_table experiment_table = KEYS_OF(experiment_keys, struc
 
 static const struct keys_key criteria_keys[] = {
     KEYS_KEY("all_of", KEYS_TEXTS, AT(all_of), NULL, 1, PLAN_MAX_METRICS, NULL,
-             "metrics whose evidence promotion needs; by default every one of mode gate",
+             "metrics and checks that promotion needs; by default every metric of mode gate",
              .count_at = AT(n_all_of)),
+    KEYS_KEY("any_of", KEYS_TEXTS, AT(any_of), NULL, 2, PLAN_MAX_METRICS, NULL,
+             "metrics and checks of which promotion needs one, besides all_of",
+             .count_at = AT(n_any_of)),
     KEYS_KEY("min_requests", KEYS_COUNT, AT(min_requests), "0", 0, 1e15, "requests",
              "requests of the canary that a step must have judged before it may pass"),
 };
@@ -246,6 +287,9 @@ static const struct keys_key schedule_keys[] = {
              "the rollout does not start before"),
     KEYS_KEY("freeze", KEYS_LIST, AT(freezes), NULL, 0, 64, NULL,
              "times without promotions", .count_at = AT(n_freezes), .sub = &freeze_table),
+    KEYS_KEY("allow", KEYS_LIST, AT(allow), NULL, 1, 32, NULL,
+             "promotions at these times of the week only", .count_at = AT(n_allow),
+             .sub = &allow_table),
 };
 static const struct keys_table schedule_table = KEYS_OF(schedule_keys, struct plan);
 
@@ -310,6 +354,13 @@ static const struct keys_key top_keys[] = {
     KEYS_KEY("gates", KEYS_TABLE, ARRAY(gates, n_gates), NULL, 0, PLAN_MAX_GATES, NULL,
              "approvals that steps may ask for, by name", .sub = &gate_table,
              .name_at = offsetof(struct plan_gate, name)),
+    KEYS_KEY("checks", KEYS_TABLE, ARRAY(checks, n_checks), NULL, 0, PLAN_MAX_CHECKS, NULL,
+             "questions to the outside that criteria name", .sub = &check_table,
+             .name_at = offsetof(struct plan_external, name)),
+    KEYS_KEY("after", KEYS_TEXTS, ARRAY(after, n_after), NULL, 1, PLAN_MAX_AFTER, NULL,
+             "rollouts that must be promoted before this one starts"),
+    KEYS_KEY("concurrent", KEYS_BOOL, AT(concurrent), "false", 0, 0, NULL,
+             "start although another rollout of this service and environment is live"),
     KEYS_KEY("experiment", KEYS_SECTION, 0, NULL, 0, 0, NULL,
              "the question of strategy: experiment; it replaces the steps",
              .sub = &experiment_table),

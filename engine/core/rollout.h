@@ -41,6 +41,9 @@
     X(ACTUATOR, "actuator", false)                                \
     X(DISPERSION, "dispersion", false)                            \
     X(TIMEOUT, "timeout", false)                                  \
+    X(AFTER, "after", false)                                      \
+    X(QUEUE, "queue", false)                                      \
+    X(CHECK, "check", false)                                      \
     X(FREEZE, "freeze", false)                                    \
     X(GATE, "gate", false)
 /* clang-format on */
@@ -63,6 +66,7 @@ enum {
     ROLLOUT_DONE = 64,     /* command ids remembered, to drop repeats */
     ROLLOUT_STRATA = 64,   /* the rest is "other" */
     ROLLOUT_TEXT = 480,    /* of a verdict's sentence */
+    ROLLOUT_WAITS = 64,    /* other rollouts that one waits for */
     ROLLOUT_ID = 128,      /* plan: [a-z0-9][a-z0-9._-]{0,127} */
     ROLLOUT_REASON = 24
 };
@@ -83,6 +87,22 @@ struct rollout_gate {
     struct rollout_vote denied; /* actor NULL: nobody did */
     int64_t waiting_ms;         /* since; 0 = not waited for yet */
     bool expired;
+};
+
+enum external_outcome { EXTERNAL_NONE, EXTERNAL_PASS, EXTERNAL_FAIL, EXTERNAL_ERROR };
+
+/* The latest answer of an external check at the present weight. */
+struct rollout_external {
+    enum external_outcome outcome;
+    int64_t t_ms;
+    char message[160];
+};
+
+/* Another rollout that this one waits for. */
+struct rollout_wait {
+    char about[ROLLOUT_ID + 1];
+    char state[16];    /* of it, as far as known; "" = not */
+    bool after, queue; /* until it is promoted (the plan says so); until it has ended */
 };
 
 /* What the actuator said about the weight now commanded. */
@@ -157,6 +177,10 @@ struct rollout {
     uint64_t late, poison;
     struct rollout_quality quality;
     struct rollout_gate gates[PLAN_MAX_GATES];
+    struct rollout_external external[PLAN_MAX_CHECKS];
+    struct rollout_wait waits[ROLLOUT_WAITS];
+    size_t n_waits;
+    int64_t override_ms; /* what is closed until then does not hold */
 
     uint8_t prev_hash[HASH_DIGEST], audit_hash[HASH_DIGEST];
     uint64_t audit_seq;
@@ -169,8 +193,8 @@ struct rollout {
      * asks. */
     int64_t row_ms, snapshot_ms, summary_ms;
     bool dirty, row_due, snapshot_due;
-    bool stale, harmed,
-        passes; /* the last two follow from the evidence unless stale … */
+    bool stale, harmed, passes,
+        any_passes; /* the last three follow from the evidence unless stale … */
     enum rollout_result answer; /* … and so does this one */
     pb_clock *restored_clock;   /* until the first record; in restored */
     struct arena restored;

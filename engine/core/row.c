@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "engine/core/explain.h"
+#include "engine/core/external.h"
+#include "engine/core/facts.h"
 #include "engine/core/figures.h"
 #include "engine/core/gate.h"
 #include "proto/encode.h"
@@ -89,6 +91,17 @@ static bool gates(struct arena *a, const struct rollout *r, pb_status *s)
     return true;
 }
 
+static bool others(const struct fold *f, const struct rollout *r, struct arena *a,
+                   pb_status *s)
+{
+    s->scope = (char *)(uintptr_t)facts_scope(r->plan, a);
+    s->alone = !r->plan->concurrent;
+    s->applied_by = (char *)(uintptr_t)r->applied_by;
+    s->weight_seq = r->ack.weight_seq;
+    return s->scope != NULL && external_status(f, r, a, s) &&
+           facts_waits(r, a, &s->waits, &s->n_waits);
+}
+
 static bool from_plan(struct fold *f, struct rollout *r, struct arena *a, pb_status *s)
 {
     int64_t now = streamclock_now(&f->clock);
@@ -97,7 +110,7 @@ static bool from_plan(struct fold *f, struct rollout *r, struct arena *a, pb_sta
     s->owner = (char *)r->plan->owner;
     return figures_metrics(r, a, false, now, &s->metrics, &s->n_metrics) == SERIN_OK &&
            figures_ratio(r, a, &s->sample_ratio) == SERIN_OK && gates(a, r, s) &&
-           warnings(a, r, s);
+           warnings(a, r, s) && others(f, r, a, s);
 }
 
 static bool status(struct fold *f, struct rollout *r, struct arena *a, pb_status *s)
@@ -121,6 +134,7 @@ static bool status(struct fold *f, struct rollout *r, struct arena *a, pb_status
     s->window_ms = r->window_ms;
     s->result = (char *)(uintptr_t)rollout_result_text(r->result);
     s->started_ms = r->started_ms;
+    s->created_ms = r->created_ms;
     s->peak_log_e = r->peak_log_e;
     s->abort_log_e = r->step != 0 ? evidence_abort(&r->evidence) : 0;
     return r->plan == NULL || from_plan(f, r, a, s);

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "engine/core/facts.h"
 #include "engine/core/gate.h"
 #include "engine/core/kind.h"
 #include "engine/core/snapshot_units.h"
@@ -282,6 +283,24 @@ static void gates_out(struct arena *a, const struct rollout *r, pb_fold_state *m
     }
 }
 
+/* Whose answers came, and what is known of others. */
+static void outside_out(struct arena *a, const struct rollout *r, pb_fold_state *m,
+                        bool *bad)
+{
+    size_t n = r->plan != NULL ? r->plan->n_checks : 0;
+    Serin__V1__CheckState *checks = get(a, n, sizeof *checks, bad);
+    m->checks = get(a, n, sizeof *m->checks, bad);
+    m->override_ms = r->override_ms;
+    for (size_t i = 0; i < n && !*bad; i++) {
+        serin__v1__check_state__init(&checks[i]);
+        checks[i].outcome = (uint32_t)r->external[i].outcome;
+        checks[i].t_ms = r->external[i].t_ms;
+        checks[i].message = (char *)(uintptr_t)r->external[i].message;
+        m->checks[m->n_checks++] = &checks[i];
+    }
+    *bad = *bad || !facts_waits(r, a, &m->waits, &m->n_waits);
+}
+
 static void commands_out(struct arena *a, const struct rollout *r, pb_fold_state *m,
                          bool *bad)
 {
@@ -391,6 +410,7 @@ enum serin_status snapshot_save(const struct fold *f, const struct rollout *r,
     if (!bad) metrics_out(scratch, r, &m, &bad);
     if (!bad) pending_out(scratch, r, &m, &bad);
     if (!bad) gates_out(scratch, r, &m, &bad);
+    if (!bad) outside_out(scratch, r, &m, &bad);
     if (!bad) commands_out(scratch, r, &m, &bad);
     if (bad) return SERIN_ENOMEM;
     s.seq = r->seq;

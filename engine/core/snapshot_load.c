@@ -274,6 +274,27 @@ static enum serin_status gate_in(struct rollout_gate *g, const Serin__V1__GateSt
     return rc;
 }
 
+static bool outside_in(struct rollout *r, const pb_fold_state *m)
+{
+    r->override_ms = m->override_ms;
+    if (m->n_checks > PLAN_MAX_CHECKS || m->n_waits > ROLLOUT_WAITS) return false;
+    for (size_t i = 0; i < m->n_checks; i++) {
+        struct rollout_external *x = &r->external[i];
+        if (m->checks[i]->outcome > EXTERNAL_ERROR) return false;
+        x->outcome = (enum external_outcome)m->checks[i]->outcome;
+        x->t_ms = m->checks[i]->t_ms;
+        snprintf(x->message, sizeof x->message, "%s", m->checks[i]->message);
+    }
+    for (size_t i = 0; i < m->n_waits; i++) {
+        struct rollout_wait *w = &r->waits[r->n_waits++];
+        w->after = m->waits[i]->after;
+        w->queue = m->waits[i]->queue;
+        snprintf(w->about, sizeof w->about, "%s", m->waits[i]->about);
+        snprintf(w->state, sizeof w->state, "%s", m->waits[i]->state);
+    }
+    return true;
+}
+
 static enum serin_status commands_in(struct rollout *r, const pb_fold_state *m)
 {
     if (m->n_outcomes > ROLLOUT_OUTCOMES || m->n_done > ROLLOUT_DONE)
@@ -382,7 +403,7 @@ static enum serin_status head_in(struct rollout *r, const pb_fold_state *m,
     uint32_t steps = r->plan != NULL ? (uint32_t)r->plan->n_steps : 0;
     bool sane = states_in(r, m) && m->weight_bp <= 10000 &&
                 digest_in(r->prev_hash, &m->prev_hash) &&
-                digest_in(r->audit_hash, &m->audit_hash);
+                digest_in(r->audit_hash, &m->audit_hash) && outside_in(r, m);
     r->step = m->step <= steps ? m->step : 0;
     r->weight_bp = m->weight_bp <= 10000 ? m->weight_bp : 0;
     r->audit_seq = m->audit_seq;

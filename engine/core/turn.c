@@ -150,6 +150,7 @@ static void reweigh(struct fold *f, struct rollout *r, const struct turn *t)
     r->extend_ms = 0;
     r->srm_canary = r->srm_baseline = 0;
     r->split = (struct rollout_split){.calm = true};
+    memset(r->external, 0, sizeof r->external); /* each weight is asked about anew */
     const struct plan_step *step = rollout_step(r);
     r->settle_ms = now + (step != NULL ? step->warmup_ms : 0);
     r->ack = (struct rollout_ack){.weight_seq = r->seq + 1};
