@@ -71,7 +71,7 @@ static int run(const struct cli_verb *v, char **args, int n_args)
     size_t n = 0;
     int code = output_format(v, &format);
     if (code != CLI_OK) return code;
-    if (file_read(&a, args[0], PLAN_MAX, &text, &n, &f) != SERIN_OK) {
+    if (file_load(&a, args[0], PLAN_MAX, &text, &n, &f) != SERIN_OK) {
         code = cli_fail(CLI_USAGE, "%s", f.text);
     } else if (section_plan(&a, text, n, &plan, &errors) == SERIN_OK) {
         code = apply(plan, text, n, format);

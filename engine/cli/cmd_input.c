@@ -75,7 +75,7 @@ static int take_plan(struct look *l, const char *path)
     struct plan *p = NULL;
     const char *text = NULL;
     size_t n = 0;
-    if (file_read(&l->rows, path, DOC_MAX_BYTES, &text, &n, &f) != SERIN_OK)
+    if (file_load(&l->rows, path, DOC_MAX_BYTES, &text, &n, &f) != SERIN_OK)
         return cli_fail(CLI_USAGE, "%s", f.text);
     if (plan_parse(&l->rows, text, n, &p, &errors) != SERIN_OK) {
         fputs(doc_errors_format(&errors, path, text, n), stderr);

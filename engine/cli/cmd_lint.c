@@ -80,7 +80,7 @@ static enum serin_status lint_file(struct lint *l, struct arena *a, const char *
     const char *file = strcmp(path, "-") == 0 ? "stdin" : path;
     const char *text = NULL;
     size_t n = 0;
-    enum serin_status rc = file_read(a, path, DOC_MAX_BYTES, &text, &n, &f);
+    enum serin_status rc = file_load(a, path, DOC_MAX_BYTES, &text, &n, &f);
     bool unread = rc != SERIN_OK;
     if (!unread) rc = check(l, a, text, n, &p, &errors);
     if (rc == SERIN_ENOMEM) return rc;

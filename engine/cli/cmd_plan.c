@@ -537,7 +537,7 @@ static int read_plan(struct asked *a, struct arena *arena)
     struct doc_errors errors = {0};
     const char *name = strcmp(a->file, "-") == 0 ? "stdin" : a->file;
     enum serin_status rc =
-        file_read(arena, a->file, DOC_MAX_BYTES, &a->text, &a->n, &f);
+        file_load(arena, a->file, DOC_MAX_BYTES, &a->text, &a->n, &f);
     if (rc != SERIN_OK) return cli_fail(CLI_USAGE, "%s", f.text);
     rc = plan_parse(arena, a->text, a->n, &a->plan, &errors);
     if (rc == SERIN_OK) return CLI_OK;

@@ -55,7 +55,7 @@ static int read_plan(struct replayed *r, const char *path)
     struct fault f = {0};
     struct doc_errors errors = {0};
     size_t n;
-    if (file_read(&r->arena, path, DOC_MAX_BYTES, &r->text, &n, &f) != SERIN_OK)
+    if (file_load(&r->arena, path, DOC_MAX_BYTES, &r->text, &n, &f) != SERIN_OK)
         return cli_fail(CLI_USAGE, "%s", f.text);
     errors.arena = &r->arena;
     if (plan_parse(&r->arena, r->text, n, &r->plan, &errors) == SERIN_OK) return CLI_OK;

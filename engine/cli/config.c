@@ -477,7 +477,7 @@ enum serin_status config_load(const char *path, struct config *c, FILE *errors)
     const char *text = "{}";
     size_t n = 2;
     enum serin_status rc = SERIN_OK;
-    if (path != NULL) rc = file_read(&c->arena, path, DOC_MAX_BYTES, &text, &n, &f);
+    if (path != NULL) rc = file_load(&c->arena, path, DOC_MAX_BYTES, &text, &n, &f);
     if (rc != SERIN_OK) {
         fprintf(errors, "serin: %s\n", f.text);
         return rc;

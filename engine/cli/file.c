@@ -44,7 +44,7 @@ static enum serin_status take(struct arena *a, int fd, const char *path, size_t 
     return SERIN_OK;
 }
 
-enum serin_status file_read(struct arena *a, const char *path, size_t max,
+enum serin_status file_load(struct arena *a, const char *path, size_t max,
                             const char **text, size_t *n, struct fault *f)
 {
     bool standard = strcmp(path, "-") == 0;

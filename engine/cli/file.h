@@ -13,7 +13,7 @@
  * bytes), SERIN_ENOMEM; *f names the file and says what to do.
  */
 SERIN_MUST_USE
-enum serin_status file_read(struct arena *a, const char *path, size_t max,
+enum serin_status file_load(struct arena *a, const char *path, size_t max,
                             const char **text, size_t *n, struct fault *f);
 
 #endif
