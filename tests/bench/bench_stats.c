@@ -138,6 +138,15 @@ static double best_us(void (*f)(void), int rounds)
     return best;
 }
 
+/* log of P(x | odds ratio 2.5) / P(x | 1), for those who compute it elsewhere. */
+static double ratio_at_step(void)
+{
+    double out[GRID_MAX];
+    size_t j = at.g.js[1];
+    double center = fnch_profile(&at.g, at.c.n, at.c.m, at.c.x + at.c.y, out);
+    return ((double)at.c.x - center) * at.g.theta[j] - out[j];
+}
+
 static void table(size_t i)
 {
     double share = (double)tables[i].n / (double)(tables[i].n + tables[i].m);
@@ -150,10 +159,12 @@ static void table(size_t i)
     if (tables[i].n <= 1000000)
         snprintf(slow, sizeof slow, "%.1f", best_us(reference, 3));
     printf("%s{\"n\":%llu,\"m\":%llu,\"k\":%llu,\"window_us\":%.2f,\"target_us\":%.0f,"
-           "\"normaliser_us\":%.2f,\"reference_us\":%s}",
+           "\"normaliser_us\":%.2f,\"reference_us\":%s,\"x\":%llu,"
+           "\"log_ratio\":%.15g}",
            i == 0 ? "" : ",", (unsigned long long)tables[i].n,
            (unsigned long long)tables[i].m, (unsigned long long)tables[i].k, window,
-           tables[i].target_us, fast, slow);
+           tables[i].target_us, fast, slow, (unsigned long long)at.c.x,
+           ratio_at_step());
 }
 
 int main(void)

@@ -155,7 +155,7 @@ def savvi(recording, alpha, entry):
         if counts.sum() == 0:
             continue
         test.update(counts)
-        if test.p_value < alpha and test.counts[0] > share * test.counts.sum():
+        if test.calculate_p_value() < alpha and test.counts[0] > share * test.counts.sum():
             return t
     return None
 
@@ -184,43 +184,30 @@ def mann_whitney(recording, alpha, entry):
 
 def _mann_whitney(recording, metric, alpha, sign):
     what = kind(recording, metric)
-    seen, sums = ([], []), [[0, 0], [0, 0]]
+    seen, sums = (collections.Counter(), collections.Counter()), [[0, 0], [0, 0]]
     for t, cells in recording:
-        groups = split(cells, metric)
-        for i, group in enumerate(groups):
-            seen[i].extend(group)
+        for i, group in enumerate(split(cells, metric)):
             if what == "ratio":
                 sums[i][0] += sum(c.bad for c in group)
                 sums[i][1] += sum(c.n - c.bad for c in group)
-        if not seen[0] or not seen[1]:
-            continue
+            elif what == "latency":
+                for v, n in zip(*merged(group)):
+                    seen[i][float(v)] += int(n)
+            else:
+                seen[i].update(sign * c.gauge for c in group)
         if what == "ratio":
             p = fisher_exact(sums, alternative="greater")[1]
-        elif what == "latency":
-            for i in (0, 1):  # keep what was merged once
-                v, n = merged([c for c in groups[i]])
-                rank = _kept(seen[i], v, n)
-                if i == 0:
-                    left = rank
-                else:
-                    p = rank_test(*left, *rank)
+        elif seen[0] and seen[1]:
+            p = rank_test(*counted(seen[0]), *counted(seen[1]))
         else:
-            p = mannwhitneyu([sign * c.gauge for c in seen[0]],
-                             [sign * c.gauge for c in seen[1]], alternative="greater")[1]
+            continue
         if p < alpha:
             return t
     return None
 
 
-_cache = {}
-
-
-def _kept(seen, v, n):
-    """All values of `seen` as one table; grows with each call for the same list."""
-    table = _cache.setdefault(id(seen), collections.Counter())
-    for x, k in zip(v, n):
-        table[x] += int(k)
-    return np.array(list(table)), np.array(list(table.values()))
+def counted(seen):
+    return np.array(list(seen)), np.array(list(seen.values()))
 
 
 def threshold(recording, alpha, entry):
