@@ -18,9 +18,9 @@
 
 #include "engine/act/driver.h"
 #include "engine/act/file.h"
-#include "engine/act/run.h"
 #include "engine/base/clock.h"
 #include "engine/base/log.h"
+#include "engine/base/run.h"
 
 enum {
     ARGV = 16,
@@ -246,7 +246,7 @@ static enum serin_status check(const struct settings *s, struct fault *f)
     const char *argv[] = {s->program, "-T", "-q", "-c", s->config, NULL};
     struct fault why = {0};
     struct text out = {0}, line = {0};
-    enum serin_status rc = run_program(argv, NULL, DRIVER_TIMEOUT_MS, &out, &why);
+    enum serin_status rc = run_program(argv, NULL, DRIVER_TIMEOUT_MS, &out, NULL, &why);
     text_add(&line, "# configuration file %s:\n", s->include);
     if (rc != SERIN_OK)
         fault_set(f, rc, "nginx refuses its configuration, and nothing was changed: %s",
@@ -275,7 +275,7 @@ static enum serin_status reload(const struct settings *s, struct fault *f)
                          strerror(errno));
     if (s->n_reload != 0) {
         memcpy(argv, s->reload, s->n_reload * sizeof *argv);
-        rc = run_program(argv, NULL, DRIVER_TIMEOUT_MS, &out, f);
+        rc = run_program(argv, NULL, DRIVER_TIMEOUT_MS, &out, NULL, f);
         text_free(&out);
     }
     return rc == SERIN_OK ? wait_for_new(master, &before, f) : rc;

@@ -1,5 +1,5 @@
-/* engine/act/run.c */
-#include "engine/act/run.h"
+/* engine/base/run.c */
+#include "engine/base/run.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -138,7 +138,8 @@ static enum serin_status judge(const struct child *c, struct text *err, struct f
 }
 
 enum serin_status run_program(const char *const *argv, const char *const *env,
-                              int timeout_ms, struct text *out, struct fault *f)
+                              int timeout_ms, struct text *out, int *code,
+                              struct fault *f)
 {
     struct child c = {.name = argv[0], .out = {-1, -1}, .err = {-1, -1}};
     struct text err = {.max = RUN_OUTPUT_MAX};
@@ -155,6 +156,8 @@ enum serin_status run_program(const char *const *argv, const char *const *env,
     } else if (rc == SERIN_OK) {
         rc = judge(&c, &err, f);
     }
+    if (code != NULL)
+        *code = c.ended && WIFEXITED(c.status) ? WEXITSTATUS(c.status) : -1;
     for (int i = 0; i < 2; i++) {
         shut(&c.out[i]);
         shut(&c.err[i]);
