@@ -57,7 +57,7 @@ struct driver {
 };
 
 /* Every kind, once. */
-#define DRIVERS(X) X(haproxy) X(nginx)
+#define DRIVERS(X) X(haproxy) X(nginx) X(flagd) X(webhook) X(exec) X(envoy) X(gateway)
 
 /* First member of every driver's settings, and first key of its table. */
 struct driver_settings {
