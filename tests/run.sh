@@ -146,8 +146,9 @@ if wants threads; then
     build tsan 'threads-[^/]*' -DSERIN_TSAN=ON "${checked[@]}" &&
         run "thread tests under TSan" tsan -L threads
 fi
-# Brokers and processes: one at a time, so that they have the machine to themselves.
-[ "$built" -eq 1 ] && run "integration tests" tests -L 'integration|replay'
+# Brokers and processes. Most of them wait most of the time, so two at once; what loads the
+# machine, or measures, says RUN_SERIAL and has it to itself.
+[ "$built" -eq 1 ] && run "integration tests" tests -L 'integration|replay' -j "$jobs"
 
 step "summary"
 if [ -s "$out/failures" ]; then cat "$out/failures"; fi

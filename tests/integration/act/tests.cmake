@@ -5,5 +5,5 @@ foreach(what errors delay faults)
            COMMAND ${CMAKE_SOURCE_DIR}/tests/integration/with_env.sh ${CMAKE_BINARY_DIR}/kafka1.env
                    ${PYTHON3} -B ${CMAKE_CURRENT_LIST_DIR}/proxy.py $<TARGET_FILE:serin> ${what})
   set_tests_properties(integration-act-${what} PROPERTIES LABELS integration TIMEOUT 600
-                       FIXTURES_REQUIRED kafka1 RUN_SERIAL TRUE)
+                       FIXTURES_REQUIRED kafka1)
 endforeach()

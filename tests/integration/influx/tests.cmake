@@ -4,4 +4,4 @@ add_test(NAME integration-influx
          COMMAND ${CMAKE_SOURCE_DIR}/tests/integration/with_env.sh ${CMAKE_BINARY_DIR}/kafka1.env
                  ${PYTHON3} -B ${CMAKE_CURRENT_LIST_DIR}/influx.py $<TARGET_FILE:serin>)
 set_tests_properties(integration-influx PROPERTIES LABELS integration TIMEOUT 600
-                     FIXTURES_REQUIRED kafka1 RUN_SERIAL TRUE)
+                     FIXTURES_REQUIRED kafka1)

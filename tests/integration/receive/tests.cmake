@@ -3,5 +3,4 @@ find_program(PYTHON3 python3 REQUIRED)
 add_test(NAME integration-receive
          COMMAND ${PYTHON3} -B tests/integration/receive/receive.py
          $<TARGET_FILE:serin> tests/support/kafka.sh WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-set_tests_properties(integration-receive PROPERTIES LABELS integration TIMEOUT 600
-                     RESOURCE_LOCK kafka RUN_SERIAL TRUE)
+set_tests_properties(integration-receive PROPERTIES LABELS integration TIMEOUT 600)
