@@ -5,7 +5,10 @@ set -eu
 
 packages=$(cat "$@")
 missing=
+# Some packages bring what another list calls by its own name (nodejs from elsewhere: npm).
+provided=" $(dpkg-query -W -f '${Provides} ' 2>/dev/null | tr -s ', ' ' ') "
 for package in $packages; do
+    case $provided in *" $package "*) continue ;; esac
     state=$(dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null || true)
     case $state in
     ii*) ;;
