@@ -161,13 +161,20 @@ static void learn(struct cumulative *c, struct entry *e, struct cumulative_key k
 
 /* ---------------------------------------------------------------- rises */
 
+/* Was it asked for all the time since its last value? */
+static bool followed(const struct cumulative *c, const struct entry *e)
+{
+    return known(e) && (c->since_ns == INT64_MAX ||
+                        e->t_ns >= c->since_ns - cumulative_ns(CUMULATIVE_GAP_MS));
+}
+
 /* What comes at t_ns, having begun at start_ns, is to what is known. zero: all of it is
  * a rise. */
 static enum cumulative_result begun(const struct cumulative *c, const struct entry *e,
                                     int64_t t_ns, int64_t start_ns, bool *zero)
 {
-    bool first = !known(e);
-    if (!first && t_ns <= e->t_ns) return CUMULATIVE_REPEAT;
+    bool first = !followed(c, e);
+    if (known(e) && t_ns <= e->t_ns) return CUMULATIVE_REPEAT;
     *zero = start_ns > (first ? c->since_ns : e->t_ns);
     if (*zero) return start_ns < t_ns ? CUMULATIVE_RISE : CUMULATIVE_FIRST;
     return first ? CUMULATIVE_FIRST : CUMULATIVE_RISE;

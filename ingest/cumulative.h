@@ -17,6 +17,7 @@ enum {
     CUMULATIVE_MAX = 1 << 19, /* values kept, 32 bytes each */
     CUMULATIVE_MAX_BUCKETS = 4096,
     CUMULATIVE_FORGET_MS = 3600000, /* without news, when room is wanted */
+    CUMULATIVE_GAP_MS = 60000,      /* in which every series reports */
     CUMULATIVE_SKEW_MS = 1000       /* by which the clocks of hosts may differ */
 };
 #define CUMULATIVE_NO_START INT64_MIN /* the sender does not say when it began */
@@ -100,8 +101,12 @@ void cumulative_commit(struct cumulative *c);
 void cumulative_rollback(struct cumulative *c);
 /** Forget all values: somebody else may have counted on meanwhile. */
 void cumulative_forget(struct cumulative *c);
-/** From this wall time on nobody else counts: what begins later is known from its
- * beginning. Until the next cumulative_forget. */
+/**
+ * From this wall time on all is watched that is asked for, and by nobody else: call it
+ * when partitions were assigned and when routes changed. What begins later is known
+ * from its beginning. What had no value for CUMULATIVE_GAP_MS before begins anew: it
+ * may have risen while nobody asked. Until the next cumulative_forget.
+ */
 void cumulative_watch(struct cumulative *c, int64_t since_ms);
 /** Histograms that are being put together; they hold nothing that a rollback undoes. */
 struct gather *cumulative_gather(struct cumulative *c);

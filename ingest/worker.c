@@ -219,7 +219,10 @@ static void on_row(void *ctx, const struct bus_record *r)
     } else if (route_table_put(w->routes, row, &changed, &f) != SERIN_OK) {
         log_warn("ingest", "%s", f.text);
     }
-    if (changed) aggregate_routes_changed(w->aggregate);
+    if (changed) {
+        aggregate_routes_changed(w->aggregate);
+        cumulative_watch(aggregate_cumulative(w->aggregate), clock_wall_ms());
+    }
     arena_free(&a);
 }
 

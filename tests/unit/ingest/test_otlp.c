@@ -127,6 +127,42 @@ Test(otlp, a_counter_that_began_under_our_eyes_counts_from_zero)
     cr_assert(eq(u64, aggregate_counts(w.a).begun, 1));
 }
 
+Test(otlp, what_rose_before_anybody_asked_is_not_counted)
+{
+    struct cumulative *c = aggregate_cumulative(w.a);
+    cumulative_watch(c, WORLD_NOW - 600000);
+    sum(OTLP_CUMULATIVE, -300000, -200000, 40); /* a rollout that has ended since */
+    sum(OTLP_CUMULATIVE, -300000, -199000, 50);
+    sent();
+    cr_assert(eq(u64, cell("crashes", -200000)->n, 40));
+    cr_assert(eq(u64, cell("crashes", -199000)->n, 10));
+    cumulative_watch(c, WORLD_NOW - CUMULATIVE_SKEW_MS); /* another one */
+    sum(OTLP_CUMULATIVE, -300000, 1000, 5000);
+    sum(OTLP_CUMULATIVE, -300000, 2000, 5001);
+    cumulative_watch(c, WORLD_NOW + 1500);
+    sum(OTLP_CUMULATIVE, -300000, 3000, 5003);
+    sent();
+    cr_assert(eq(u64, cell("crashes", 1000)->n, 0));
+    cr_assert(eq(u64, cell("crashes", 2000)->n, 1));
+    cr_assert(eq(u64, cell("crashes", 3000)->n, 2), "asked for all the time");
+    cr_assert(eq(u64, aggregate_counts(w.a).begun, 1));
+}
+
+Test(otlp, a_restart_within_a_millisecond)
+{
+    const uint64_t t[][3] = {{1, 1000100, 10}, {1000200, 2000000, 10}};
+    cumulative_watch(aggregate_cumulative(w.a), WORLD_NOW - CUMULATIVE_SKEW_MS);
+    for (int i = 0; i < 2; i++) {
+        otlp_fixed(&point, 2, ns(0) + t[i][0]);
+        otlp_fixed(&point, 3, ns(0) + t[i][1]);
+        otlp_fixed(&point, 6, t[i][2]);
+        otlp_attribute(&point, 7, "region", "eu");
+        otlp_metric(&scope, "crashes", SUM, OTLP_CUMULATIVE, 1, &point);
+    }
+    sent();
+    cr_assert(eq(u64, cell("crashes", 0)->n, 20));
+}
+
 Test(otlp, gauges_and_what_also_falls)
 {
     for (unsigned data = GAUGE; data <= SUM; data += 2) {
