@@ -1,0 +1,79 @@
+#!/usr/bin/env python3
+"""Driver envoy against a simulated admin interface: /runtime and /runtime_modify as Envoy
+documents them."""
+import json
+import sys
+import urllib.parse
+
+from driver import Driver, Server, check, refuses
+
+
+class Admin:
+    def __init__(self):
+        self.values, self.layer = {}, True
+
+    def answer(self, method, path, _headers, body):
+        url = urllib.parse.urlsplit(path)
+        if url.path == "/runtime_modify":
+            if method != "POST" or body:
+                return 405, "Method Not Allowed"
+            if not self.layer:
+                return 503, "No admin layer specified"
+            query = urllib.parse.parse_qs(url.query, strict_parsing=True)
+            for key, values in query.items():
+                self.values[key] = values[0]
+            return 200, "OK\n"
+        if url.path == "/runtime" and url.query == "format=json":
+            return 200, json.dumps({"layers": ["static", "admin"], "entries": {
+                key: {"final_value": value, "layer_values": ["", value]}
+                for key, value in self.values.items()}})
+        return 404, ""
+
+
+def main():
+    tool, admin = sys.argv[1], Admin()
+    server = Server(admin.answer)
+    settings = {"kind": "envoy", "admin": server.url + "/", "key": "shop.canary"}
+    driver = Driver(tool, settings)
+    check(driver("read", 0)["weight_bp"] == 0, "a key that was never set is the boot state")
+    for bp in (0, 1, 5, 500, 9999, 10000):
+        driver.moves(bp)
+        check(admin.values["shop.canary"] == str(bp), admin.values)
+    check("/runtime_modify?shop.canary=500" in driver("describe", 500, "r/1")["text"], "dry run")
+    for denominator, bp, value in (("million", 5, "500"), ("hundred", 500, "5")):
+        other = Driver(tool, settings | {"denominator": denominator})
+        other.moves(bp)
+        check(admin.values["shop.canary"] == value, (denominator, admin.values))
+        if denominator == "hundred":
+            other.fails(("apply", 505, "shop/3"), "5.05 %", "ten_thousand")
+        other.close()
+    for what, parts in (((500, "broken"), ("500", "broken")), ((404, ""), ("404",)),
+                        ("drop", ()), ("junk", ())):
+        for words in (("apply", 500, "shop/3"), ("read", 500)):
+            server.next.append(what)
+            driver.fails(words, server.url, *parts)
+    server.next.append("hang")
+    driver.fails(("read", 500), "no answer within")
+    for text in ("", "{}", "[]", '{"entries":{"shop.canary":{"final_value":"x"}}}',
+                 '{"entries":{"shop.canary":{"final_value":"10001"}}}',
+                 '{"entries":{"shop.canary":{}}}'):
+        server.next.append((200, text))
+        driver.fails(("read", 500), "envoy at")
+    admin.layer = False
+    driver.fails(("apply", 500, "shop/3"), "admin_layer", "bootstrap")
+    admin.layer = True
+    driver.moves(700)
+    admin.values["shop.canary"] = "900"
+    check(driver("read", 700)["weight_bp"] == 900, "somebody's change is not seen")
+    admin.values.clear()
+    check(driver("read", 700)["weight_bp"] == 0, "a restarted Envoy serves nobody")
+    server.stop()
+    driver.fails(("apply", 500, "shop/4"), server.url)
+    driver.close()
+    refuses(tool, settings | {"key": "a&b=10000"}, "key")
+    refuses(tool, settings | {"denominator": "ten"}, "ten")
+    refuses(tool, settings | {"admin": "127.0.0.1:9901"}, "http://")
+    print("envoy: runtime key, denominators, faults")
+
+
+main()
