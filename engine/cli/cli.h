@@ -79,6 +79,7 @@ bool cli_colour(void);
     X(record) \
     X(replay) \
     X(recording) \
+    X(report) \
     X(version)
 #define X(name) extern const struct cli_verb cmd_##name;
 CLI_VERBS(X)

@@ -21,6 +21,7 @@ struct replay {
     struct effects fx;
     struct arena arena;
     const struct fold_options *o;
+    const struct replay_watch *watch; /* NULL: nobody */
     struct replay_result *out;
 };
 
@@ -102,16 +103,26 @@ static enum serin_status fold_one(struct replay *rp, const struct recording_reco
     lane->last = r->offset;
     effects_reset(&rp->fx);
     rc = fold_apply(lane->fold, r->offset, r->value, r->value_len, &rp->fx);
-    for (size_t i = 0; rc == SERIN_OK && i < rp->fx.n; i++)
-        if (rp->fx.items[i].kind == EFFECT_VERDICT)
-            rc = keep(rp, &rp->fx.items[i].value);
+    for (size_t i = 0; rc == SERIN_OK && i < rp->fx.n; i++) {
+        const struct effect *e = &rp->fx.items[i];
+        if (rp->watch != NULL) rc = rp->watch->effect(rp->watch->ctx, e);
+        if (rc == SERIN_OK && e->kind == EFFECT_VERDICT) rc = keep(rp, &e->value);
+    }
     return rc == SERIN_OK ? rc : no_memory(f);
 }
 
 enum serin_status replay_inbox(struct recording_reader *r, const struct fold_options *o,
                                struct replay_result *out, struct fault *f)
 {
-    struct replay rp = {.o = o, .out = out};
+    return replay_watched(r, o, NULL, out, f);
+}
+
+enum serin_status replay_watched(struct recording_reader *r,
+                                 const struct fold_options *o,
+                                 const struct replay_watch *w,
+                                 struct replay_result *out, struct fault *f)
+{
+    struct replay rp = {.o = o, .watch = w, .out = out};
     struct recording_record record;
     enum serin_status rc;
     while ((rc = recording_next(r, &record, f)) == SERIN_OK) {

@@ -36,6 +36,18 @@ struct replay_result {
 SERIN_MUST_USE
 enum serin_status replay_inbox(struct recording_reader *r, const struct fold_options *o,
                                struct replay_result *out, struct fault *f);
+/* Told of every effect as it comes, which lives during the call. Not OK ends the replay
+ * and is passed on. */
+struct replay_watch {
+    enum serin_status (*effect)(void *ctx, const struct effect *e);
+    void *ctx;
+};
+/** As replay_inbox; w is told of every effect, also of those that are no verdicts. */
+SERIN_MUST_USE
+enum serin_status replay_watched(struct recording_reader *r,
+                                 const struct fold_options *o,
+                                 const struct replay_watch *w,
+                                 struct replay_result *out, struct fault *f);
 void replay_free(struct replay_result *out);
 
 /**

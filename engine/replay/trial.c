@@ -37,7 +37,7 @@ enum serin_status trial_open(struct trial **out, const struct trial_options *o)
 {
     /* Nobody reads snapshots; rows only for how it stands in the end. */
     struct fold_options fo = {.max_lag_ms = o->max_lag_ms,
-                              .row_every_ms = 10000,
+                              .row_every_ms = o->look != NULL ? o->look_ms : 10000,
                               .snapshot_every_ms = INT64_MAX / 4};
     struct trial *t = mem_calloc(1, sizeof *t);
     if (t == NULL) return SERIN_ENOMEM;
@@ -87,7 +87,11 @@ static enum serin_status keep_row(struct trial *t, const struct effect *e)
     memcpy(row, e->value.p, e->value.n);
     j->row = row;
     j->row_n = e->value.n;
-    return SERIN_OK;
+    if (t->o.look == NULL) return SERIN_OK;
+    pb_rollout *now;
+    arena_reset(&t->out);
+    enum serin_status rc = decode_rollout(&t->out, row, j->row_n, &now);
+    return rc == SERIN_OK ? t->o.look(t->o.ctx, now) : rc;
 }
 
 static enum serin_status apply(struct trial *t, struct bytes record);

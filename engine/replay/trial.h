@@ -16,6 +16,9 @@
 typedef enum serin_status (*trial_sink)(void *ctx, const pb_verdict *v,
                                         struct bytes bytes);
 
+/* How a rollout stands, each time the fold tells it; as trial_sink. */
+typedef enum serin_status (*trial_look)(void *ctx, const pb_rollout *row);
+
 struct trial_options {
     const char
         *plan; /* text that plan_parse takes, and its id; must outlive the trial */
@@ -23,6 +26,8 @@ struct trial_options {
     bool acknowledge;   /* every weight is confirmed at once, as an actuator would */
     int64_t max_lag_ms; /* 0 = the fold's */
     trial_sink sink;    /* NULL: verdicts are not wanted */
+    trial_look look;    /* NULL: rows are not wanted but in the end */
+    int64_t look_ms;    /* at least so far apart, stream time */
     void *ctx;
 };
 
