@@ -13,7 +13,7 @@
 
 #include "engine/base/clock.h"
 
-enum { ENV = 32, LOOK_MS = 20 };
+enum { ENV = 32, LOOK_MS = 20, WORDS = 300 };
 
 struct child {
     const char *name;
@@ -111,18 +111,21 @@ static bool follow(struct child *c, int timeout_ms, struct text *out, struct tex
     return true;
 }
 
-/* The last line that has something in it. */
+/* The last lines that fit, as one. */
 static const char *last_words(struct text *t, int *n)
 {
-    const char *p = t->p != NULL ? t->p : "";
-    size_t end = strlen(p);
-    while (end > 0 && strchr("\r\n \t", p[end - 1]) != NULL)
+    char *p = t->p, *end = p != NULL ? p + strlen(p) : p;
+    *n = 0;
+    if (p == NULL) return "";
+    while (end > p && strchr("\r\n \t", end[-1]) != NULL)
         end--;
-    size_t from = end;
-    while (from > 0 && p[from - 1] != '\n')
-        from--;
-    *n = (int)(end - from < 200 ? end - from : 200);
-    return p + from;
+    if (end - p > WORDS) p = end - WORDS;
+    char *line = p != t->p ? strchr(p, '\n') : NULL; /* not from the middle of one */
+    if (line != NULL && line < end) p = line + 1;
+    for (char *c = p; c < end; c++)
+        if (*c == '\n' || *c == '\r') *c = ' ';
+    *n = (int)(end - p);
+    return p;
 }
 
 static enum serin_status judge(const struct child *c, struct text *err, struct fault *f)
