@@ -160,8 +160,8 @@ static int replay(const struct cli_verb *v, const char *path,
     const char *lag = cli_get("max-lag");
     struct fold_options o = {
         /* Nobody reads rows and snapshots here. */
-        .row_every_ms = INT64_MAX / 4,
-        .snapshot_every_ms = INT64_MAX / 4,
+        .row_every_ms = REPLAY_NEVER_MS,
+        .snapshot_every_ms = REPLAY_NEVER_MS,
     };
     if (lag != NULL && !strview_duration_ms(strview_of(lag), &o.max_lag_ms))
         return cli_usage(v, "--max-lag %s: expected a duration such as 60s", lag);

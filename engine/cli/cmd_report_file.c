@@ -129,7 +129,8 @@ static int inbox(struct told *t, const char *path)
     struct recording_reader *reader;
     struct replay_result result = {0};
     struct replay_watch w = {effect, t};
-    struct fold_options o = {.row_every_ms = 1000, .snapshot_every_ms = INT64_MAX / 4};
+    struct fold_options o = {
+        .row_every_ms = 1000, .fresh_rows = true, .snapshot_every_ms = REPLAY_NEVER_MS};
     enum serin_status rc = recording_open(&reader, path, &f);
     if (rc != SERIN_OK) return failed(rc, &f);
     json_t *meta = json_loads(recording_meta(reader), 0, NULL);

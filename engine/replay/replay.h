@@ -11,6 +11,10 @@
 #include "engine/replay/recording.h"
 #include "proto/messages.h"
 
+/* For row_every_ms and snapshot_every_ms of a fold whose rows and snapshots nobody
+ * reads; small enough for the fold to multiply. */
+#define REPLAY_NEVER_MS (INT64_C(1) << 52)
+
 /* bytes: the encoded Verdict as the stage writes it, without a signature. */
 struct replay_verdict {
     char *rollout;

@@ -7,6 +7,7 @@
 #include "engine/base/mem.h"
 #include "engine/core/fold.h"
 #include "engine/replay/replan.h"
+#include "engine/replay/replay.h"
 #include "proto/decode.h"
 #include "proto/encode.h"
 
@@ -38,7 +39,8 @@ enum serin_status trial_open(struct trial **out, const struct trial_options *o)
     /* Nobody reads snapshots; rows only for how it stands in the end. */
     struct fold_options fo = {.max_lag_ms = o->max_lag_ms,
                               .row_every_ms = o->look != NULL ? o->look_ms : 10000,
-                              .snapshot_every_ms = INT64_MAX / 4};
+                              .fresh_rows = o->look != NULL,
+                              .snapshot_every_ms = REPLAY_NEVER_MS};
     struct trial *t = mem_calloc(1, sizeof *t);
     if (t == NULL) return SERIN_ENOMEM;
     t->o = *o;
