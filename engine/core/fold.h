@@ -38,6 +38,7 @@ struct fold_options {
     uint64_t epoch;       /* stamped into snapshots */
     int64_t max_lag_ms;   /* HOLD(blind) beyond; 0 = 60 000 */
     int64_t row_every_ms; /* refresh of a live rollout's row, stream time; 0 = 2 000 */
+    bool fresh_rows;      /* their limits are worked out each time, as a verdict's */
     int64_t
         snapshot_every_ms; /* of a live rollout's snapshot, stream time; 0 = 10 000 */
 };

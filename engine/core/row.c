@@ -108,7 +108,7 @@ static bool from_plan(struct fold *f, struct rollout *r, struct arena *a, pb_sta
     s->steps = (uint32_t)r->plan->n_steps;
     s->service = (char *)r->plan->service;
     s->owner = (char *)r->plan->owner;
-    return figures_metrics(r, a, false, now, &s->metrics, &s->n_metrics) == SERIN_OK &&
+    return figures_metrics(r, a, f->o.fresh_rows, now, &s->metrics, &s->n_metrics) == SERIN_OK &&
            figures_ratio(r, a, &s->sample_ratio) == SERIN_OK && gates(a, r, s) &&
            warnings(a, r, s) && others(f, r, a, s);
 }
