@@ -94,7 +94,7 @@ static void key(const struct frame *f)
         if (name == NULL) continue;
         segment(f, (struct plot_line){role, 2, line ? s->dash : 2}, x, 12, x + 20, 12);
         label(f, PLOT_INK, PLOT_START, x + 25, 15.5, name);
-        x += 42 + 5.7 * (double)strlen(name);
+        x += 40 + 6.4 * (double)strlen(name);
     }
 }
 
@@ -188,15 +188,16 @@ static void interval(const struct frame *f, const struct plot_series *s, size_t 
                      double y)
 {
     const struct plot_line thick = {s->role, 2, s->dash}, thin = {s->role, 1.5, 0};
+    double x = plot_scale_place(&f->value, s->y[i]);
+    plot_canvas_fill(f->c, s->role, 1, (double[]){x - 4, x, x + 4, x},
+                     (double[]){y, y - 4, y, y + 4}, 4);
+    if (s->lower == NULL) return; /* a value alone */
     bool low = is_open(s->lower[i]), high = is_open(s->upper[i]);
     double a = low ? f->value.a : plot_scale_place(&f->value, s->lower[i]);
     double b = high ? f->value.b : plot_scale_place(&f->value, s->upper[i]);
-    double x = plot_scale_place(&f->value, s->y[i]);
     segment(f, thick, a, y, b, y);
     if (!low) segment(f, thin, a, y - 4, a, y + 4); /* an open end has no bar */
     if (!high) segment(f, thin, b, y - 4, b, y + 4);
-    plot_canvas_fill(f->c, s->role, 1, (double[]){x - 4, x, x + 4, x},
-                     (double[]){y, y - 4, y, y + 4}, 4);
 }
 
 static void draw_rows(struct frame *f)

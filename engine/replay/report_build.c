@@ -346,7 +346,7 @@ static void forest_plot(const struct report *r, struct report_page *p)
 {
     size_t n = json_array_size(r->metrics);
     const char **names = report_page_alloc(p, (n + 1) * sizeof *names);
-    double *at = report_page_alloc(p, (8 * n + 1) * sizeof *at);
+    double *at = report_page_alloc(p, (7 * n + 1) * sizeof *at);
     if (names == NULL || at == NULL) return;
     struct plot plot = {.title = "All metrics: canary against baseline",
                         .unit = "",
@@ -360,7 +360,10 @@ static void forest_plot(const struct report *r, struct report_page *p)
         double *y = at + (flagged ? 0 : 3 * n);
         names[i] = report_page_text(p, "%s%s", flagged ? "\xe2\x96\xb2 " : "",
                                     report_data_text(m, "name"));
-        at[i] = at[3 * n + i] = at[6 * n + i] = NAN;
+        double times = report_data_number(json_object_get(m, "promote"), "worse_than");
+        bool down = report_data_down(r, report_data_text(m, "name"));
+        at[i] = at[3 * n + i] = NAN;
+        at[6 * n + i] = times > 1 ? (down ? 1 / times : times) : (double)NAN;
         y[i] = estimate > 0 ? estimate : (double)NAN;
         y[n + i] = report_data_number(m, "lower");
         y[2 * n + i] = report_data_number(m, "upper");
@@ -383,7 +386,9 @@ static void forest_plot(const struct report *r, struct report_page *p)
                                           .lower = at + 4 * n,
                                           .upper = at + 5 * n,
                                           .n = n};
-    plot.n_series = 2;
+    plot.series[2] = (struct plot_series){
+        .name = "tolerance", .role = PLOT_TOLERANCE, .y = at + 6 * n, .n = n};
+    plot.n_series = 3;
     plot.rules[plot.n_rules++] = (struct plot_rule){1, "no difference", PLOT_INK};
     report_page_plot(p, &plot);
 }

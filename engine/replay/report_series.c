@@ -49,7 +49,6 @@ static void evidence(const struct report_series *s, size_t k,
     s->at[REPORT_ESTIMATE][k] = g->estimate;
     s->at[REPORT_LOWER][k] = g->lower;
     s->at[REPORT_UPPER][k] = g->upper;
-    s->at[REPORT_WORSE_THAN][k] = g->worse_than;
     s->at[REPORT_ABORT][k] = g->abort_log_e;
     s->at[REPORT_ABORT_AT][k] = g->abort_threshold;
     s->at[REPORT_PROMOTE][k] = g->promote_log_e;
@@ -79,6 +78,8 @@ static void levels(const struct report *r, const struct report_series *s, size_t
     enum report_level l = report_series_level(report_data_text(m, "kind"));
     double times =
         l == REPORT_VALUE || isnan(g->worse_than) ? g->abort_over : g->worse_than;
+    bool down = report_data_down(r, report_data_text(m, "name"));
+    s->at[REPORT_WORSE_THAN][k] = down ? 1 / g->worse_than : g->worse_than;
     s->at[REPORT_CANARY_N][k] = sum[REPORT_OF_CANARY][0];
     s->at[REPORT_BASELINE_N][k] = sum[REPORT_OF_BASELINE][0];
     s->at[REPORT_CANARY_BAD][k] = sum[REPORT_OF_CANARY][1];
@@ -86,8 +87,7 @@ static void levels(const struct report *r, const struct report_series *s, size_t
     s->at[REPORT_CANARY][k] = level(l, g, REPORT_OF_CANARY, sum);
     s->at[REPORT_BASELINE][k] = level(l, g, REPORT_OF_BASELINE, sum);
     s->at[REPORT_TOLERANCE][k] =
-        report_series_tolerance(l, s->at[REPORT_BASELINE][k], times,
-                                report_data_down(r, report_data_text(m, "name")));
+        report_series_tolerance(l, s->at[REPORT_BASELINE][k], times, down);
     s->at[REPORT_CANARY_P50][k] =
         g->n[REPORT_OF_CANARY] > 0 ? g->p50[REPORT_OF_CANARY] : (double)NAN;
     s->at[REPORT_BASELINE_P50][k] =
