@@ -78,6 +78,17 @@ class Haproxy:
             self.process.wait(20)
             self.process = None
 
+    def target(self):
+        """What serin.yaml says of it as an edge."""
+        folder = os.path.dirname(self.path)
+        return f"{{kind: haproxy, socket: {self.socket}, map: {folder}/split.map}}"
+
+    def weight(self):
+        """Of the canary in force, in basis points; None: it does not answer."""
+        found = re.search(r'value="(\d+)"', self.ask(
+            f"get map {os.path.dirname(self.path)}/split.map canary"))
+        return int(found[1]) if found else None
+
 
 def servers(folder, ports):
     """Two versions of the service; the canary's faults are entries of a map."""
@@ -150,9 +161,10 @@ class LogToKafka(threading.Thread):
         while True:
             text = self.sock.recv(4096)
             try:
-                line = json.loads(text)
+                line = json.loads(text[text.index(b"{"):])  # nginx' lines have a syslog head
             except ValueError:
                 continue  # haproxy's own words
+            line.setdefault("ms", round(1000 * line.get("s", 0)))
             now = time.time()
             canary = line["backend"].endswith("-canary")
             bad = line["status"] >= 500
@@ -202,12 +214,12 @@ class Load(threading.Thread):
 class World:
     """Servers, edge, load, engine and actuator."""
 
-    def __init__(self, program, folder, bootstrap, name):
+    def __init__(self, program, folder, bootstrap, name, make_edge=edge):
         self.program, self.folder, self.name = program, folder, name
         self.log = LogToKafka(bootstrap)
         ports, port = (free_port(), free_port()), free_port()
         self.servers = servers(folder, ports)
-        self.edge = edge(folder, port, self.log.port, ports, name)
+        self.edge = make_edge(folder, port, self.log.port, ports, name)
         self.engine = live.Engine(program, folder, bootstrap, f"act.{name}.", f"""\
 inputs: [{{topic: {INPUT}, start: latest}}]
 instance: act
@@ -216,7 +228,7 @@ actuate:
   lease: 6s
   check: 1s
   targets:
-    edge: {{kind: haproxy, socket: {self.edge.socket}, map: {folder}/split.map}}
+    edge: {self.edge.target()}
 """)
         self.config = os.path.join(folder, "serin.yaml")
         self.actuator = None
@@ -238,10 +250,7 @@ actuate:
         self.actuator.wait()
 
     def weight(self):
-        """Of the canary in force, in basis points; None: the proxy does not answer."""
-        found = re.search(r'value="(\d+)"', self.edge.ask(
-            f"get map {self.folder}/split.map canary"))
-        return int(found[1]) if found else None
+        return self.edge.weight()
 
     def begin(self):
         self.engine("apply", "-", text=PLAN.format(id=self.name))
@@ -328,4 +337,5 @@ def main():
             world.stop()
 
 
-main()
+if __name__ == "__main__":
+    main()
