@@ -9,6 +9,7 @@
 #include "engine/core/facts.h"
 #include "engine/core/figures.h"
 #include "engine/core/gate.h"
+#include "engine/core/strategy.h"
 #include "proto/encode.h"
 #include "stats/level.h"
 
@@ -121,6 +122,9 @@ static bool status(struct fold *f, struct rollout *r, struct arena *a, pb_status
     s->reason = r->reason;
     s->message = r->message;
     s->step = r->step;
+    s->step_kind = (char *)(uintptr_t)strategy_kind(r);
+    s->n_audience = strategy_audience(r, &s->audience);
+    s->mirror_bp = strategy_mirror_bp(r);
     s->weight_bp = r->weight_bp;
     s->observed_bp = figures_observed_bp(r);
     s->seq = r->seq;

@@ -6,6 +6,7 @@
 
 #include "engine/base/mem.h"
 #include "engine/core/figures.h"
+#include "engine/core/strategy.h"
 #include "proto/encode.h"
 
 struct turn turn_of(const struct rollout *r, const char *reason)
@@ -143,7 +144,7 @@ static void reweigh(struct fold *f, struct rollout *r, const struct turn *t)
 {
     int64_t now = streamclock_now(&f->clock);
     bool other_step = t->to_step != r->step;
-    if (r->started_ms == 0 && t->to_bp != 0) r->started_ms = now;
+    if (r->started_ms == 0) r->started_ms = now;
     r->weight_bp = t->to_bp;
     r->step = t->to_step;
     r->began_ms = now;
@@ -192,6 +193,9 @@ bool turn_take(struct fold *f, struct rollout *r, enum decide_event ev,
         v.final = decide_final(r->state);
         v.state_after = (char *)decide_state_name(r->state);
         v.step = r->step;
+        v.step_kind = (char *)(uintptr_t)strategy_kind(r);
+        v.n_audience = strategy_audience(r, &v.audience);
+        v.mirror_bp = strategy_mirror_bp(r);
         v.eta_ms = figures_eta_ms(r, v.t_ms);
         send(f, r, &v);
     }
