@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "engine/base/mem.h"
+#include "engine/core/aftermath.h"
 #include "engine/core/experiment.h"
 #include "engine/core/explain.h"
 #include "engine/core/external.h"
@@ -168,6 +169,7 @@ void judge_partial(struct fold *f, struct rollout *r, const pb_partial *p)
 {
     uint64_t good = 0, late = 0;
     uint64_t poison = p->poison < COUNT_MAX ? p->poison : COUNT_MAX;
+    if (decide_final(r->state)) aftermath_partial(f, r, p);
     if (decide_final(r->state) || r->plan == NULL) return;
     for (size_t i = 0; i < p->n_cells && !f->nomem; i++) {
         uint64_t n = p->cells[i]->n < COUNT_MAX ? p->cells[i]->n : COUNT_MAX;
@@ -835,7 +837,10 @@ static bool window_due(const struct fold *f, struct rollout *r)
 
 void judge_tick(struct fold *f, struct rollout *r)
 {
-    if (decide_final(r->state)) return;
+    if (decide_final(r->state)) {
+        aftermath_tick(f, r);
+        return;
+    }
     if (r->plan == NULL) {
         judge_settle(f, r);
         return;

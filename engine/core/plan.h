@@ -216,6 +216,7 @@ struct plan {
     struct plan_freeze *freezes;
     size_t n_freezes;
     enum plan_action on_no_data, on_timeout, on_sample_ratio;
+    int64_t after_abort_ms;         /* how long its effect is watched; 0 = not */
     int64_t silence_ms;             /* canary silent this long: abort */
     bool require_ack;               /* also set by an `actuate` section */
     const struct doc_node *actuate; /* as written; NULL = none */

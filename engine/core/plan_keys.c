@@ -386,6 +386,9 @@ static const struct keys_key top_keys[] = {
              .sub = &on_table),
     KEYS_KEY("silence", KEYS_DURATION, AT(silence_ms), "2m", 5 * SECOND, DAY, NULL,
              "a canary silent this long, with a live baseline, is aborted"),
+    KEYS_KEY("after_abort", KEYS_DURATION, AT(after_abort_ms), "10m", 10 * SECOND, DAY, NULL,
+             "after an abort the service is watched this long: did it recover, or was the "
+             "canary not the cause? off: not at all", .word = "off"),
     KEYS_KEY("require_ack", KEYS_BOOL, AT(require_ack), "false", 0, 0, NULL,
              "an actuator must confirm every weight; implied by actuate"),
     KEYS_KEY("ack_timeout", KEYS_DURATION, AT(ack_timeout_ms), "1m", SECOND, DAY, NULL,

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "engine/base/mem.h"
+#include "engine/core/aftermath.h"
 #include "engine/core/kind.h"
 #include "engine/core/snapshot_units.h"
 
@@ -396,6 +397,28 @@ static enum serin_status body_in(struct rollout *r, const pb_fold_state *m,
     return rc;
 }
 
+/* What cannot be read, or fits no plan, is not watched on: nothing hangs on it. */
+static void aftermath_in(struct rollout *r, const Serin__V1__AftermathState *m)
+{
+    if (m == NULL || r->plan == NULL || m->metric >= r->plan->n_metrics ||
+        m->n_before != 4 || !(m->phi >= 1) || !isfinite(m->phi) || !(m->above >= 0))
+        return;
+    const struct count_table before = {m->before[0], m->before[1], m->before[2],
+                                       m->before[3]};
+    if (before.n > COUNT_MAX || before.m > COUNT_MAX || before.x > before.n ||
+        before.y > before.m || m->x > m->n)
+        return;
+    r->after = (struct aftermath){.finding = aftermath_parse(m->finding),
+                                  .metric = m->metric,
+                                  .above = m->above,
+                                  .phi = m->phi,
+                                  .before = before,
+                                  .from_ms = m->from_ms,
+                                  .until_ms = m->until_ms,
+                                  .n = m->n,
+                                  .x = m->x};
+}
+
 /* All but the evidence. */
 static enum serin_status head_in(struct rollout *r, const pb_fold_state *m,
                                  struct fault *why)
@@ -436,6 +459,7 @@ enum serin_status snapshot_load(struct rollout *r, const pb_snapshot *s,
     enum serin_status rc = head_in(r, m, why);
     if (rc == SERIN_OK && decide_final(r->state)) {
         rollout_shrink(r); /* its plan is of no consequence any more */
+        aftermath_in(r, m->after);
         return SERIN_OK;
     }
     if (rc == SERIN_OK) rc = planned;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/base/mem.h"
+#include "engine/core/aftermath.h"
 #include "engine/core/figures.h"
 #include "engine/core/strategy.h"
 #include "proto/encode.h"
@@ -176,6 +177,7 @@ bool turn_take(struct fold *f, struct rollout *r, enum decide_event ev,
 {
     const struct decide_rule *rule = &decide_rules[r->state][ev];
     enum rollout_state before = r->state;
+    uint32_t from_bp = r->weight_bp;
     pb_verdict v;
     if (rule->why == NULL) return false;
     if (rule->kind != SERIN__V1__KIND__KIND_UNSPECIFIED && !draft(f, r, t, &v)) {
@@ -185,6 +187,7 @@ bool turn_take(struct fold *f, struct rollout *r, enum decide_event ev,
     rollout_move(r, ev, t->reason, streamclock_now(&f->clock));
     if (r->state == ROLLOUT_HELD) r->hold = t->hold;
     if (r->state == ROLLOUT_CONCLUDED) r->result = t->result;
+    if (r->state == ROLLOUT_ABORTED) aftermath_begin(f, r, t->metric, from_bp);
     snprintf(r->message, sizeof r->message, "%s", t->message);
     if (t->to_bp != r->weight_bp || t->to_step != r->step) reweigh(f, r, t);
     if (rule->kind != SERIN__V1__KIND__KIND_UNSPECIFIED) {
