@@ -140,6 +140,14 @@ static void gates(const json_t *list)
     }
 }
 
+static void said(const json_t *status, const char *code, const char *sentence)
+{
+    if (*output_text(status, code) == '\0') return;
+    printf("%s: ", output_text(status, code));
+    output_clean(stdout, output_text(status, sentence));
+    putchar('\n');
+}
+
 /* Who has the canary beside the weight. */
 static void exposure(const json_t *status)
 {
@@ -194,11 +202,8 @@ void show_status(const json_t *status)
         printf("  about %s to go", output_duration(eta, output_int(status, "eta_ms")));
     putchar('\n');
     exposure(status);
-    if (*output_text(status, "reason") != '\0') {
-        printf("%s: ", output_text(status, "reason"));
-        output_clean(stdout, output_text(status, "message"));
-        putchar('\n');
-    }
+    said(status, "reason", "message");
+    said(status, "aftermath", "aftermath_message");
     metrics(json_object_get(status, "metrics"));
     onsets(json_object_get(status, "metrics"));
     gates(json_object_get(status, "gates"));

@@ -11,7 +11,7 @@
 
 enum {
     DRAIN_MS = 10000, /* requests that were under way */
-    LEAST = 100       /* requests, or nothing can be said */
+    LEAST = 30        /* requests, or nothing can be said */
 };
 static const double clear = 2.33; /* standard deviations: one in a hundred by chance */
 
@@ -55,7 +55,9 @@ void aftermath_begin(struct fold *f, struct rollout *r, const char *metric,
     int at = choose(r, metric);
     if (at < 0) return;
     const struct evidence *e = &r->evidence.metrics[at];
-    if (!e->kind->reference(e, &r->after)) return;
+    struct aftermath a = {0};
+    if (!e->kind->reference(e, &a) || a.before.n == 0) return;
+    r->after = a;
     r->after.finding = AFTERMATH_WATCHING;
     r->after.metric = (uint32_t)at;
     r->after.phi = e->phi;

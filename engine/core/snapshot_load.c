@@ -163,11 +163,24 @@ static bool metric_in(struct rollout *r, size_t i, const pb_metric_state *m)
             snapshot_load_calibration(&r->calibrate[i], m->calibration));
 }
 
+static bool split_in(struct rollout *r, const pb_fold_state *m)
+{
+    if (m->n_srm != 1 + 2 * (size_t)SRM_POINTS || !finite_all(m->srm, m->n_srm) ||
+        m->n_split != 4)
+        return false;
+    r->split = (struct rollout_split){m->split[0], m->split[1], m->split[2] != 0,
+                                      m->split[3] != 0};
+    r->srm.eps = m->srm[0];
+    memcpy(r->srm.up, m->srm + 1, sizeof r->srm.up);
+    memcpy(r->srm.down, m->srm + 1 + SRM_POINTS, sizeof r->srm.down);
+    r->srm_canary = m->srm_canary;
+    r->srm_baseline = m->srm_baseline;
+    return true;
+}
+
 static bool metrics_in(struct rollout *r, const pb_fold_state *m)
 {
-    if (m->n_metrics != r->evidence.n || m->n_srm != 1 + 2 * (size_t)SRM_POINTS ||
-        !finite_all(m->srm, m->n_srm) || m->n_split != 4)
-        return false;
+    if (m->n_metrics != r->evidence.n || !split_in(r, m)) return false;
     bool calibrating = false;
     for (size_t i = 0; i < r->evidence.n; i++) {
         calibrating = calibrating || m->metrics[i]->calibration != NULL;
@@ -177,13 +190,6 @@ static bool metrics_in(struct rollout *r, const pb_fold_state *m)
         mem_free(r->calibrate);
         r->calibrate = NULL;
     }
-    r->split = (struct rollout_split){m->split[0], m->split[1], m->split[2] != 0,
-                                      m->split[3] != 0};
-    r->srm.eps = m->srm[0];
-    memcpy(r->srm.up, m->srm + 1, sizeof r->srm.up);
-    memcpy(r->srm.down, m->srm + 1 + SRM_POINTS, sizeof r->srm.down);
-    r->srm_canary = m->srm_canary;
-    r->srm_baseline = m->srm_baseline;
     return true;
 }
 
@@ -382,16 +388,9 @@ static void lose(struct rollout *r)
     if (r->plan != NULL) evidence_reset(&r->evidence);
 }
 
-static enum serin_status body_in(struct rollout *r, const pb_fold_state *m,
-                                 struct fault *why)
+static enum serin_status gates_in(struct rollout *r, const pb_fold_state *m)
 {
-    if (m->window_ms < 1000 || m->window_ms > 60000 || !metrics_in(r, m))
-        return fault_set(
-            why, SERIN_EPARSE,
-            "rollout %s: the evidence in its snapshot does not fit its plan", r->id);
-    r->window_ms = m->window_ms;
-    evidence_horizon(&r->evidence, r->window_ms);
-    enum serin_status rc = pending_in(r, m);
+    enum serin_status rc = SERIN_OK;
     for (size_t i = 0; i < m->n_gates && i < r->plan->n_gates && rc == SERIN_OK; i++)
         rc = gate_in(&r->gates[i], m->gates[i]);
     return rc;
@@ -417,6 +416,29 @@ static void aftermath_in(struct rollout *r, const Serin__V1__AftermathState *m)
                                   .until_ms = m->until_ms,
                                   .n = m->n,
                                   .x = m->x};
+}
+
+static enum serin_status body_in(struct rollout *r, const pb_fold_state *m,
+                                 struct fault *why)
+{
+    if (m->window_ms < 1000 || m->window_ms > 60000 || !metrics_in(r, m))
+        return fault_set(
+            why, SERIN_EPARSE,
+            "rollout %s: the evidence in its snapshot does not fit its plan", r->id);
+    r->window_ms = m->window_ms;
+    evidence_horizon(&r->evidence, r->window_ms);
+    enum serin_status rc = pending_in(r, m);
+    return rc == SERIN_OK ? gates_in(r, m) : rc;
+}
+
+/* Of a final one, what its row shows: neither evidence nor windows. */
+static enum serin_status ending_in(struct rollout *r, const pb_fold_state *m)
+{
+    rollout_shrink(r);
+    if (r->plan == NULL || !split_in(r, m)) return SERIN_OK;
+    r->window_ms = m->window_ms;
+    aftermath_in(r, m->after);
+    return gates_in(r, m);
 }
 
 /* All but the evidence. */
@@ -457,11 +479,7 @@ enum serin_status snapshot_load(struct rollout *r, const pb_snapshot *s,
         r->plan = NULL;
     }
     enum serin_status rc = head_in(r, m, why);
-    if (rc == SERIN_OK && decide_final(r->state)) {
-        rollout_shrink(r); /* its plan is of no consequence any more */
-        aftermath_in(r, m->after);
-        return SERIN_OK;
-    }
+    if (rc == SERIN_OK && decide_final(r->state)) return ending_in(r, m);
     if (rc == SERIN_OK) rc = planned;
     if (rc == SERIN_OK) rc = body_in(r, m, why);
     if (rc == SERIN_EPARSE) lose(r);

@@ -343,6 +343,8 @@ static int extras(json_t *o, const pb_status *s)
     bad |= json_object_set_new(o, "warnings", texts(s->warnings, s->n_warnings));
     bad |= json_object_set_new(o, "result", result(s->result));
     bad |= exposure(o, s->step_kind, s->mirror_bp, s->audience, s->n_audience);
+    bad |= json_object_set_new(o, "aftermath", result(s->aftermath));
+    bad |= json_object_set_new(o, "aftermath_message", view_text(s->aftermath_message));
     bad |= json_object_set_new(o, "started_ms",
                                s->started_ms != 0 ? json_integer(s->started_ms)
                                                   : json_null());

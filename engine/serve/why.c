@@ -350,5 +350,6 @@ json_t *why_status(const pb_rollout *r)
     if (!s->final && s->eta_ms >= 0)
         say(&w, "At this rate the step is decided in about %.0f s.",
             (double)s->eta_ms / 1000);
+    if (*s->aftermath_message != '\0') say(&w, "%s.", s->aftermath_message);
     return finish(&w, o, s->message);
 }

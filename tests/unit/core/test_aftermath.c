@@ -16,7 +16,6 @@ static void abort_then(struct play *p, const char *plan, double rate, int second
 {
     struct play_traffic t = play_traffic();
     play_start(p, plan);
-    play_for(p, 8, t);
     t.rate_c = 0.1;
     for (int i = 0; i < 60 && strcmp(play_state(p), "ABORTED") != 0; i++)
         play_second(p, t);

@@ -115,7 +115,8 @@ Test(view, status_to_the_byte)
          "\"lag_ms\":0,\"late\":0,\"poison\":0,\"sample_ratio\":null,"
          "\"warnings\":[\"window shorter than 10 "
          "s\"],\"result\":null,\"step_kind\":\"weight\",\"mirror_bp\":0,"
-         "\"audience\":[\"beta\"],\"started_ms\":null}");
+         "\"audience\":[\"beta\"],\"aftermath\":null,\"aftermath_message\":\"\","
+         "\"started_ms\":null}");
 }
 
 Test(view, latency_shows_quantiles_and_a_limit_shows)
