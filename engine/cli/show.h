@@ -9,7 +9,8 @@
 
 /** Status (serin.status/1) with its metrics, gates and warnings. */
 void show_status(const json_t *status);
-/** One line: rollout, state, step, weight, why. */
+/** One line: rollout, state, step, weight, why. Before an aborted one's its rollback
+ * plan, if it has one. */
 void show_line(FILE *out, const json_t *status);
 /** What `wait` returns for this state: PROMOTED 0, ABORTED and CANCELLED 1, HELD 4;
  * CONCLUDED by its result: win 0, lose 1, no difference 6; -1 for every other. */

@@ -4,13 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "engine/core/aftermath.h"
 #include "engine/core/explain.h"
 #include "engine/core/external.h"
 #include "engine/core/facts.h"
 #include "engine/core/figures.h"
 #include "engine/core/gate.h"
-#include "engine/core/strategy.h"
 #include "proto/encode.h"
 #include "stats/level.h"
 
@@ -110,7 +108,10 @@ static bool from_plan(struct fold *f, struct rollout *r, struct arena *a, pb_sta
     s->steps = (uint32_t)r->plan->n_steps;
     s->service = (char *)r->plan->service;
     s->owner = (char *)r->plan->owner;
-    return figures_metrics(r, a, f->o.fresh_rows, now, &s->metrics, &s->n_metrics) == SERIN_OK &&
+    s->release_notes = (char *)r->plan->release_notes;
+    s->rollback_plan = (char *)r->plan->rollback_plan;
+    return figures_metrics(r, a, f->o.fresh_rows, now, &s->metrics, &s->n_metrics) ==
+               SERIN_OK &&
            figures_ratio(r, a, &s->sample_ratio) == SERIN_OK && gates(a, r, s) &&
            warnings(a, r, s) && others(f, r, a, s);
 }
@@ -123,9 +124,6 @@ static bool status(struct fold *f, struct rollout *r, struct arena *a, pb_status
     s->reason = r->reason;
     s->message = r->message;
     s->step = r->step;
-    s->step_kind = (char *)(uintptr_t)strategy_kind(r);
-    s->n_audience = strategy_audience(r, &s->audience);
-    s->mirror_bp = strategy_mirror_bp(r);
     s->weight_bp = r->weight_bp;
     s->observed_bp = figures_observed_bp(r);
     s->seq = r->seq;
@@ -140,10 +138,6 @@ static bool status(struct fold *f, struct rollout *r, struct arena *a, pb_status
     s->result = (char *)(uintptr_t)rollout_result_text(r->result);
     s->started_ms = r->started_ms;
     s->created_ms = r->created_ms;
-    s->aftermath = (char *)(uintptr_t)aftermath_text(r->after.finding);
-    s->aftermath_message = arena_alloc(a, ROLLOUT_TEXT);
-    if (s->aftermath_message == NULL) return false;
-    aftermath_tell(r, s->aftermath_message);
     s->peak_log_e = r->peak_log_e;
     s->abort_log_e = r->step != 0 ? evidence_abort(&r->evidence) : 0;
     return r->plan == NULL || from_plan(f, r, a, s);
@@ -179,7 +173,7 @@ enum serin_status row_encode(struct fold *f, struct rollout *r, struct arena *a,
         row.plan_hash = (ProtobufCBinaryData){HASH_DIGEST, r->plan->hash};
         if (plan_route(&f->record, r->plan, &row.route) != SERIN_OK)
             return SERIN_ENOMEM;
-        row.route->live = rollout_open(r);
+        row.route->live = !decide_final(r->state);
     }
     return encode_rollout(a, &row, out);
 }

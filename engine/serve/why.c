@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "engine/base/status.h"
+#include "engine/base/text.h"
 #include "engine/serve/view.h"
 
 /* What is being explained; bad != 0: memory ran out on the way. */
@@ -265,11 +266,23 @@ static void split(struct why *w, const pb_sample_ratio *s, const char *reason)
         100 * s->observed, 100 * s->expected, s->log_e, s->threshold);
 }
 
+/* Before all else: what to do now. As long as it is, so not by say(). */
+static void rollback(struct why *w, const char *plan)
+{
+    struct text t = {0};
+    if (*plan == '\0') return;
+    text_add(&t, "Rollback plan: %s", plan);
+    if (t.failed) w->bad = -1;
+    w->bad |= json_array_append_new(w->sentences, view_text(t.p));
+    text_free(&t);
+}
+
 json_t *why_verdict(const pb_verdict *v)
 {
     struct why w = begin();
     json_t *o =
         header(&w, v->rollout, v->id, view_kind(v->kind), v->state_after, v->reason);
+    if (v->kind == SERIN__V1__KIND__KIND_ABORT) rollback(&w, v->rollback_plan);
     if (v->kind == SERIN__V1__KIND__KIND_HOLD)
         say(&w, "It holds at %.4g %%: %s.", v->to_bp / 100.0, v->reason);
     else
@@ -310,29 +323,15 @@ static void gate(struct why *w, const pb_gate_status *g)
             *g->votes[i]->reason != '\0' ? ": " : "", g->votes[i]->reason);
 }
 
-static void who_has_it(struct why *w, const pb_status *s)
-{
-    if (s->mirror_bp != 0)
-        say(w,
-            "Copies of %.4g %% of the requests go to the canary; nobody sees its "
-            "answers.",
-            s->mirror_bp / 100.0);
-    if (strcmp(s->step_kind, "preview") == 0)
-        say(w, "Its requests are a preview's; nobody else sees it.");
-    for (size_t i = 0; i < s->n_audience; i++)
-        say(w, "Segment %s has the canary whole and is compared with nobody.",
-            s->audience[i]);
-}
-
 json_t *why_status(const pb_rollout *r)
 {
     static const pb_status none = SERIN__V1__STATUS__INIT;
     const pb_status *s = r->status != NULL ? r->status : &none;
     struct why w = begin();
     json_t *o = header(&w, r->rollout, NULL, NULL, s->state, s->reason);
+    if (strcmp(s->state, "ABORTED") == 0) rollback(&w, s->rollback_plan);
     say(&w, "%s at %.4g %%, step %u of %u%s%s.", s->state, s->weight_bp / 100.0,
         s->step, s->steps, *s->reason != '\0' ? ": " : "", s->reason);
-    who_has_it(&w, s);
     split(&w, s->sample_ratio, s->reason);
     for (size_t i = 0; i < s->n_metrics; i++) {
         seen(&w, s->metrics[i]);
@@ -350,6 +349,5 @@ json_t *why_status(const pb_rollout *r)
     if (!s->final && s->eta_ms >= 0)
         say(&w, "At this rate the step is decided in about %.0f s.",
             (double)s->eta_ms / 1000);
-    if (*s->aftermath_message != '\0') say(&w, "%s.", s->aftermath_message);
     return finish(&w, o, s->message);
 }

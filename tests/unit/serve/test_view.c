@@ -59,7 +59,8 @@ Test(view, verdict_to_the_byte)
     v.sample_ratio = &s, v.metrics = errors_list, v.n_metrics = 1;
     v.lag_ms = 7, v.late = 2, v.poison = UINT64_MAX, v.actor = (char *)"alice";
     v.step = 1, v.steps = 5, v.eta_ms = 1500, v.metric = (char *)"errors";
-    v.step_kind = (char *)"mirror", v.mirror_bp = 2500;
+    v.service = (char *)"checkout", v.owner = (char *)"pay";
+    v.release_notes = (char *)"faster", v.rollback_plan = (char *)"route \"old\"";
     same(
         view_verdict(&v),
         "{\"schema\":\"serin.verdict/1\",\"id\":\"checkout-2.4.0/3\","
@@ -74,12 +75,13 @@ Test(view, verdict_to_the_byte)
         "],\"lag_ms\":7,\"late\":2,\"poison\":9223372036854775807,\"actor\":\"alice\","
         "\"prev_hash\":\"\",\"hash\":\"\",\"sig\":\"\",\"step\":1,\"steps\":5,"
         "\"metric\":\"errors\",\"result\":null,\"eta_ms\":1500,"
-        "\"step_kind\":\"mirror\",\"mirror_bp\":2500,\"audience\":[]}");
+        "\"service\":\"checkout\",\"owner\":\"pay\",\"release_notes\":\"faster\","
+        "\"rollback_plan\":\"route \\\"old\\\"\"}");
 }
 
 Test(view, status_to_the_byte)
 {
-    char *people[] = {(char *)"bob"}, *segments[] = {(char *)"beta"},
+    char *people[] = {(char *)"bob"},
          *warnings[] = {(char *)"window shorter than 10 s"};
     pb_gate_status gate = SERIN__V1__GATE_STATUS__INIT, *gates[] = {&gate};
     pb_vote vote = SERIN__V1__VOTE__INIT, *votes[] = {&vote};
@@ -97,8 +99,8 @@ Test(view, status_to_the_byte)
     s.step = 2, s.steps = 5, s.weight_bp = 500, s.observed_bp = -1, s.seq = 4;
     s.since_ms = 17, s.eta_ms = -1, s.metrics = errors_list, s.n_metrics = 1;
     s.gates = gates, s.n_gates = 1, s.warnings = warnings, s.n_warnings = 1;
-    s.step_kind = (char *)"weight", s.audience = segments, s.n_audience = 1;
-    s.service = (char *)"checkout", s.window_ms = 1000, s.updated_ms = 99;
+    s.service = (char *)"checkout", s.rollback_plan = (char *)"back",
+    s.window_ms = 1000, s.updated_ms = 99;
     r.rollout = (char *)"r", r.status = &s;
     same(view_status(&r),
          "{\"schema\":\"serin.status/1\",\"rollout\":\"r\",\"state\":\"HELD\","
@@ -111,12 +113,11 @@ Test(view, status_to_the_byte)
          "\"quorum\":2,\"reason\":\"half of the "
          "traffic\",\"four_eyes\":false,\"expires_ms\":77}],\"plan_hash\":\"\","
          "\"final\":false,"
-         "\"service\":\"checkout\",\"owner\":\"\",\"updated_ms\":99,\"window_ms\":1000,"
+         "\"service\":\"checkout\",\"owner\":\"\",\"release_notes\":\"\","
+         "\"rollback_plan\":\"back\",\"updated_ms\":99,\"window_ms\":1000,"
          "\"lag_ms\":0,\"late\":0,\"poison\":0,\"sample_ratio\":null,"
          "\"warnings\":[\"window shorter than 10 "
-         "s\"],\"result\":null,\"step_kind\":\"weight\",\"mirror_bp\":0,"
-         "\"audience\":[\"beta\"],\"aftermath\":null,\"aftermath_message\":\"\","
-         "\"started_ms\":null}");
+         "s\"],\"result\":null,\"started_ms\":null}");
 }
 
 Test(view, latency_shows_quantiles_and_a_limit_shows)
