@@ -14,6 +14,17 @@ static void begin(void)
     curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
+void http_begin(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, begin);
+}
+
+static const char *shown(const struct http_request *q)
+{
+    return q->shown != NULL ? q->shown : q->url;
+}
+
 enum serin_status http_secret(const char *path, char out[HTTP_SECRET], struct fault *f)
 {
     out[0] = '\0';
@@ -97,10 +108,9 @@ static void set_options(CURL *c, const struct http_request *q, struct curl_slist
 enum serin_status http_call(const struct http_request *q, struct http_answer *out,
                             struct fault *f)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
     char why[CURL_ERROR_SIZE] = "";
     struct curl_slist *list = NULL;
-    pthread_once(&once, begin);
+    http_begin();
     text_free(&out->body);
     *out = (struct http_answer){.body = {.max = HTTP_ANSWER_MAX}};
     CURL *c = curl_easy_init();
@@ -113,9 +123,9 @@ enum serin_status http_call(const struct http_request *q, struct http_answer *ou
         curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &out->status);
         if (code == CURLE_OPERATION_TIMEDOUT)
             rc = fault_set(f, SERIN_ETIME, "%s %.250s: no answer within %d ms",
-                           q->method, q->url, q->timeout_ms);
+                           q->method, shown(q), q->timeout_ms);
         else if (code != CURLE_OK)
-            rc = fault_set(f, SERIN_EIO, "%s %.250s: %.150s", q->method, q->url,
+            rc = fault_set(f, SERIN_EIO, "%s %.250s: %.150s", q->method, shown(q),
                            *why != '\0' ? why : curl_easy_strerror(code));
     }
     curl_slist_free_all(list);
@@ -128,6 +138,9 @@ enum serin_status http_accepted(const struct http_request *q,
 {
     if (a->status >= 200 && a->status < 300) return SERIN_OK;
     const char *body = a->body.p != NULL ? a->body.p : "";
-    return fault_set(f, SERIN_EIO, "%s %.200s answered %ld \"%.*s\"", q->method, q->url,
-                     a->status, (int)strnlen(body, 160), body);
+    if (q->shown != NULL) /* the answer may repeat the secret */
+        return fault_set(f, SERIN_EIO, "%s %.200s answered %ld", q->method, q->shown,
+                         a->status);
+    return fault_set(f, SERIN_EIO, "%s %.200s answered %ld \"%.*s\"", q->method,
+                     shown(q), a->status, (int)strnlen(body, 160), body);
 }

@@ -14,6 +14,8 @@ enum { HTTP_SECRET = 8192, HTTP_ANSWER_MAX = 16 << 20 };
 
 struct http_request {
     const char *method, *url;   /* "GET", "https://host/path" */
+    const char *shown;          /* in faults, where the url or the answer may hold
+                                   a secret: instead of both; NULL: both are shown */
     const char *body;           /* NUL-terminated; NULL: none */
     const char *type;           /* of the body: "application/json" */
     const char *const *headers; /* "Name: value"; ends with NULL; NULL: none */
@@ -27,6 +29,9 @@ struct http_answer {
     struct text body; /* at most HTTP_ANSWER_MAX; text_free */
 };
 
+/** libcurl's own start, once a process; http_call does it, other users of libcurl must.
+ * Thread: any */
+void http_begin(void);
 /**
  * Ask, and wait for the answer. Whatever the other side answers is SERIN_OK, a 500 too.
  * out     zeroed or of an earlier call, which is forgotten; text_free(&out->body)
