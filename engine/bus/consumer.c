@@ -644,6 +644,23 @@ enum serin_status consumer_committed(struct consumer *c, struct bus_partition *p
     return client_fault(c->client, f, "reading committed offsets", err);
 }
 
+enum serin_status consumer_commit(struct consumer *c, const struct bus_partition *p,
+                                  size_t n, struct fault *f)
+{
+    rd_kafka_topic_partition_list_t *list =
+        rd_kafka_topic_partition_list_new((int)n + 1);
+    for (size_t i = 0; i < n; i++)
+        if (p[i].offset >= 0 &&
+            slots_find(&c->slots, p[i].topic, p[i].partition) != NULL)
+            rd_kafka_topic_partition_list_add(list, p[i].topic, p[i].partition)
+                ->offset = p[i].offset;
+    rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (list->cnt > 0) err = rd_kafka_commit(c->rk, list, 0);
+    rd_kafka_topic_partition_list_destroy(list);
+    if (err == RD_KAFKA_RESP_ERR_NO_ERROR) return SERIN_OK;
+    return client_fault(c->client, f, "committing offsets", err);
+}
+
 size_t consumer_assignment(const struct consumer *c, struct bus_partition *p,
                            size_t room)
 {

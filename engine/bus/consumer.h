@@ -72,6 +72,14 @@ enum serin_status consumer_rewind(struct consumer *c, const struct bus_partition
 SERIN_MUST_USE
 enum serin_status consumer_committed(struct consumer *c, struct bus_partition *p,
                                      size_t n, int timeout_ms, struct fault *f);
+/**
+ * Commit offsets (next to read) by themselves, for a reader that writes nothing. Waits
+ * for the answer. Errors: SERIN_EIO; retriable while brokers are away or the group
+ * rebalances.
+ */
+SERIN_MUST_USE
+enum serin_status consumer_commit(struct consumer *c, const struct bus_partition *p,
+                                  size_t n, struct fault *f);
 /** The assigned partitions; NULL room asks for the count only. offset = next to read.
  */
 size_t consumer_assignment(const struct consumer *c, struct bus_partition *p,
