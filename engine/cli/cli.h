@@ -75,6 +75,8 @@ bool cli_colour(void);
     X(topics) \
     X(completion) \
     X(actuate) \
+    X(notify) \
+    X(notes) \
     X(audit) \
     X(record) \
     X(replay) \

@@ -37,7 +37,7 @@ struct written {
     int64_t flush, snapshot, status, lateness, idle, max_lag;
     uint64_t max_series, max_rollout, max_message, memory, ingest_threads;
     double fleet_level;
-    const struct doc_node *actuate;
+    const struct doc_node *actuate, *alerts;
     const char *audit_key;
     int64_t audit_checkpoint;
     int log_level, log_format;
@@ -197,6 +197,9 @@ static const struct keys_key top_keys[] = {
     KEYS_KEY("actuate", KEYS_ANY, AT(actuate), NULL, 0, 0, NULL,
              "what 'serin actuate' may move: targets, inline, lease, check",
              .schema = section_schema),
+    KEYS_KEY("alerts", KEYS_ANY, AT(alerts), NULL, 0, 0, NULL,
+             "whom 'serin notify' tells of holds and aborts: receivers, silence",
+             .schema = receiver_schema),
     KEYS_KEY("audit", KEYS_SECTION, 0, NULL, 0, 0, NULL, "the audit trail",
              .sub = &audit_table),
     KEYS_KEY("log", KEYS_SECTION, 0, NULL, 0, 0, NULL, "lines on standard error",
@@ -466,6 +469,7 @@ enum serin_status config_parse(struct config *c, const char *text, size_t n,
         check_memory(&w, root, errors);
     }
     rc = section_policy(&c->arena, w.actuate, &c->actuate, errors);
+    if (rc == SERIN_OK) rc = receiver_read(&c->arena, w.alerts, &c->alerts, errors);
     if (rc != SERIN_OK) return rc;
     return errors->total == 0 ? take(c, &w) : SERIN_EPARSE;
 }

@@ -14,6 +14,7 @@
 #include "engine/base/log.h"
 #include "engine/base/status.h"
 #include "engine/bus/bus.h"
+#include "engine/notify/receiver.h"
 #include "engine/serve/serve.h"
 #include "engine/stage/stage.h"
 #include "ingest/worker.h"
@@ -56,6 +57,7 @@ struct config {
     unsigned ingest_threads;
     double fleet_level; /* 0 = none */
     struct section_policy actuate;
+    struct receiver_list alerts;
     const char *audit_key; /* signs; NULL = nobody does */
     int64_t audit_checkpoint_ms;
     enum log_level log_level;

@@ -1,7 +1,7 @@
 # engine/cli is a program, not a layer: its parts that deserve a test are compiled into it.
 add_executable(unit-cli-test_config unit/cli/test_config.c
                ${CMAKE_SOURCE_DIR}/engine/cli/config.c ${CMAKE_SOURCE_DIR}/engine/cli/file.c)
-target_link_libraries(unit-cli-test_config PRIVATE serin_act serin_base serin_pbc serin_support
+target_link_libraries(unit-cli-test_config PRIVATE serin_notify serin_act serin_base serin_pbc serin_support
                       PkgConfig::CRITERION)
 add_test(NAME unit-cli-test_config
          COMMAND ${CMAKE_SOURCE_DIR}/tests/support/run_clean.sh
