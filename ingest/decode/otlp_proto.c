@@ -123,6 +123,19 @@ static struct alias *name_below(struct walk *w, const struct alias *parent,
 
 /* ---------------------------------------------------------------- points */
 
+/* What is read of a point once its series is known. */
+static struct strview without_attributes(struct strview bytes,
+                                         const struct otlp_point *p)
+{
+    if (p->attributes.n == 0 || p->scattered) return bytes;
+    if (p->attributes.p == bytes.p)
+        bytes.p += p->attributes.n;
+    else if (p->attributes.p + p->attributes.n != bytes.p + bytes.n)
+        return bytes;
+    bytes.n -= p->attributes.n;
+    return bytes;
+}
+
 static enum serin_status take_point(struct walk *w, const struct otlp_stream *stream,
                                     struct strview bytes)
 {
@@ -135,7 +148,8 @@ static enum serin_status take_point(struct walk *w, const struct otlp_stream *st
     if (w->adding)
         otlp_add(w->a, series, stream, &p);
     else if (w->at < KEPT)
-        w->found[w->at] = (struct found){series, bytes, *stream};
+        w->found[w->at] =
+            (struct found){series, without_attributes(bytes, &p), *stream};
     w->at++;
     return SERIN_OK;
 }

@@ -291,12 +291,23 @@ static bool bytes_field(struct otlp_point *p, enum role role, struct strview s,
     }
 }
 
+/* One by one: cleared as a whole it costs a fifth of the walk. */
+static void start(struct otlp_point *p)
+{
+    static const uint8_t none[1];
+    p->attributes = p->bounds = p->counts = p->name = (struct strview){NULL, 0};
+    p->scattered = p->negative = false;
+    p->start_ns = p->time_ns = p->flags = p->bits = p->count = 0;
+    p->span_kind = p->status = 0;
+    p->number = OTLP_NONE;
+    p->view = (struct buckets_view){.packed = none};
+}
+
 enum serin_status otlp_wire_point(enum otlp_kind kind, struct strview bytes,
                                   struct otlp_point *out, struct reject *why)
 {
-    static const uint8_t none[1];
     struct wire w = wire_of(bytes);
-    *out = (struct otlp_point){.view = {.packed = none}};
+    start(out);
     while (w.p < w.end) {
         const uint8_t *at = w.p;
         uint64_t tag, v = 0;
