@@ -167,5 +167,9 @@ enum serin_status run_program(const char *const *argv, const char *const *env,
     }
     text_add(out, "%s", "");
     text_free(&err);
+    if (rc == SERIN_OK && out->failed)
+        rc = fault_set(f, SERIN_ENOMEM,
+                       "%.200s wrote more than %d bytes, or memory is out", c.name,
+                       RUN_OUTPUT_MAX);
     return rc;
 }

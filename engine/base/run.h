@@ -14,7 +14,8 @@ enum { RUN_OUTPUT_MAX = 4 << 20 };
  * out      what it wrote to standard output, at most RUN_OUTPUT_MAX
  * code     its exit code, -1 when it did not end by itself; NULL: not asked for
  * Errors   SERIN_EIO (cannot be started; an exit code that is not 0: *f has it and what
- *          the program said last), SERIN_ETIME: killed, with all that it started
+ *          the program said last), SERIN_ETIME: killed, with all that it started;
+ *          SERIN_ENOMEM: its output could not be kept
  * Thread   any
  */
 SERIN_MUST_USE

@@ -9,6 +9,31 @@
 
 enum { PLAN_MAX = 256 * 1024 };
 
+static void tell_step(const struct plan_step *s)
+{
+    static const char *const kinds[] = {
+        [PLAN_STEP_WEIGHT] = NULL,
+        [PLAN_STEP_ANALYSIS] = NULL,
+        [PLAN_STEP_MIRROR] = "then copies of requests go to the canary",
+        [PLAN_STEP_PREVIEW] = "then its preview traffic counts",
+        [PLAN_STEP_PAUSE] = "then it pauses",
+    };
+    char text[32];
+    if (kinds[s->kind] != NULL)
+        fprintf(stderr, "%s", kinds[s->kind]);
+    else if (s->weight_bp == 0 && s->n_audience != 0)
+        fprintf(stderr, "then segment %s gets the canary", s->audience[0]);
+    else
+        fprintf(stderr, "then the canary gets %s", output_weight(text, s->weight_bp));
+    if (s->kind == PLAN_STEP_PAUSE && s->pause_ms == 0)
+        fputs(" until 'serin promote'.\n", stderr);
+    else if (s->kind == PLAN_STEP_PAUSE)
+        fprintf(stderr, " for %s.\n", output_duration(text, s->pause_ms));
+    else
+        fprintf(stderr, ", judged for at least %s.\n",
+                output_duration(text, s->bake_ms));
+}
+
 /* The first things that will happen, in order. */
 static void tell_next(const struct plan *p)
 {
@@ -21,9 +46,7 @@ static void tell_next(const struct plan *p)
     if (p->calibrate_ms > 0)
         fprintf(stderr, "the baseline alone is measured for %s; ",
                 output_duration(text, p->calibrate_ms));
-    fprintf(stderr, "then the canary gets %s, judged for at least ",
-            output_weight(text, p->steps[0].weight_bp));
-    fprintf(stderr, "%s.\n", output_duration(text, p->steps[0].bake_ms));
+    tell_step(&p->steps[0]);
     fprintf(stderr, "Follow it with 'serin get %s --watch' or 'serin wait %s'.\n",
             p->id, p->id);
 }

@@ -96,8 +96,7 @@ static int live(const char *rollout, struct report **out)
 
 static int failed(enum serin_status rc, const struct fault *f)
 {
-    return cli_fail(rc == SERIN_ENOMEM || rc == SERIN_EIO ? CLI_UNREACHABLE : CLI_USAGE,
-                    "%s", f->text);
+    return cli_fail(rc == SERIN_ENOMEM ? CLI_UNREACHABLE : CLI_USAGE, "%s", f->text);
 }
 
 static int put(const struct text *t, const char *path)

@@ -34,10 +34,7 @@ static int failed(enum serin_status rc, const struct fault *f)
 static bool mine(struct told *t, const char *rollout)
 {
     if (t->rollout[0] == '\0') snprintf(t->rollout, sizeof t->rollout, "%s", rollout);
-    if (strcmp(rollout, t->rollout) == 0) {
-        t->seen = true;
-        return true;
-    }
+    if (strcmp(rollout, t->rollout) == 0) return true;
     for (size_t i = 0; i < t->n_others; i++)
         if (strcmp(t->others[i], rollout) == 0) return false;
     if (t->n_others < OTHERS)
@@ -74,6 +71,7 @@ static enum serin_status row(void *ctx, const pb_rollout *r)
     struct told *t = ctx;
     enum serin_status rc = SERIN_OK;
     if (r->status == NULL || !mine(t, r->rollout)) return SERIN_OK;
+    t->seen = true;
     if (!t->planned) rc = report_plan(t->report, r->plan);
     t->planned = true;
     if (rc == SERIN_OK) rc = pass(t, view_status(r), report_status);
@@ -88,7 +86,9 @@ static enum serin_status row(void *ctx, const pb_rollout *r)
 static enum serin_status command(struct told *t, const pb_audit *a)
 {
     char verb[32] = "";
-    if (strcmp(a->kind, "command") != 0 || !mine(t, a->rollout)) return SERIN_OK;
+    if (strcmp(a->kind, "command") != 0 || a->seq == 0)
+        return SERIN_OK; /* 0: no rollout */
+    if (!mine(t, a->rollout)) return SERIN_OK;
     pb_command *c = serin__v1__command__unpack(NULL, a->payload.len, a->payload.data);
     const ProtobufCEnumValue *value =
         c != NULL ? protobuf_c_enum_descriptor_get_value(&serin__v1__verb__descriptor,

@@ -140,6 +140,35 @@ static void gates(const json_t *list)
     }
 }
 
+static void said(const json_t *status, const char *code, const char *sentence)
+{
+    if (*output_text(status, code) == '\0') return;
+    printf("%s: ", output_text(status, code));
+    output_clean(stdout, output_text(status, sentence));
+    putchar('\n');
+}
+
+/* Who has the canary beside the weight. */
+static void exposure(const json_t *status)
+{
+    const char *kind = output_text(status, "step_kind");
+    const json_t *audience = json_object_get(status, "audience");
+    char share[32];
+    size_t i;
+    json_t *segment;
+    if (*kind != '\0' && strcmp(kind, "weight") != 0) printf("step: %s", kind);
+    if (output_int(status, "mirror_bp") != 0)
+        printf(" of %s of the requests",
+               output_weight(share, output_real(status, "mirror_bp")));
+    if (*kind != '\0' && strcmp(kind, "weight") != 0) putchar('\n');
+    json_array_foreach(audience, i, segment)
+    {
+        fputs(i == 0 ? "audience: " : ", ", stdout);
+        output_clean(stdout, json_string_value(segment));
+    }
+    if (i != 0) putchar('\n');
+}
+
 /* What to do now comes first. */
 static void rollback(FILE *out, const json_t *status)
 {
@@ -184,11 +213,9 @@ void show_status(const json_t *status)
     if (json_is_integer(json_object_get(status, "eta_ms")))
         printf("  about %s to go", output_duration(eta, output_int(status, "eta_ms")));
     putchar('\n');
-    if (*output_text(status, "reason") != '\0') {
-        printf("%s: ", output_text(status, "reason"));
-        output_clean(stdout, output_text(status, "message"));
-        putchar('\n');
-    }
+    exposure(status);
+    said(status, "reason", "message");
+    said(status, "aftermath", "aftermath_message");
     metrics(json_object_get(status, "metrics"));
     onsets(json_object_get(status, "metrics"));
     gates(json_object_get(status, "gates"));

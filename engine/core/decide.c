@@ -49,8 +49,8 @@ const struct decide_rule decide_rules[ROLLOUT_NSTATE][EV_N] = {
         {ALWAYS, DOUBTS,
          MOVES, [EV_SETTLED] = {ROLLOUT_OBSERVING, SILENT, "warm-up is over"}},
     [ROLLOUT_OBSERVING] =
-        {ALWAYS, DOUBTS, MOVES, [EV_SAFE] = {ROLLOUT_SETTLING, PROMOTE, "non-inferior"},
-         [EV_FULL] = {ROLLOUT_WATCHING, PROMOTE, "non-inferior"},
+        {ALWAYS, DOUBTS, MOVES, [EV_SAFE] = {ROLLOUT_SETTLING, PROMOTE, "step passed"},
+         [EV_FULL] = {ROLLOUT_WATCHING, PROMOTE, "step passed"},
          [EV_DONE] = {ROLLOUT_PROMOTED, PROMOTE, "non-inferior"},
          [EV_RESULT] = {ROLLOUT_CONCLUDED, RESULT, "limits or deadline decide"},
          [EV_GATE] = {ROLLOUT_GATED, HOLDS, "step needs approval"}},

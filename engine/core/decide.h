@@ -11,8 +11,8 @@
 #define DECIDE_STATES(X)                                                              \
     X(PENDING, "waits for its schedule")                                              \
     X(CALIBRATING, "measures the baseline before the first weight")                   \
-    X(SETTLING, "the weight just changed; the warm-up is no evidence")                \
-    X(OBSERVING, "judges every window")                                               \
+    X(SETTLING, "a step just began; the warm-up is no evidence")                \
+    X(OBSERVING, "judges every window; a pause waits, judging")                                               \
     X(GATED, "the evidence suffices; a person has to approve")                        \
     X(HELD, "does not advance, for the reason shown; still judged, still abortable")  \
     X(WATCHING, "at 100 %, still abortable")                                          \
@@ -25,8 +25,8 @@
     X(READY, "schedule reached")                                                      \
     X(START, "calibrated")                                                            \
     X(SETTLED, "warm-up over")                                                        \
-    X(SAFE, "evidence suffices: next weight")                                         \
-    X(FULL, "evidence suffices: 100 %")                                               \
+    X(SAFE, "step passed: next step")                                         \
+    X(FULL, "step passed: 100 %")                                               \
     X(DONE, "nothing left to prove")                                                  \
     X(RESULT, "an experiment is decided, or over")                                    \
     X(GATE, "a gate is closed")                                                       \

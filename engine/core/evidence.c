@@ -148,7 +148,8 @@ void evidence_horizon(struct evidence_set *s, int64_t window_ms)
 {
     int64_t run_ms = 0;
     for (size_t i = 0; i < s->plan->n_steps; i++)
-        run_ms += s->plan->steps[i].timeout_ms + s->plan->steps[i].watch_ms;
+        run_ms += s->plan->steps[i].timeout_ms + s->plan->steps[i].watch_ms +
+                  s->plan->steps[i].pause_ms;
     uint64_t windows = (uint64_t)(run_ms / window_ms) + 1;
     if (windows < HORIZON_LEAST) windows = HORIZON_LEAST;
     if (windows > HORIZON_MAX) windows = HORIZON_MAX;
@@ -285,6 +286,15 @@ bool evidence_all_pass(const struct evidence_set *s, size_t step)
         if (!evidence_passes(s, i, step)) return false;
     }
     return needed > 0 && (!one_of || evidence_any_passes(s, step));
+}
+
+bool evidence_alone(const struct evidence_set *s, size_t metric)
+{
+    const struct evidence *e = &s->metrics[metric];
+    struct evidence_values v = {0};
+    abort_values(e, &v);
+    return e->counts.n != 0 && e->counts.n >= s->plan->min_requests &&
+           isfinite(v.abort) && within_limit(e, &v, s->plan->alpha);
 }
 
 static size_t gating(const struct evidence_set *s, double *log_e, double *share,

@@ -119,6 +119,9 @@ bool evidence_passes(const struct evidence_set *s, size_t metric, size_t step);
 bool evidence_all_pass(const struct evidence_set *s, size_t step);
 /** A metric of criteria.any_of passes. */
 bool evidence_any_passes(const struct evidence_set *s, size_t step);
+/** Without a comparison: enough of the canary's requests, and within its absolute
+ * limit. */
+bool evidence_alone(const struct evidence_set *s, size_t metric);
 /** log of the weighted average over the gating metrics: the abort statistic. */
 double evidence_abort(const struct evidence_set *s);
 /**

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "engine/core/kind.h"
+#include "engine/core/strategy.h"
 #include "stats/level.h"
 
 void explain_add(struct turn *t, const char *fmt, ...)
@@ -38,16 +39,11 @@ void explain_span(int64_t ms, char out[24])
         snprintf(out, 24, "%.3g h", s / 3600);
 }
 
-static void weight(uint32_t bp, char out[24])
-{
-    snprintf(out, 24, "%g %%", bp / 100.0);
-}
-
 /* "errors at 25 %: " */
 static void where(const struct rollout *r, const struct evidence *e, struct turn *t)
 {
-    char at[24];
-    weight(r->weight_bp, at);
+    char at[64];
+    strategy_where(r, at);
     explain_add(t, "%s at %s: ", e->metric->name, at);
 }
 
@@ -137,7 +133,6 @@ void explain_safe(const struct rollout *r, struct turn *t)
 {
     struct evidence_values v = {0};
     double lower, upper;
-    char from[24], to[24];
     const struct evidence *e = &r->evidence.metrics[weakest(r, &v)];
     t->reason = "non_inferior";
     t->metric = e->metric->name;
@@ -152,17 +147,15 @@ void explain_safe(const struct rollout *r, struct turn *t)
                 "(beta %g)",
                 rollout_step(r)->worse_than, v.promote,
                 level_threshold(e->metric->beta), e->metric->beta);
-    weight(r->weight_bp, from);
-    weight(t->to_bp, to);
-    if (t->to_bp != r->weight_bp) explain_add(t, "; %s -> %s", from, to);
+    strategy_next(r, t);
 }
 
 void explain_start(const struct rollout *r, struct turn *t)
 {
-    char to[24];
-    weight(t->to_bp, to);
     t->reason = "start";
-    explain_add(t, "start at %s; windows of %g s", to, (double)r->window_ms / 1000);
+    explain_add(t, "start at %g %%", t->to_bp / 100.0);
+    if (t->to_bp == 0) strategy_next(r, t);
+    explain_add(t, "; windows of %g s", (double)r->window_ms / 1000);
     for (size_t i = 0; i < r->evidence.n; i++) {
         const struct evidence *e = &r->evidence.metrics[i];
         if (!evidence_gates(e) || e->kind == &kind_gauge) continue;

@@ -6,6 +6,7 @@
 #include "engine/core/experiment.h"
 #include "engine/core/kind.h"
 #include "engine/core/plan_keys.h"
+#include "engine/core/strategy.h"
 #include "stats/combine.h"
 #include "stats/level.h"
 
@@ -119,6 +120,8 @@ enum serin_status figures_ratio(const struct rollout *r, struct arena *a,
 {
     *out = NULL;
     if (r->plan == NULL || !r->plan->srm_check || r->step == 0) return SERIN_OK;
+    if (r->weight_bp != 0 ? !strategy_splits(r) : strategy_share(r) != 0)
+        return SERIN_OK;
     pb_sample_ratio *s = arena_alloc(a, sizeof *s);
     if (s == NULL) return SERIN_ENOMEM;
     serin__v1__sample_ratio__init(s);
@@ -135,6 +138,8 @@ enum serin_status figures_ratio(const struct rollout *r, struct arena *a,
 double figures_observed_bp(const struct rollout *r)
 {
     uint64_t all = r->srm_canary + r->srm_baseline;
+    if (r->weight_bp != 0 ? !strategy_splits(r) : strategy_share(r) != 0)
+        return -1; /* what is seen is no split */
     return all != 0 ? 10000 * rate(r->srm_canary, all) : -1;
 }
 
@@ -173,6 +178,8 @@ int64_t figures_eta_ms(const struct rollout *r, int64_t now_ms)
         return -1;
     if (s == ROLLOUT_WATCHING) return watch_left(r, now_ms);
     if (experiment_is(r)) return question_left(r, now_ms);
+    if (s == ROLLOUT_OBSERVING && r->plan->steps[r->step - 1].kind == PLAN_STEP_PAUSE)
+        return strategy_left(r, now_ms);
     if (s != ROLLOUT_OBSERVING || !(r->plan->steps[r->step - 1].worse_than > 1))
         return -1;
     double worst = 0;

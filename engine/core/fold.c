@@ -216,7 +216,7 @@ void fold_set_epoch(struct fold *f, uint64_t epoch)
     f->o.epoch = epoch;
 }
 
-/* The least applied offset among live rollouts and the clock row, and its clock. A
+/* The least applied offset among open rollouts and the clock row, and its clock. A
  * rollout whose offset is not known either must not hold the others back. */
 static int64_t least_applied(const struct fold *f, const pb_clock **clock)
 {
@@ -225,7 +225,7 @@ static int64_t least_applied(const struct fold *f, const pb_clock **clock)
     *clock = f->clock_row;
     for (size_t i = 0; i < f->n; i++) {
         const struct rollout *r = f->sorted[i];
-        if (r->restored_clock == NULL || decide_final(r->state)) continue;
+        if (r->restored_clock == NULL || !rollout_open(r)) continue;
         if (any && r->applied_offset >= least) continue;
         any = true;
         least = r->applied_offset;
@@ -323,7 +323,7 @@ static void refresh(struct fold *f, struct rollout *r)
 {
     int64_t now = streamclock_now(&f->clock);
     int64_t every = f->o.snapshot_every_ms * (r->dirty ? 1 : IDLE_FACTOR);
-    if (decide_final(r->state) || f->offset != r->applied_offset) return;
+    if (!rollout_open(r) || f->offset != r->applied_offset) return;
     if (now - r->row_ms >= f->o.row_every_ms) write_row(f, r);
     if (now - r->snapshot_ms >= every && !f->nomem) write_snapshot(f, r);
 }
@@ -406,7 +406,7 @@ static void on_tick(struct fold *f, const pb_tick *t)
     }
     for (size_t i = 0; i < f->n && !f->nomem; i++) {
         struct rollout *r = f->sorted[i];
-        if (decide_final(r->state) || f->offset <= r->applied_offset) continue;
+        if (!rollout_open(r) || f->offset <= r->applied_offset) continue;
         tidy(f);
         judge_tick(f, r);
         flush(f, r);
@@ -487,8 +487,7 @@ enum serin_status fold_snapshot_all(struct fold *f, struct effects *fx)
     for (size_t i = 0; i < f->n && !f->nomem; i++) {
         struct rollout *r = f->sorted[i];
         tidy(f);
-        if (!decide_final(r->state) && r->applied_offset <= f->offset)
-            write_snapshot(f, r);
+        if (rollout_open(r) && r->applied_offset <= f->offset) write_snapshot(f, r);
     }
     if (!f->nomem && f->offset >= 0) write_clock(f);
     f->fx = NULL;

@@ -10,6 +10,7 @@
 #include "engine/core/figures.h"
 #include "engine/core/kind.h"
 #include "engine/core/schedule.h"
+#include "engine/core/strategy.h"
 
 /* A cohort that sends nothing is silent only if it should have sent something: with
  * this many units expected, none at all has a probability of e^-7, and e^-20. */
@@ -36,7 +37,8 @@ static bool watched_data(const struct rollout *r)
 
 static bool compares(const struct rollout *r)
 {
-    return watched_data(r) && r->weight_bp > 0 && r->weight_bp < 10000;
+    double share = strategy_share(r); /* NAN: some */
+    return watched_data(r) && !(share <= 0) && !(share >= 1);
 }
 
 static int64_t silent_ms(const struct fold *f, const struct evidence *e, int cohort)
@@ -44,10 +46,11 @@ static int64_t silent_ms(const struct fold *f, const struct evidence *e, int coh
     return event_now(f) - e->seen_ms[cohort];
 }
 
-/* Units a cohort should have sent while the other one sent since[cohort]. */
+/* Units a cohort should have sent while the other one sent since[cohort]; NAN: nobody
+ * knows. */
 static double expected(const struct rollout *r, const struct evidence *e, int cohort)
 {
-    double canary = r->weight_bp, baseline = 10000.0 - r->weight_bp;
+    double canary = strategy_share(r), baseline = 1 - canary;
     if (evidence_sparse(e)) {
         canary = e->metric->exposure_pods[0];
         baseline = e->metric->exposure_pods[1];
@@ -170,7 +173,7 @@ static bool cohort_silent(const struct fold *f, const struct rollout *r, int coh
     for (size_t i = 0; i < r->evidence.n && compares(r); i++) {
         const struct evidence *e = &r->evidence.metrics[i];
         if (!evidence_protected(e) || !silent(f, r, e, cohort)) continue;
-        if (expected(r, e, cohort) < expected_hold) continue;
+        if (!(expected(r, e, cohort) >= expected_hold)) continue;
         t->metric = e->metric->name;
         explain_span(silent_ms(f, e, cohort), span);
         explain_add(t,
@@ -391,10 +394,11 @@ bool holds_dead(const struct fold *f, const struct rollout *r, struct turn *t)
 
 bool holds_fresh(const struct fold *f, const struct rollout *r)
 {
+    bool has_canary = strategy_alone(r) || !(strategy_share(r) <= 0);
     for (size_t i = 0; i < r->evidence.n; i++) {
         const struct evidence *e = &r->evidence.metrics[i];
         if (!evidence_protected(e)) continue;
-        if (silent(f, r, e, EVIDENCE_CANARY)) return false;
+        if (has_canary && silent(f, r, e, EVIDENCE_CANARY)) return false;
         if (r->weight_bp < 10000 && silent(f, r, e, EVIDENCE_BASELINE)) return false;
     }
     return true;
@@ -405,6 +409,7 @@ bool holds_timed_out(const struct fold *f, const struct rollout *r)
     const struct plan_step *step = rollout_step(r);
     if (step == NULL || rollout_under(r) != ROLLOUT_OBSERVING) return false;
     if (r->plan->strategy == PLAN_EXPERIMENT) return false; /* it concludes */
+    if (step->kind == PLAN_STEP_PAUSE) return false;
     return streamclock_now(&f->clock) - r->began_ms > step->timeout_ms + r->extend_ms;
 }
 

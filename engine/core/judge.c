@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "engine/base/mem.h"
+#include "engine/core/aftermath.h"
 #include "engine/core/experiment.h"
 #include "engine/core/explain.h"
 #include "engine/core/external.h"
@@ -16,6 +17,7 @@
 #include "engine/core/holds.h"
 #include "engine/core/kind.h"
 #include "engine/core/schedule.h"
+#include "engine/core/strategy.h"
 #include "stats/level.h"
 
 enum { FUTURE_MS = 600000 };          /* cells further ahead come from a broken clock */
@@ -167,6 +169,7 @@ void judge_partial(struct fold *f, struct rollout *r, const pb_partial *p)
 {
     uint64_t good = 0, late = 0;
     uint64_t poison = p->poison < COUNT_MAX ? p->poison : COUNT_MAX;
+    if (decide_final(r->state)) aftermath_partial(f, r, p);
     if (decide_final(r->state) || r->plan == NULL) return;
     for (size_t i = 0; i < p->n_cells && !f->nomem; i++) {
         uint64_t n = p->cells[i]->n < COUNT_MAX ? p->cells[i]->n : COUNT_MAX;
@@ -195,6 +198,7 @@ struct slice { /* one metric's tables of one window */
     struct latency_stratum hists[ROLLOUT_STRATA + 1];
     struct unitsum_view units[ROLLOUT_STRATA + 1];
     struct kind_window w;
+    struct count_table split; /* of the sum, what the weight divides */
 };
 
 static int by_name(const void *a, const void *b, void *rollout)
@@ -216,6 +220,11 @@ static size_t cells_of(const struct rollout *r, size_t metric, size_t cells,
     for (to = *from; to < cells && c[to].metric == metric;)
         to++;
     return to - *from;
+}
+
+static const char *stratum_name(const struct rollout *r, uint32_t stratum)
+{
+    return stratum < r->n_strata ? r->strata[stratum] : "";
 }
 
 static void sum_up(struct count_table *sum, const struct count_table *c)
@@ -275,6 +284,7 @@ static void slice_of(struct rollout *r, size_t metric, size_t cells, struct slic
 {
     size_t from, n;
     struct kind_window *w = &out->w;
+    out->split = (struct count_table){0};
     *w = (struct kind_window){.tables = out->tables,
                               .events = out->events,
                               .hists = out->hists,
@@ -283,6 +293,7 @@ static void slice_of(struct rollout *r, size_t metric, size_t cells, struct slic
                               .end_ms = r->closed_ms + r->window_ms};
     if (r->evidence.metrics[metric].kind->content == KIND_EVENTS) {
         events_of(r, metric, cells, out);
+        out->split = w->sum;
         return;
     }
     n = cells_of(r, metric, cells, &from);
@@ -300,9 +311,25 @@ static void slice_of(struct rollout *r, size_t metric, size_t cells, struct slic
         }
         out->tables[i] = c[i].c;
         sum_up(&w->sum, &c[i].c);
+        if (!strategy_served(r, stratum_name(r, c[i].stratum)))
+            sum_up(&out->split, &c[i].c);
     }
     w->n = n;
     w->spread = w->sum;
+}
+
+/* While segments alone have the canary, everybody else is no baseline of theirs. People
+ * still see the sums. */
+static void leave_alone(struct slice *s)
+{
+    for (size_t i = 0; i < s->w.n; i++) {
+        s->tables[i].m = s->tables[i].y = 0;
+        s->hists[i].baseline = binned_view(NULL);
+        s->units[i].n[EVIDENCE_BASELINE] = 0;
+        s->events[i].exposure_b = 0;
+        s->events[i].y = 0;
+    }
+    s->w.spread = (struct count_table){0};
 }
 
 /* Whoever was active becomes units at risk: the tables that all else reads. */
@@ -368,6 +395,8 @@ static void check_split(struct rollout *r, const struct evidence *e,
                         const struct count_table *sum)
 {
     struct count_table fresh = {0};
+    char **segments;
+    if (e->risk != NULL && strategy_audience(r, &segments) != 0) return;
     if (e->risk != NULL) {
         fresh.n = e->risk->fresh[0];
         fresh.m = e->risk->fresh[1];
@@ -376,7 +405,7 @@ static void check_split(struct rollout *r, const struct evidence *e,
     r->srm_canary += sum->n;
     r->srm_baseline += sum->m;
     enum rollout_state under = rollout_under(r);
-    if (!r->plan->srm_check || r->weight_bp == 0) return;
+    if (!r->plan->srm_check || !strategy_splits(r)) return;
     if (under != ROLLOUT_OBSERVING && under != ROLLOUT_WATCHING) return;
     bool now = both_speak(r, sum), before = r->split.calm;
     if (now && r->split.waits) count_split(r);
@@ -390,6 +419,10 @@ static void judge_on(struct fold *f, struct rollout *r, size_t cells)
     for (size_t i = 0; i < r->evidence.n; i++) {
         struct slice s;
         slice_of(r, i, cells, &s);
+        if (strategy_alone(r))
+            leave_alone(&s);
+        else
+            s.w.sum = s.split;
         if (evidence_window(&r->evidence, i, &s.w) != SERIN_OK) defect(f, r);
         both = both || (s.w.sum.n > 0 && s.w.sum.m > 0);
         const struct evidence *e = &r->evidence.metrics[i];
@@ -397,7 +430,7 @@ static void judge_on(struct fold *f, struct rollout *r, size_t cells)
         if (r->plan->strategy != PLAN_EXPERIMENT && evidence_suspicious(e))
             r->sticky |= 1u << HOLD_SUSPICIOUS;
         if (!counted && e->kind->requests && evidence_gates(e)) {
-            check_split(r, e, &s.w.sum);
+            check_split(r, e, &s.split);
             counted = true;
         }
     }
@@ -566,11 +599,20 @@ static bool starts_ready(struct fold *f, struct rollout *r)
     return rollout_under(r) == ROLLOUT_CALIBRATING && calibrated(f, r);
 }
 
+/* What a freeze would keep from happening. */
+static bool ready(struct fold *f, struct rollout *r)
+{
+    struct turn probe = turn_of(r, "");
+    if (r->passes || starts_ready(f, r)) return true;
+    return rollout_under(r) == ROLLOUT_OBSERVING &&
+           strategy_over(r, streamclock_now(&f->clock), &probe);
+}
+
 /* HOLD, another HOLD, or RESUME. */
 static bool holds(struct fold *f, struct rollout *r)
 {
     struct turn t = turn_of(r, "");
-    enum rollout_hold top = holds_top(f, r, r->passes || starts_ready(f, r), &t);
+    enum rollout_hold top = holds_top(f, r, ready(f, r), &t);
     t.hold = top;
     t.reason = rollout_hold_text(top);
     if (policy_aborts(r, top)) {
@@ -653,35 +695,39 @@ static bool from_observing(struct fold *f, struct rollout *r)
 {
     struct turn t = turn_of(r, "non_inferior");
     if (experiment_is(r)) return from_experiment(f, r);
-    if (!r->passes || !holds_fresh(f, r)) return false;
-    if (external_met(f, r, &t) != EXTERNAL_MET) return false;
-    if (gate_closed(f, r, &t)) return take(f, r, EV_GATE, &t);
+    bool over = strategy_over(r, streamclock_now(&f->clock), &t);
+    if ((!r->passes && !over) || !holds_fresh(f, r)) return false;
+    struct turn wait = turn_of(r, "");
+    if (!over && external_met(f, r, &wait) != EXTERNAL_MET) return false;
+    wait = turn_of(r, "gate");
+    if (gate_closed(f, r, &wait)) return take(f, r, EV_GATE, &wait);
     enum decide_event ev = judge_next(r, &t);
-    explain_safe(r, &t);
+    if (over)
+        strategy_next(r, &t);
+    else
+        explain_safe(r, &t);
     return take(f, r, ev, &t);
 }
 
 static bool from_settling(struct fold *f, struct rollout *r)
 {
-    struct turn t = turn_of(r, "observing");
+    struct turn t = turn_of(r, "");
     if (streamclock_now(&f->clock) < r->settle_ms || holds_unconfirmed(r)) return false;
-    explain_add(&t, "judges step %u at %g %%", r->step, r->weight_bp / 100.0);
+    strategy_settled(r, &t);
     return take(f, r, EV_SETTLED, &t);
 }
 
 static bool from_watching(struct fold *f, struct rollout *r)
 {
-    char span[24];
     int64_t now = streamclock_now(&f->clock);
-    struct turn t = turn_of(r, "watched");
+    struct turn t = turn_of(r, "");
     if (now - r->began_ms < rollout_step(r)->watch_ms || r->range.n == 0) return false;
     for (size_t i = 0; i < r->evidence.n; i++)
         if (evidence_protected(&r->evidence.metrics[i]) &&
             r->evidence.metrics[i].counts.n == 0)
             return false;
     if (!holds_fresh(f, r)) return false;
-    explain_span(rollout_step(r)->watch_ms, span);
-    explain_add(&t, "watched for %s at 100 %%: nothing spoke against it", span);
+    strategy_watched(r, &t);
     return take(f, r, EV_DONE, &t);
 }
 
@@ -791,7 +837,10 @@ static bool window_due(const struct fold *f, struct rollout *r)
 
 void judge_tick(struct fold *f, struct rollout *r)
 {
-    if (decide_final(r->state)) return;
+    if (decide_final(r->state)) {
+        aftermath_tick(f, r);
+        return;
+    }
     if (r->plan == NULL) {
         judge_settle(f, r);
         return;

@@ -86,6 +86,10 @@ struct kind {
     struct dispersion_pool (*pool)(const struct evidence *e, const struct calibrate *c,
                                    int64_t fixed_ms, int64_t length_ms);
 
+    /** What later rates are compared with: before, and above where values are split.
+     * False: this metric has no such rates. NULL: none of its kind has. */
+    bool (*reference)(const struct evidence *e, struct aftermath *out);
+
     /** Add to a metric's figures; false when memory is out. NULL: nothing to add. */
     bool (*figures)(const struct evidence *e, struct arena *a, pb_metric_verdict *m);
     /* Pieces of a sentence after "errors at 25 %: ". */

@@ -247,6 +247,22 @@ static bool load(struct evidence *e, const Serin__V1__MetricState *m)
     return snapshot_latency_load(e, m->latency);
 }
 
+/* Slower than the baseline's quantile, at the level with the most to say. */
+static bool reference(const struct evidence *e, struct aftermath *out)
+{
+    const struct latency *l = e->own;
+    double p = exceedance_levels[latency_worst(l, e->grid)];
+    int which =
+        l->step[EVIDENCE_BASELINE].total != 0 ? EVIDENCE_BASELINE : EVIDENCE_CANARY;
+    struct hist_view c = hist_view(&l->step[EVIDENCE_CANARY]),
+                     b = hist_view(&l->step[EVIDENCE_BASELINE]);
+    out->above = latency_quantile(l, which, p);
+    if (!(out->above > 0)) return false;
+    out->before = (struct count_table){hist_total(&c), hist_above(&c, out->above),
+                                       hist_total(&b), hist_above(&b, out->above)};
+    return true;
+}
+
 const struct kind kind_latency = {
     .content = KIND_HISTOGRAM,
     .requests = true,
@@ -272,6 +288,7 @@ const struct kind kind_latency = {
     .left = left,
     .phi = phi,
     .pool = pool,
+    .reference = reference,
     .figures = figures,
     .cohorts = cohorts,
     .beyond = beyond,

@@ -72,6 +72,13 @@ static void worse(const struct evidence *e, struct turn *t)
         explain_add(t, ", more than %g times the odds", e->metric->abort_over);
 }
 
+/* Users at risk dwindle; they are no rate of requests. */
+static bool reference(const struct evidence *e, struct aftermath *out)
+{
+    out->before = e->counts;
+    return e->risk == NULL;
+}
+
 const struct kind kind_ratio = {
     .content = KIND_COUNTS,
     .requests = true,
@@ -91,6 +98,7 @@ const struct kind kind_ratio = {
     .profile = counts_profile,
     .left = counts_left,
     .phi = counts_phi,
+    .reference = reference,
     .figures = figures,
     .cohorts = cohorts,
     .beyond = beyond,

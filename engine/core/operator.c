@@ -11,6 +11,7 @@
 #include "engine/core/holds.h"
 #include "engine/core/judge.h"
 #include "engine/core/schedule.h"
+#include "engine/core/strategy.h"
 
 enum { EXTEND_MOST_S = 90 * 24 * 3600 };
 
@@ -233,6 +234,10 @@ static bool set_weight(struct fold *f, struct rollout *r, const pb_command *c,
     if (c->weight_bp == r->weight_bp) {
         say(message, "it has that weight");
         return true;
+    }
+    if (strategy_refuses(r, c->weight_bp) != NULL) {
+        say(message, strategy_refuses(r, c->weight_bp));
+        return false;
     }
     return c->weight_bp < r->weight_bp ? lower(f, r, c, message)
                                        : raise_(f, r, c, message);

@@ -466,9 +466,28 @@ static enum serin_status check_metrics(const struct plan *p,
         "cannot be foreseen");
 }
 
+/* Mirrors, previews, segments and pauses: what they bring is not in the question. */
+static enum serin_status check_steps(const struct plan *p, struct fault *f)
+{
+    for (size_t i = 0; i < p->n_steps; i++) {
+        enum plan_step_kind kind = p->steps[i].kind;
+        if ((kind == PLAN_STEP_WEIGHT || kind == PLAN_STEP_ANALYSIS) &&
+            p->steps[i].n_audience == 0)
+            continue;
+        return fault_set(
+            f, SERIN_EDOM,
+            "step %zu: only weights and analysis_only are simulated; leave "
+            "steps of other kinds and the audience out of a copy of the "
+            "plan",
+            i + 1);
+    }
+    return SERIN_OK;
+}
+
 static enum serin_status check(const struct plan *p, const struct outlook_query *q,
                                struct fault *f)
 {
+    if (check_steps(p, f) != SERIN_OK) return SERIN_EDOM;
     if (p->strategy == PLAN_EXPERIMENT)
         return fault_set(f, SERIN_EDOM,
                          "an experiment has no steps to pass; times are simulated for "

@@ -9,56 +9,10 @@
 #include "engine/core/plan_cohorts.h"
 #include "engine/core/plan_keys.h"
 #include "engine/core/plan_release.h"
+#include "engine/core/plan_steps.h"
 #include "stats/elem.h"
 #include "stats/level.h"
 #include "stats/random_effect.h"
-
-/* Put the default steps where the author could have written them. */
-static enum serin_status add_default_steps(struct arena *a, struct doc_node *root)
-{
-    struct doc_errors none = {0};
-    struct doc_node *steps, *key = arena_alloc(a, sizeof *key);
-    if (root->type != DOC_MAP || doc_get(root, "steps") != NULL) return SERIN_OK;
-    enum serin_status rc = doc_parse(a, plan_keys_default_steps,
-                                     strlen(plan_keys_default_steps), &steps, &none);
-    if (rc != SERIN_OK) return rc;
-    struct doc_node **keys = arena_alloc(a, (root->n + 1) * sizeof *keys);
-    struct doc_node **items = arena_alloc(a, (root->n + 1) * sizeof *items);
-    if (key == NULL || keys == NULL || items == NULL) return SERIN_ENOMEM;
-    *key = (struct doc_node){.type = DOC_SCALAR, .text = "steps"};
-    if (root->n != 0) {
-        memcpy(keys, root->keys, root->n * sizeof *keys);
-        memcpy(items, root->items, root->n * sizeof *items);
-    }
-    keys[root->n] = key;
-    items[root->n] = steps;
-    for (size_t i = 0; i < steps->n; i++)
-        steps->items[i]->line = 0;
-    root->keys = keys;
-    root->items = items;
-    root->n++;
-    return SERIN_OK;
-}
-
-static void fill_steps(struct plan *p, const struct doc_node *root)
-{
-    const struct doc_node *list = doc_get(root, "steps");
-    double before = INFINITY;
-    for (size_t i = 0; i < p->n_steps; i++) {
-        struct plan_step *s = &p->steps[i];
-        s->line = list->items[i]->line;
-        if (s->weight_bp == 10000) {
-            s->worse_than = NAN;
-            s->bake_ms = s->timeout_ms = 0;
-            continue;
-        }
-        s->watch_ms = 0;
-        if (s->worse_than == 0) s->worse_than = plan_keys_tolerance(s->weight_bp);
-        if (doc_get(list->items[i], "worse_than") == NULL)
-            s->worse_than = fmin(s->worse_than, before);
-        before = s->worse_than;
-    }
-}
 
 /* An experiment has one step, which ends by its result. */
 static bool set_experiment(struct arena *a, struct plan *p)
@@ -176,11 +130,11 @@ enum serin_status plan_parse(struct arena *a, const char *text, size_t n,
     if (root == NULL) return rc;
     struct plan *p = arena_alloc(a, sizeof *p);
     if (p == NULL) return SERIN_ENOMEM;
-    rc = add_default_steps(a, root);
+    rc = plan_steps_default(a, root);
     if (rc == SERIN_OK) rc = keys_read(a, &plan_keys, root, p, errors);
     if (rc == SERIN_OK) rc = plan_cohorts_read(a, p, errors);
     if (rc != SERIN_OK) return rc;
-    fill_steps(p, root);
+    plan_steps_fill(p, root);
     fill_texts(p);
     fill_metrics(p, root);
     fill_criteria(p);
@@ -196,6 +150,36 @@ enum serin_status plan_parse(struct arena *a, const char *text, size_t n,
     return SERIN_OK;
 }
 
+static bool limited(const struct plan_metric *m)
+{
+    for (size_t q = 0; q < PLAN_NQUANTILE; q++)
+        if (m->limit_ms[q] != 0) return m->mode == PLAN_GATE;
+    return m->limit > 0 && m->mode == PLAN_GATE;
+}
+
+/* What the strategy asks of metrics, of the whole plan; told with the first one. */
+static bool strategy_warning(const struct plan *p, size_t i, char out[PLAN_WARNING])
+{
+    size_t limits = 0;
+    for (size_t k = 0; k < p->n_metrics; k++)
+        limits += limited(&p->metrics[k]);
+    if (i == 0 && p->strategy == PLAN_BLUE_GREEN && limits == 0) {
+        snprintf(out, PLAN_WARNING,
+                 "no metric has a limit: after the switch no baseline is left to "
+                 "compare with, and only a person can switch back");
+        return true;
+    }
+    if (p->strategy != PLAN_FLAG || p->metrics[i].kind != PLAN_RATIO ||
+        p->metrics[i].per == PLAN_PER_USER)
+        return false;
+    snprintf(
+        out, PLAN_WARNING,
+        "%.64s: a flag is drawn by user, but requests are counted: a few heavy "
+        "users look like harm; add per: user, or rely on the calibrated dispersion",
+        p->metrics[i].name);
+    return true;
+}
+
 bool plan_warning(const struct plan *p, size_t i, char out[PLAN_WARNING])
 {
     const struct plan_metric *m = &p->metrics[i];
@@ -208,7 +192,7 @@ bool plan_warning(const struct plan *p, size_t i, char out[PLAN_WARNING])
             m->name);
         return true;
     }
-    if (n->canary == 0) return false;
+    if (n->canary == 0) return strategy_warning(p, i, out);
     double ceiling =
         random_effect_ceiling((unsigned)(n->canary + n->baseline), (unsigned)n->canary);
     if (level_crossed(ceiling, p->alpha)) return false;

@@ -32,6 +32,16 @@ enum plan_kind {
     PLAN_NKIND
 };
 enum plan_strategy { PLAN_CANARY, PLAN_BLUE_GREEN, PLAN_FLAG, PLAN_EXPERIMENT };
+/* What a step does: gives the canary a weight; or leaves the weight as it is and judges
+ * on (analysis_only), copies of requests (mirror) or requests made on purpose
+ * (preview), or waits (pause). */
+enum plan_step_kind {
+    PLAN_STEP_WEIGHT,
+    PLAN_STEP_ANALYSIS,
+    PLAN_STEP_MIRROR,
+    PLAN_STEP_PREVIEW,
+    PLAN_STEP_PAUSE
+};
 enum plan_direction { PLAN_UP, PLAN_DOWN, PLAN_BOTH };
 enum plan_quantile {
     PLAN_P50,
@@ -54,8 +64,15 @@ struct plan_rule { /* which values of an attribute a cohort's records have */
 };
 
 struct plan_step {
-    uint32_t weight_bp;
-    double worse_than;  /* odds ratio w_s, > 1; NAN where the step only watches */
+    enum plan_step_kind kind;
+    uint32_t weight_bp;    /* of live traffic; that of the step before it, where the
+                              kind leaves it as it is */
+    uint32_t mirror_bp;    /* of mirror: share of the other requests that is copied */
+    int64_t pause_ms;      /* of pause; 0: until a person promotes */
+    const char **audience; /* segments that are served whole, those of earlier steps
+                              included */
+    size_t n_audience;
+    double worse_than;  /* odds ratio w_s, > 1; NAN where nothing is compared */
     int64_t bake_ms;    /* least time of judging; the fold also wants 6 windows */
     int64_t timeout_ms; /* undecided this long after the weight changed: on_timeout */
     int64_t watch_ms;   /* at 100 %: time until PROMOTED; 0 elsewhere */
@@ -173,7 +190,8 @@ struct plan {
     int64_t window_ms;    /* 0 = auto */
     int64_t calibrate_ms; /* 0 = skip */
     double alpha, beta;
-    struct plan_step *steps; /* rising; the last has 10 000 bp and is watched only */
+    struct plan_step *steps; /* never falling; the last has 10 000 bp and is watched
+                                only */
     size_t n_steps;
     struct plan_metric *metrics;
     size_t n_metrics;
@@ -198,6 +216,7 @@ struct plan {
     struct plan_freeze *freezes;
     size_t n_freezes;
     enum plan_action on_no_data, on_timeout, on_sample_ratio;
+    int64_t after_abort_ms;         /* how long its effect is watched; 0 = not */
     int64_t silence_ms;             /* canary silent this long: abort */
     bool require_ack;               /* also set by an `actuate` section */
     const struct doc_node *actuate; /* as written; NULL = none */

@@ -9,6 +9,7 @@
 #include "engine/base/condition.h"
 #include "engine/core/plan_cohorts.h"
 #include "engine/core/plan_keys.h"
+#include "engine/core/plan_steps.h"
 #include "stats/dispersion.h"
 #include "stats/random_effect.h"
 
@@ -23,12 +24,8 @@ enum {
     BIT_LATENCY = 1 << PLAN_LATENCY,
     BIT_EVENTS = 1 << PLAN_EVENTS,
     BIT_GAUGE = 1 << PLAN_GAUGE,
-    BIT_SATURATION = 1 << PLAN_SATURATION,
-    BIT_CANARY = 1 << PLAN_CANARY,
-    BIT_EXPERIMENT = 1 << PLAN_EXPERIMENT
+    BIT_SATURATION = 1 << PLAN_SATURATION
 };
-/* What this version judges: the one place to lift when it learns more. */
-static const unsigned supported_strategies = BIT_CANARY | BIT_EXPERIMENT;
 
 /* The value of a key, when it is written and has no error yet; else NULL. */
 static const struct doc_node *good(const struct check *c, const struct doc_node *map,
@@ -61,17 +58,6 @@ static void words_of(const char *const *words, unsigned bits, char out[80])
         if ((bits & 1u << i) != 0)
             used += snprintf(out + used, 80 - (size_t)used, "%s%s",
                              used > 0 ? ", " : "", words[i]);
-}
-
-static void unsupported(struct check *c, const struct doc_node *map, const char *key,
-                        const char *const *words, unsigned value, unsigned supported)
-{
-    if ((supported & 1u << value) != 0) return;
-    char list[80];
-    words_of(words, supported, list);
-    doc_error_add(c->errors, place(map, key),
-                  "%s: %s is not judged by this version; it judges: %s", key,
-                  words[value], list);
 }
 
 static void check_texts(struct check *c)
@@ -137,11 +123,13 @@ static void check_order(struct check *c, const struct doc_node *node, size_t i)
                       "weight: %s does not exceed the %s before it; weights must rise",
                       text[0], text[1]);
     }
-    if (worse != NULL && now->worse_than > before->worse_than)
+    while (i > 0 && !(c->p->steps[i - 1].worse_than > 1))
+        i--;
+    if (worse != NULL && i > 0 && now->worse_than > c->p->steps[i - 1].worse_than)
         doc_error_add(
             c->errors, worse,
             "worse_than: %g exceeds the %g before it; tolerances must not grow",
-            now->worse_than, before->worse_than);
+            now->worse_than, c->p->steps[i - 1].worse_than);
 }
 
 static void check_step_keys(struct check *c, const struct doc_node *node, bool full)
@@ -163,16 +151,18 @@ static void check_step(struct check *c, size_t i)
     const struct doc_node *node = entry(c, "steps", i);
     bool full = s->weight_bp == 10000, last = i + 1 == c->p->n_steps;
     const struct doc_node *weight = good(c, node, "weight");
-    if (node->type != DOC_MAP || weight == NULL) return;
+    bool wanted = doc_get(node, "weight") != NULL || plan_steps_weighs(s, node);
+    if (node->type != DOC_MAP || (weight == NULL && wanted)) return;
     check_step_keys(c, node, full);
     if (i > 0) check_order(c, node, i);
     if (last && !full)
-        doc_error_add(c->errors, weight,
+        doc_error_add(c->errors, place(node, "weight"),
                       "weight: the last step must be 100%%, where the canary is only "
                       "watched; append {weight: 100%%, watch: 15m}");
     if (good(c, node, "gate") != NULL)
         check_gate_name(c, doc_get(node, "gate"), s->gate);
-    if (!full && s->timeout_ms < s->warmup_ms + s->bake_ms)
+    if (!full && s->kind != PLAN_STEP_PAUSE &&
+        s->timeout_ms < s->warmup_ms + s->bake_ms)
         doc_error_add(
             c->errors, place(node, "timeout"),
             "timeout: shorter than warmup and bake together (%lld s); the step "
@@ -183,8 +173,8 @@ static void check_step(struct check *c, size_t i)
 /* The tolerance of the last judged step; NAN when there is none. */
 static double last_tolerance(const struct check *c)
 {
-    const struct plan *p = c->p;
-    return p->n_steps >= 2 ? p->steps[p->n_steps - 2].worse_than : (double)NAN;
+    size_t last = plan_steps_last_judged(c->p);
+    return last > 0 ? c->p->steps[last - 1].worse_than : (double)NAN;
 }
 
 /* ---- experiment */
@@ -285,7 +275,7 @@ static void check_hang(struct check *c, const struct plan_metric *m,
     if (m->mode != PLAN_GATE || !(m->abort_over >= last)) return;
     const struct doc_node *at = doc_get(node, "abort_over");
     if (at == NULL && doc_get(c->root, "steps") != NULL)
-        at = doc_get(entry(c, "steps", c->p->n_steps - 2), "worse_than");
+        at = doc_get(entry(c, "steps", plan_steps_last_judged(c->p) - 1), "worse_than");
     if (at == NULL) at = node;
     if (doc_error_at(c->errors, at)) return;
     doc_error_add(
@@ -560,14 +550,12 @@ void plan_check(const struct plan *p, const struct doc_node *root,
     check_texts(&c);
     plan_cohorts_check(p, errors);
     check_window(&c);
-    if (good(&c, root, "strategy") != NULL)
-        unsupported(&c, root, "strategy", plan_keys_strategies, p->strategy,
-                    supported_strategies);
     for (size_t i = 0; i < p->n_gates; i++)
         check_gate(&c, &p->gates[i], entry(&c, "gates", i));
     check_experiment(&c);
     for (size_t i = 0; i < p->n_steps && p->strategy != PLAN_EXPERIMENT; i++)
         check_step(&c, i);
+    if (p->strategy != PLAN_EXPERIMENT) plan_steps_check(p, root, errors);
     for (size_t i = 0; i < p->n_metrics; i++)
         check_metric(&c, i);
     check_gating(&c);

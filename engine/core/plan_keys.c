@@ -17,6 +17,8 @@ const char *const plan_keys_strategies[] = {"canary", "blue_green", "flag",
 const char *const plan_keys_directions[] = {"up", "down", "both", NULL};
 const char *const plan_keys_quantiles[] = {"p50", "p75",  "p90", "p95",
                                            "p99", "p999", NULL};
+const char *const plan_keys_step_kinds[] = {"weight",  "analysis_only", "mirror",
+                                            "preview", "pause",         NULL};
 static const char *const better[] = {"up", "down", NULL};
 static const char *const modes[] = {"gate", "warn", "shadow", NULL};
 static const char *const pers[] = {"request", "user", NULL};
@@ -27,6 +29,7 @@ static const char *const document_kinds[] = {"Rollout", NULL};
 
 const char plan_keys_default_steps[] =
     "[{weight: 1%}, {weight: 5%}, {weight: 25%}, {weight: 50%}, {weight: 100%}]";
+const char plan_keys_switch_steps[] = "[{kind: preview}, {weight: 100%}]";
 
 double plan_keys_tolerance(uint32_t weight_bp)
 {
@@ -66,8 +69,18 @@ static const struct keys_table risk_table = KEYS_OF(risk_keys, struct plan);
 #define AT(field) offsetof(struct plan_step, field)
 static const struct keys_key step_keys[] = {
     KEYS_KEY("weight", KEYS_WEIGHT, AT(weight_bp), NULL, 1, 10000, "percent of traffic",
-             "share of traffic that the canary gets in this step, e.g. 5%",
-             .required = true),
+             "share of traffic that the canary gets in this step, e.g. 5%"),
+    KEYS_KEY("kind", KEYS_ENUM, AT(kind), "weight", 0, 0, NULL,
+             "weight: moves traffic; the others leave it as it is: analysis_only judges on; "
+             "mirror judges copies of requests; preview requests made on purpose; pause waits",
+             .choices = plan_keys_step_kinds),
+    KEYS_KEY("share", KEYS_WEIGHT, AT(mirror_bp), "100%", 1, 10000, "percent of traffic",
+             "of mirror: how many requests are copied to the canary"),
+    KEYS_KEY("for", KEYS_DURATION, AT(pause_ms), NULL, SECOND, 90 * DAY, NULL,
+             "of pause: how long; without it, until a person promotes"),
+    KEYS_KEY("audience", KEYS_TEXTS, AT(audience), NULL, 1, 128, NULL,
+             "of strategy flag: segments that get the canary whole, from this step on; the "
+             "weight is of the other users", .count_at = AT(n_audience)),
     KEYS_KEY("worse_than", KEYS_ODDS, AT(worse_than), NULL, 1.01, 50, "odds ratio",
              "tolerance: pass once a canary this much worse is ruled out; by default 4 up "
              "to 1%, 2.5 up to 5%, 2 up to 25%, then 1.5"),
@@ -373,6 +386,9 @@ static const struct keys_key top_keys[] = {
              .sub = &on_table),
     KEYS_KEY("silence", KEYS_DURATION, AT(silence_ms), "2m", 5 * SECOND, DAY, NULL,
              "a canary silent this long, with a live baseline, is aborted"),
+    KEYS_KEY("after_abort", KEYS_DURATION, AT(after_abort_ms), "10m", 10 * SECOND, DAY, NULL,
+             "after an abort the service is watched this long: did it recover, or was the "
+             "canary not the cause? off: not at all", .word = "off"),
     KEYS_KEY("require_ack", KEYS_BOOL, AT(require_ack), "false", 0, 0, NULL,
              "an actuator must confirm every weight; implied by actuate"),
     KEYS_KEY("ack_timeout", KEYS_DURATION, AT(ack_timeout_ms), "1m", SECOND, DAY, NULL,

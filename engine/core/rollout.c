@@ -217,6 +217,11 @@ void rollout_move(struct rollout *r, enum decide_event ev, const char *reason,
     snprintf(r->reason, sizeof r->reason, "%s", reason);
 }
 
+bool rollout_open(const struct rollout *r)
+{
+    return !decide_final(r->state) || r->after.finding == AFTERMATH_WATCHING;
+}
+
 enum rollout_state rollout_under(const struct rollout *r)
 {
     return r->state == ROLLOUT_HELD ? r->held_from : r->state;

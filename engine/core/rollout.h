@@ -71,6 +71,30 @@ enum {
     ROLLOUT_REASON = 24
 };
 
+/* Of the time after an abort. */
+#define ROLLOUT_AFTERMATHS(X)                                                          \
+    X(NONE, "")                                                                        \
+    X(WATCHING, "watching")                                                            \
+    X(RECOVERED, "recovered")                                                          \
+    X(PARTLY, "partly_recovered")                                                      \
+    X(NOT_RECOVERED, "not_recovered")                                                  \
+    X(UNCLEAR, "unclear")
+#define X(name, text) AFTERMATH_##name,
+enum aftermath_finding { ROLLOUT_AFTERMATHS(X) AFTERMATH_N };
+#undef X
+
+/* Whether an abort helped: one metric's rate in the whole service since then, beside
+ * those of the step that ended. */
+struct aftermath {
+    enum aftermath_finding finding;
+    uint32_t metric;           /* index in the plan */
+    double above;              /* ms beyond which a request is bad; 0: counts say it */
+    double phi;                /* dispersion */
+    struct count_table before; /* of the step: canary n, x; baseline m, y */
+    int64_t from_ms, until_ms; /* event time */
+    uint64_t n, x;             /* since */
+};
+
 struct rollout_outcome {
     char *id, *message;
     bool accepted;
@@ -147,6 +171,7 @@ struct rollout {
     enum rollout_state held_from, gated_from; /* where HELD and GATED go back to */
     enum rollout_hold hold;                   /* the one shown; HOLD_NONE unless HELD */
     enum rollout_result result;               /* once it is CONCLUDED */
+    struct aftermath after;                   /* once it is ABORTED */
     uint32_t sticky;                          /* bit per enum rollout_hold */
     char reason[ROLLOUT_REASON], message[ROLLOUT_TEXT];
     uint32_t step, weight_bp; /* step: 1-based, 0 before the first weight */
@@ -241,6 +266,8 @@ void rollout_shrink(struct rollout *r);
  */
 void rollout_move(struct rollout *r, enum decide_event ev, const char *reason,
                   int64_t ms);
+/** Records still change it: it is not final, or its aftermath is watched. */
+bool rollout_open(const struct rollout *r);
 /** The state it is in, or the one it will go back to from HELD (not from GATED). */
 enum rollout_state rollout_under(const struct rollout *r);
 /** Step of the present weight; NULL before the first. */

@@ -4,11 +4,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/core/aftermath.h"
 #include "engine/core/explain.h"
 #include "engine/core/external.h"
 #include "engine/core/facts.h"
 #include "engine/core/figures.h"
 #include "engine/core/gate.h"
+#include "engine/core/strategy.h"
 #include "proto/encode.h"
 #include "stats/level.h"
 
@@ -124,6 +126,9 @@ static bool status(struct fold *f, struct rollout *r, struct arena *a, pb_status
     s->reason = r->reason;
     s->message = r->message;
     s->step = r->step;
+    s->step_kind = (char *)(uintptr_t)strategy_kind(r);
+    s->n_audience = strategy_audience(r, &s->audience);
+    s->mirror_bp = strategy_mirror_bp(r);
     s->weight_bp = r->weight_bp;
     s->observed_bp = figures_observed_bp(r);
     s->seq = r->seq;
@@ -138,6 +143,10 @@ static bool status(struct fold *f, struct rollout *r, struct arena *a, pb_status
     s->result = (char *)(uintptr_t)rollout_result_text(r->result);
     s->started_ms = r->started_ms;
     s->created_ms = r->created_ms;
+    s->aftermath = (char *)(uintptr_t)aftermath_text(r->after.finding);
+    s->aftermath_message = arena_alloc(a, ROLLOUT_TEXT);
+    if (s->aftermath_message == NULL) return false;
+    aftermath_tell(r, s->aftermath_message);
     s->peak_log_e = r->peak_log_e;
     s->abort_log_e = r->step != 0 ? evidence_abort(&r->evidence) : 0;
     return r->plan == NULL || from_plan(f, r, a, s);
@@ -173,7 +182,7 @@ enum serin_status row_encode(struct fold *f, struct rollout *r, struct arena *a,
         row.plan_hash = (ProtobufCBinaryData){HASH_DIGEST, r->plan->hash};
         if (plan_route(&f->record, r->plan, &row.route) != SERIN_OK)
             return SERIN_ENOMEM;
-        row.route->live = !decide_final(r->state);
+        row.route->live = rollout_open(r);
     }
     return encode_rollout(a, &row, out);
 }

@@ -6,6 +6,7 @@
 
 #include "engine/core/facts.h"
 #include "engine/core/gate.h"
+#include "engine/core/aftermath.h"
 #include "engine/core/kind.h"
 #include "engine/core/snapshot_units.h"
 #include "proto/encode.h"
@@ -386,6 +387,27 @@ static void head_out(struct arena *a, const struct rollout *r, pb_fold_state *m,
     }
 }
 
+static void aftermath_out(struct arena *a, const struct rollout *r, pb_fold_state *m,
+                          bool *bad)
+{
+    const struct aftermath *from = &r->after;
+    if (from->finding == AFTERMATH_NONE) return;
+    Serin__V1__AftermathState *s = get(a, 1, sizeof *s, bad);
+    uint64_t *before = get(a, 4, sizeof *before, bad);
+    if (*bad) return;
+    serin__v1__aftermath_state__init(s);
+    s->finding = (char *)(uintptr_t)aftermath_text(from->finding);
+    s->metric = from->metric;
+    s->above = from->above;
+    s->phi = from->phi;
+    before[0] = from->before.n, before[1] = from->before.x;
+    before[2] = from->before.m, before[3] = from->before.y;
+    s->before = before, s->n_before = 4;
+    s->from_ms = from->from_ms, s->until_ms = from->until_ms;
+    s->n = from->n, s->x = from->x;
+    m->after = s;
+}
+
 static enum serin_status finish(const struct fold *f, struct arena *scratch,
                                 struct arena *to, pb_snapshot *s, struct bytes *out)
 {
@@ -412,6 +434,7 @@ enum serin_status snapshot_save(const struct fold *f, const struct rollout *r,
     if (!bad) gates_out(scratch, r, &m, &bad);
     if (!bad) outside_out(scratch, r, &m, &bad);
     if (!bad) commands_out(scratch, r, &m, &bad);
+    if (!bad) aftermath_out(scratch, r, &m, &bad);
     if (bad) return SERIN_ENOMEM;
     s.seq = r->seq;
     s.rollout = (char *)r->id;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "engine/base/mem.h"
+#include "engine/core/aftermath.h"
 #include "engine/core/kind.h"
 #include "engine/core/snapshot_units.h"
 
@@ -162,11 +163,24 @@ static bool metric_in(struct rollout *r, size_t i, const pb_metric_state *m)
             snapshot_load_calibration(&r->calibrate[i], m->calibration));
 }
 
+static bool split_in(struct rollout *r, const pb_fold_state *m)
+{
+    if (m->n_srm != 1 + 2 * (size_t)SRM_POINTS || !finite_all(m->srm, m->n_srm) ||
+        m->n_split != 4)
+        return false;
+    r->split = (struct rollout_split){m->split[0], m->split[1], m->split[2] != 0,
+                                      m->split[3] != 0};
+    r->srm.eps = m->srm[0];
+    memcpy(r->srm.up, m->srm + 1, sizeof r->srm.up);
+    memcpy(r->srm.down, m->srm + 1 + SRM_POINTS, sizeof r->srm.down);
+    r->srm_canary = m->srm_canary;
+    r->srm_baseline = m->srm_baseline;
+    return true;
+}
+
 static bool metrics_in(struct rollout *r, const pb_fold_state *m)
 {
-    if (m->n_metrics != r->evidence.n || m->n_srm != 1 + 2 * (size_t)SRM_POINTS ||
-        !finite_all(m->srm, m->n_srm) || m->n_split != 4)
-        return false;
+    if (m->n_metrics != r->evidence.n || !split_in(r, m)) return false;
     bool calibrating = false;
     for (size_t i = 0; i < r->evidence.n; i++) {
         calibrating = calibrating || m->metrics[i]->calibration != NULL;
@@ -176,13 +190,6 @@ static bool metrics_in(struct rollout *r, const pb_fold_state *m)
         mem_free(r->calibrate);
         r->calibrate = NULL;
     }
-    r->split = (struct rollout_split){m->split[0], m->split[1], m->split[2] != 0,
-                                      m->split[3] != 0};
-    r->srm.eps = m->srm[0];
-    memcpy(r->srm.up, m->srm + 1, sizeof r->srm.up);
-    memcpy(r->srm.down, m->srm + 1 + SRM_POINTS, sizeof r->srm.down);
-    r->srm_canary = m->srm_canary;
-    r->srm_baseline = m->srm_baseline;
     return true;
 }
 
@@ -381,6 +388,36 @@ static void lose(struct rollout *r)
     if (r->plan != NULL) evidence_reset(&r->evidence);
 }
 
+static enum serin_status gates_in(struct rollout *r, const pb_fold_state *m)
+{
+    enum serin_status rc = SERIN_OK;
+    for (size_t i = 0; i < m->n_gates && i < r->plan->n_gates && rc == SERIN_OK; i++)
+        rc = gate_in(&r->gates[i], m->gates[i]);
+    return rc;
+}
+
+/* What cannot be read, or fits no plan, is not watched on: nothing hangs on it. */
+static void aftermath_in(struct rollout *r, const Serin__V1__AftermathState *m)
+{
+    if (m == NULL || r->plan == NULL || m->metric >= r->plan->n_metrics ||
+        m->n_before != 4 || !(m->phi >= 1) || !isfinite(m->phi) || !(m->above >= 0))
+        return;
+    const struct count_table before = {m->before[0], m->before[1], m->before[2],
+                                       m->before[3]};
+    if (before.n > COUNT_MAX || before.m > COUNT_MAX || before.x > before.n ||
+        before.y > before.m || m->x > m->n)
+        return;
+    r->after = (struct aftermath){.finding = aftermath_parse(m->finding),
+                                  .metric = m->metric,
+                                  .above = m->above,
+                                  .phi = m->phi,
+                                  .before = before,
+                                  .from_ms = m->from_ms,
+                                  .until_ms = m->until_ms,
+                                  .n = m->n,
+                                  .x = m->x};
+}
+
 static enum serin_status body_in(struct rollout *r, const pb_fold_state *m,
                                  struct fault *why)
 {
@@ -391,9 +428,17 @@ static enum serin_status body_in(struct rollout *r, const pb_fold_state *m,
     r->window_ms = m->window_ms;
     evidence_horizon(&r->evidence, r->window_ms);
     enum serin_status rc = pending_in(r, m);
-    for (size_t i = 0; i < m->n_gates && i < r->plan->n_gates && rc == SERIN_OK; i++)
-        rc = gate_in(&r->gates[i], m->gates[i]);
-    return rc;
+    return rc == SERIN_OK ? gates_in(r, m) : rc;
+}
+
+/* Of a final one, what its row shows: neither evidence nor windows. */
+static enum serin_status ending_in(struct rollout *r, const pb_fold_state *m)
+{
+    rollout_shrink(r);
+    if (r->plan == NULL || !split_in(r, m)) return SERIN_OK;
+    r->window_ms = m->window_ms;
+    aftermath_in(r, m->after);
+    return gates_in(r, m);
 }
 
 /* All but the evidence. */
@@ -434,10 +479,7 @@ enum serin_status snapshot_load(struct rollout *r, const pb_snapshot *s,
         r->plan = NULL;
     }
     enum serin_status rc = head_in(r, m, why);
-    if (rc == SERIN_OK && decide_final(r->state)) {
-        rollout_shrink(r); /* its plan is of no consequence any more */
-        return SERIN_OK;
-    }
+    if (rc == SERIN_OK && decide_final(r->state)) return ending_in(r, m);
     if (rc == SERIN_OK) rc = planned;
     if (rc == SERIN_OK) rc = body_in(r, m, why);
     if (rc == SERIN_EPARSE) lose(r);

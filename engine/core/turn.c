@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "engine/base/mem.h"
+#include "engine/core/aftermath.h"
 #include "engine/core/figures.h"
+#include "engine/core/strategy.h"
 #include "proto/encode.h"
 
 struct turn turn_of(const struct rollout *r, const char *reason)
@@ -147,7 +149,7 @@ static void reweigh(struct fold *f, struct rollout *r, const struct turn *t)
 {
     int64_t now = streamclock_now(&f->clock);
     bool other_step = t->to_step != r->step;
-    if (r->started_ms == 0 && t->to_bp != 0) r->started_ms = now;
+    if (r->started_ms == 0) r->started_ms = now;
     r->weight_bp = t->to_bp;
     r->step = t->to_step;
     r->began_ms = now;
@@ -179,6 +181,7 @@ bool turn_take(struct fold *f, struct rollout *r, enum decide_event ev,
 {
     const struct decide_rule *rule = &decide_rules[r->state][ev];
     enum rollout_state before = r->state;
+    uint32_t from_bp = r->weight_bp;
     pb_verdict v;
     if (rule->why == NULL) return false;
     if (rule->kind != SERIN__V1__KIND__KIND_UNSPECIFIED && !draft(f, r, t, &v)) {
@@ -188,6 +191,7 @@ bool turn_take(struct fold *f, struct rollout *r, enum decide_event ev,
     rollout_move(r, ev, t->reason, streamclock_now(&f->clock));
     if (r->state == ROLLOUT_HELD) r->hold = t->hold;
     if (r->state == ROLLOUT_CONCLUDED) r->result = t->result;
+    if (r->state == ROLLOUT_ABORTED) aftermath_begin(f, r, t->metric, from_bp);
     snprintf(r->message, sizeof r->message, "%s", t->message);
     if (t->to_bp != r->weight_bp || t->to_step != r->step) reweigh(f, r, t);
     if (rule->kind != SERIN__V1__KIND__KIND_UNSPECIFIED) {
@@ -196,6 +200,9 @@ bool turn_take(struct fold *f, struct rollout *r, enum decide_event ev,
         v.final = decide_final(r->state);
         v.state_after = (char *)decide_state_name(r->state);
         v.step = r->step;
+        v.step_kind = (char *)(uintptr_t)strategy_kind(r);
+        v.n_audience = strategy_audience(r, &v.audience);
+        v.mirror_bp = strategy_mirror_bp(r);
         v.eta_ms = figures_eta_ms(r, v.t_ms);
         send(f, r, &v);
     }

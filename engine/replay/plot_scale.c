@@ -52,7 +52,7 @@ static size_t powers(const struct plot_scale *s, size_t want, double out[PLOT_TI
 {
     static const double nine[] = {1, 2, 5};
     double decades = log10(s->high / s->low);
-    size_t n = 0, part = decades > (double)want / 3 ? 1 : 3;
+    size_t n = 0, part = decades > (double)want / 1.5 ? 1 : 3;
     double skip = fmax(1, ceil(decades / (double)want));
     for (double k = floor(log10(s->low)); k <= log10(s->high); k += skip)
         for (size_t i = 0; i < part && n < PLOT_TICKS; i++) {

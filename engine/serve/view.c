@@ -284,6 +284,15 @@ static json_t *windows(const pb_verdict *v)
     return done(o, bad);
 }
 
+/* Who sees the canary beside its weight. */
+static int exposure(json_t *o, const char *kind, uint32_t mirror_bp, char **audience,
+                    size_t n)
+{
+    int bad = json_object_set_new(o, "step_kind", view_text(kind));
+    bad |= json_object_set_new(o, "mirror_bp", json_integer(mirror_bp));
+    return bad | json_object_set_new(o, "audience", texts(audience, n));
+}
+
 json_t *view_verdict(const pb_verdict *v)
 {
     json_t *o = json_object();
@@ -315,6 +324,7 @@ json_t *view_verdict(const pb_verdict *v)
     bad |= json_object_set_new(o, "metric", view_text(v->metric));
     bad |= json_object_set_new(o, "result", result(v->result));
     bad |= json_object_set_new(o, "eta_ms", known(v->eta_ms));
+    bad |= exposure(o, v->step_kind, v->mirror_bp, v->audience, v->n_audience);
     bad |= json_object_set_new(o, "service", view_text(v->service));
     bad |= json_object_set_new(o, "owner", view_text(v->owner));
     bad |= json_object_set_new(o, "release_notes", view_text(v->release_notes));
@@ -338,6 +348,9 @@ static int extras(json_t *o, const pb_status *s)
     bad |= json_object_set_new(o, "sample_ratio", sample_ratio(s->sample_ratio));
     bad |= json_object_set_new(o, "warnings", texts(s->warnings, s->n_warnings));
     bad |= json_object_set_new(o, "result", result(s->result));
+    bad |= exposure(o, s->step_kind, s->mirror_bp, s->audience, s->n_audience);
+    bad |= json_object_set_new(o, "aftermath", result(s->aftermath));
+    bad |= json_object_set_new(o, "aftermath_message", view_text(s->aftermath_message));
     bad |= json_object_set_new(o, "started_ms",
                                s->started_ms != 0 ? json_integer(s->started_ms)
                                                   : json_null());

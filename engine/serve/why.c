@@ -323,6 +323,20 @@ static void gate(struct why *w, const pb_gate_status *g)
             *g->votes[i]->reason != '\0' ? ": " : "", g->votes[i]->reason);
 }
 
+static void who_has_it(struct why *w, const pb_status *s)
+{
+    if (s->mirror_bp != 0)
+        say(w,
+            "Copies of %.4g %% of the requests go to the canary; nobody sees its "
+            "answers.",
+            s->mirror_bp / 100.0);
+    if (strcmp(s->step_kind, "preview") == 0)
+        say(w, "Its requests are a preview's; nobody else sees it.");
+    for (size_t i = 0; i < s->n_audience; i++)
+        say(w, "Segment %s has the canary whole and is compared with nobody.",
+            s->audience[i]);
+}
+
 json_t *why_status(const pb_rollout *r)
 {
     static const pb_status none = SERIN__V1__STATUS__INIT;
@@ -332,6 +346,7 @@ json_t *why_status(const pb_rollout *r)
     if (strcmp(s->state, "ABORTED") == 0) rollback(&w, s->rollback_plan);
     say(&w, "%s at %.4g %%, step %u of %u%s%s.", s->state, s->weight_bp / 100.0,
         s->step, s->steps, *s->reason != '\0' ? ": " : "", s->reason);
+    who_has_it(&w, s);
     split(&w, s->sample_ratio, s->reason);
     for (size_t i = 0; i < s->n_metrics; i++) {
         seen(&w, s->metrics[i]);
@@ -349,5 +364,6 @@ json_t *why_status(const pb_rollout *r)
     if (!s->final && s->eta_ms >= 0)
         say(&w, "At this rate the step is decided in about %.0f s.",
             (double)s->eta_ms / 1000);
+    if (*s->aftermath_message != '\0') say(&w, "%s.", s->aftermath_message);
     return finish(&w, o, s->message);
 }

@@ -59,6 +59,7 @@ Test(view, verdict_to_the_byte)
     v.sample_ratio = &s, v.metrics = errors_list, v.n_metrics = 1;
     v.lag_ms = 7, v.late = 2, v.poison = UINT64_MAX, v.actor = (char *)"alice";
     v.step = 1, v.steps = 5, v.eta_ms = 1500, v.metric = (char *)"errors";
+    v.step_kind = (char *)"mirror", v.mirror_bp = 2500;
     v.service = (char *)"checkout", v.owner = (char *)"pay";
     v.release_notes = (char *)"faster", v.rollback_plan = (char *)"route \"old\"";
     same(
@@ -75,13 +76,14 @@ Test(view, verdict_to_the_byte)
         "],\"lag_ms\":7,\"late\":2,\"poison\":9223372036854775807,\"actor\":\"alice\","
         "\"prev_hash\":\"\",\"hash\":\"\",\"sig\":\"\",\"step\":1,\"steps\":5,"
         "\"metric\":\"errors\",\"result\":null,\"eta_ms\":1500,"
+        "\"step_kind\":\"mirror\",\"mirror_bp\":2500,\"audience\":[],"
         "\"service\":\"checkout\",\"owner\":\"pay\",\"release_notes\":\"faster\","
         "\"rollback_plan\":\"route \\\"old\\\"\"}");
 }
 
 Test(view, status_to_the_byte)
 {
-    char *people[] = {(char *)"bob"},
+    char *people[] = {(char *)"bob"}, *segments[] = {(char *)"beta"},
          *warnings[] = {(char *)"window shorter than 10 s"};
     pb_gate_status gate = SERIN__V1__GATE_STATUS__INIT, *gates[] = {&gate};
     pb_vote vote = SERIN__V1__VOTE__INIT, *votes[] = {&vote};
@@ -99,6 +101,7 @@ Test(view, status_to_the_byte)
     s.step = 2, s.steps = 5, s.weight_bp = 500, s.observed_bp = -1, s.seq = 4;
     s.since_ms = 17, s.eta_ms = -1, s.metrics = errors_list, s.n_metrics = 1;
     s.gates = gates, s.n_gates = 1, s.warnings = warnings, s.n_warnings = 1;
+    s.step_kind = (char *)"weight", s.audience = segments, s.n_audience = 1;
     s.service = (char *)"checkout", s.rollback_plan = (char *)"back",
     s.window_ms = 1000, s.updated_ms = 99;
     r.rollout = (char *)"r", r.status = &s;
@@ -117,7 +120,9 @@ Test(view, status_to_the_byte)
          "\"rollback_plan\":\"back\",\"updated_ms\":99,\"window_ms\":1000,"
          "\"lag_ms\":0,\"late\":0,\"poison\":0,\"sample_ratio\":null,"
          "\"warnings\":[\"window shorter than 10 "
-         "s\"],\"result\":null,\"started_ms\":null}");
+         "s\"],\"result\":null,\"step_kind\":\"weight\",\"mirror_bp\":0,"
+         "\"audience\":[\"beta\"],\"aftermath\":null,\"aftermath_message\":\"\","
+         "\"started_ms\":null}");
 }
 
 Test(view, latency_shows_quantiles_and_a_limit_shows)
