@@ -12,27 +12,65 @@
     "  - {weight: 100%, watch: 10s, warmup: 1s}\n"                                     \
     "gates: {sre: {approvers: [bob, eve], quorum: 1, expires: 30s}}\n" PLAY_METRIC
 
+#define BLUE_GREEN                                                                     \
+    PLAY_HEAD                                                                          \
+    "window: 1s\ncalibrate: skip\nstrategy: blue_green\nafter_abort: 20s\n"            \
+    "steps:\n"                                                                         \
+    "  - {kind: mirror, share: 30%, worse_than: 3, bake: 6s, warmup: 1s}\n"            \
+    "  - {kind: preview, worse_than: 3, bake: 6s, warmup: 1s}\n"                       \
+    "  - {kind: pause, for: 10s}\n"                                                    \
+    "  - {weight: 100%, watch: 10s, warmup: 1s, gate: sre}\n"                          \
+    "gates: {sre: {approvers: [bob, eve], quorum: 1, expires: 30s}}\n" PLAY_METRIC
+
+#define FLAG                                                                           \
+    PLAY_HEAD                                                                          \
+    "window: 1s\ncalibrate: skip\nstrategy: flag\nflag: f\nstrata: [segment]\n"        \
+    "steps:\n"                                                                         \
+    "  - {audience: [a], bake: 6s, warmup: 1s}\n"                                      \
+    "  - {weight: 10%, worse_than: 3, bake: 6s, warmup: 1s}\n"                         \
+    "  - {audience: [a, b], worse_than: 3, bake: 6s, warmup: 1s}\n"                    \
+    "  - {kind: analysis_only, worse_than: 3, bake: 6s, warmup: 1s}\n"                 \
+    "  - {kind: pause, gate: sre}\n"                                                   \
+    "  - {weight: 50%, worse_than: 2, bake: 6s, warmup: 1s, gate: sre}\n"              \
+    "  - {weight: 100%, watch: 10s, warmup: 1s}\n"                                     \
+    "gates: {sre: {approvers: [bob, eve], quorum: 1, expires: 30s}}\n" PLAY_METRIC
+
+enum { WEIGHTS, SWITCH, SEGMENTS, N_PLANS };
+static const char *const plans[N_PLANS] = {PLAN, BLUE_GREEN, FLAG};
+
 struct seen { /* of the stream of verdicts */
+    int plan;
     uint32_t weight;
     uint64_t seq;
+    size_t audience;
     bool final, approved;
 };
 
+/* What compares nothing has to be a pause, or segments alone. */
+static bool without_comparison(const pb_verdict *v)
+{
+    return strcmp(v->reason, "pause_over") == 0 ||
+           strcmp(v->reason, "segments_well") == 0;
+}
+
 static bool by_evidence(const pb_verdict *v)
 {
-    return strcmp(v->reason, "non_inferior") == 0 ||
-           strcmp(v->reason, "watched") == 0 || strcmp(v->reason, "start") == 0;
+    return without_comparison(v) || strcmp(v->reason, "non_inferior") == 0 ||
+           strcmp(v->reason, "watched") == 0 ||
+           strcmp(v->reason, "old_side_may_go") == 0 || strcmp(v->reason, "start") == 0;
 }
 
 static void check_promote(const struct seen *s, const pb_verdict *v)
 {
     bool first = strcmp(v->reason, "start") == 0,
-         watched = strcmp(v->reason, "watched") == 0;
+         watched = strcmp(v->state_before, "WATCHING") == 0;
     cr_assert(by_evidence(v) || strcmp(v->reason, "operator") == 0, "%s", v->reason);
     if (by_evidence(v)) cr_assert(eq(str, v->actor, ""));
-    if (v->to_bp == 5000 && s->weight < 5000)
+    bool gated = s->plan != SWITCH ? v->to_bp == 5000 : v->to_bp == 10000;
+    if (gated && s->weight < v->to_bp)
         cr_assert(s->approved, "%s passed the gate: %s", v->id, v->message);
-    if (first || watched || !by_evidence(v)) return;
+    if (without_comparison(v)) cr_assert(s->plan != WEIGHTS);
+    if (first || watched || !by_evidence(v) || without_comparison(v)) return;
     const pb_metric_verdict *m = v->metrics[0];
     cr_assert(ge(dbl, m->promote_log_e, m->promote_threshold), "%s", v->id);
     cr_assert(ge(dbl, m->restart_log_e, m->promote_threshold), "%s", v->id);
@@ -55,6 +93,13 @@ static void check(struct seen *s, const pb_verdict *v)
     }
     if (v->kind == SERIN__V1__KIND__KIND_RESUME)
         cr_assert(eq(u32, v->to_bp, v->from_bp));
+    if (s->plan == SWITCH)
+        cr_assert(v->to_bp == 0 || v->to_bp == 10000, "all or nothing: %s", v->id);
+    if (v->kind == SERIN__V1__KIND__KIND_ABORT)
+        cr_assert(eq(sz, v->n_audience, (size_t)0), "the kill switch");
+    else if (v->kind == SERIN__V1__KIND__KIND_PROMOTE)
+        cr_assert(ge(sz, v->n_audience, s->audience), "nobody loses it: %s", v->id);
+    s->audience = v->n_audience;
     s->weight = v->to_bp;
     s->seq = v->seq;
     s->final = v->final;
@@ -73,7 +118,7 @@ static void command(struct play *p, gsl_rng *g, struct seen *s)
     c.gate = "sre";
     c.weight_bp = weights[gsl_rng_uniform_int(g, 6)];
     c.extend_ms = (int64_t)gsl_rng_uniform_int(g, 60000);
-    c.plan = PLAN;
+    c.plan = (char *)plans[s->plan];
     bool listed = c.actor[0] == 'b' || c.actor[0] == 'e';
     inbox_command(&p->inbox, &c);
     if (c.verb == SERIN__V1__VERB__VERB_APPROVE && listed) s->approved = true;
@@ -94,6 +139,7 @@ static void weather(struct play *p, gsl_rng *g, struct seen *s)
     t.silent_clock = kind == 4;
     t.poison = kind == 5 ? 50 : 0;
     t.weight = kind == 6 ? 0.2 : s->weight / 10000.0;
+    if (s->plan != WEIGHTS && s->weight == 0 && kind != 6) t.weight = 0.23;
     t.rate_c = kind == 7 ? 0.05 : 0.02;
     for (int i = (int)gsl_rng_uniform_int(g, kind == 0 ? 25 : 8); i >= 0; i--) {
         if (gsl_rng_uniform_int(g, 3) == 0)
@@ -102,13 +148,13 @@ static void weather(struct play *p, gsl_rng *g, struct seen *s)
     }
 }
 
-static unsigned one_rollout(gsl_rng *g, unsigned most)
+static unsigned one_rollout(gsl_rng *g, int plan, unsigned most)
 {
     struct play p;
-    struct seen s = {0};
+    struct seen s = {.plan = plan};
     size_t checked = 0;
     unsigned steps = 0;
-    play_start(&p, PLAN);
+    play_start(&p, plans[plan]);
     while (steps < most && p.run.n_verdicts + 40 < FOLDRUN_VERDICTS) {
         bool was_final = s.final;
         steps++;
@@ -128,8 +174,8 @@ Test(commands, random_sequences_keep_the_promises, .timeout = 600)
 {
     gsl_rng *g = check_rng(20260101);
     unsigned todo = getenv("SERIN_LONG") != NULL ? 1000000 : 20000;
-    while (todo > 0) {
-        unsigned steps = one_rollout(g, 200);
+    for (int i = 0; todo > 0; i++) {
+        unsigned steps = one_rollout(g, i % N_PLANS, 200);
         todo -= steps < todo ? steps : todo;
     }
     gsl_rng_free(g);

@@ -84,7 +84,7 @@ for change in [
     agree(plan, BASE.replace(*change), False)
 for change in [("id: a", "id: a\nwindow: auto"), ("id: a", "id: a\nwindow: 1.0s"),
                ("id: a", "id: a\nstrata: region"), ("limit: 1%", "abort_over: 1.25"),
-               ("limit: 1%", "abort_over: 5%"), ("id: a", "id: a\nactuate: {kind: x}"),
+               ("limit: 1%", "abort_over: 5%"), ("id: a", "id: a\nactuate: {target: edge}"),
                ("limit: 1%", "per: user"), ('{v: "2", n: 2}', '{v: [2, 3]}'),
                ('{v: "2", n: 2}', '{v: {prefix: "2."}}'), ('{v: "2", n: 2}', '{v: {regex: "2.*"}}'),
                ('id: a\ncohorts: {canary: {v: "2", n: 2}, baseline: {v: "1"}}',
