@@ -12,6 +12,9 @@ foreach(source ${bench_sources})
   endforeach()
 endforeach()
 
+# Records of many rollouts, written as the tests write them.
+target_sources(bench_fold PRIVATE support/inbox.c)
+
 # A tool for people, beside the bench that shares its messages.
 add_executable(loadgen ${CMAKE_SOURCE_DIR}/tests/tools/loadgen.c)
 target_link_libraries(loadgen PRIVATE serin_proto serin_base PkgConfig::RDKAFKA)
