@@ -129,6 +129,9 @@ if build tests '' -DSERIN_WERROR=ON; then
     built=1
     run "lint" tests -L lint -j "$jobs"
     run "quick tests" tests -LE 'lint|integration|replay|threads' -j "$jobs"
+    if [ "$long" -eq 1 ] && tests/statistical/table.sh build/tests >build/statistical.md; then
+        note "what the studies found: build/statistical.md"
+    fi
 fi
 # Quick to compile, good to read; that warnings are errors was seen above.
 checked=(-DCMAKE_BUILD_TYPE=None "-DCMAKE_C_FLAGS=-O1 -g1" -DSERIN_WERROR=OFF)

@@ -15,5 +15,8 @@
 
 /** A Mersenne twister with this seed; gsl_rng_free it. */
 gsl_rng *check_rng(unsigned long seed);
+/** What a study found, as a row of the table that tests/statistical/table.sh makes:
+ * "| suite | test | text |" on standard error. */
+__attribute__((format(printf, 1, 2))) void check_cell(const char *format, ...);
 
 #endif

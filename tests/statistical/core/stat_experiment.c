@@ -83,11 +83,11 @@ static struct tally study(struct cell c, unsigned long seed)
         run(&t, &c, plan, g);
     gsl_rng_free(g);
     t.seconds /= t.runs;
-    fprintf(stderr,
-            "%s: %u runs, %u win, %u lose, %u equivalent, %u inconclusive; %u limits "
-            "missed %g; mean %.0f s\n",
-            c.name, t.runs, t.win, t.lose, t.equivalent, t.inconclusive, t.missed,
-            c.odds, t.seconds);
+    check_cell(
+        "%s: %u runs, %u win, %u lose, %u equivalent, %u inconclusive; %u limits "
+        "missed %g; mean %.0f s",
+        c.name, t.runs, t.win, t.lose, t.equivalent, t.inconclusive, t.missed, c.odds,
+        t.seconds);
     return t;
 }
 

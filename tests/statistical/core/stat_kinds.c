@@ -189,8 +189,8 @@ static unsigned ends(const struct cell *c, enum end end, unsigned runs,
     for (unsigned i = 0; i < runs; i++)
         hits += run(c, g) == end;
     gsl_rng_free(g);
-    fprintf(stderr, "| %s | %u | %s %.4f |\n", c->name, runs,
-            end == ABORTED ? "aborted" : "promoted", hits / (double)runs);
+    check_cell("%s: %u of %u %s", c->name, hits, runs,
+               end == ABORTED ? "aborted" : "promoted");
     return hits;
 }
 

@@ -113,7 +113,7 @@ static struct outlook foreseen(const char *text, const struct outlook_bad *bads,
 
 static void agree(const char *what, double fold_s, double outlook_s)
 {
-    fprintf(stderr, "%s: fold %.1f s, outlook %.1f s\n", what, fold_s, outlook_s);
+    check_cell("%s: fold %.1f s, outlook %.1f s", what, fold_s, outlook_s);
     cr_expect(ge(dbl, fold_s, 0.9 * outlook_s));
     cr_expect(le(dbl, fold_s, 1.1 * outlook_s + lag_s));
 }
@@ -132,8 +132,7 @@ Test(outlook, the_fold_takes_the_time_that_was_foreseen, .timeout = 300)
     cr_expect(ge(uint, good.promoted, RUNS * 97 / 100));
     cr_expect(ge(uint, o.whole.hits, 400 * 97 / 100));
     double found = (double)o.steps[0].found[0].abort.hits / 400;
-    fprintf(stderr, "twice: aborted %u of %u, foreseen %.2f\n", two.aborted, RUNS,
-            found);
+    check_cell("twice: aborted %u of %u, foreseen %.2f", two.aborted, RUNS, found);
     cr_expect(lt(dbl, fabs((double)two.aborted / RUNS - found), 0.12));
 }
 

@@ -128,13 +128,13 @@ static struct tally study(const char *name, const struct cell *c, unsigned runs,
     }
     if (t.aborted != 0) t.windows /= t.aborted;
     gsl_rng_free(g);
-    fprintf(stderr, "%s: %u rollouts, %u aborted, %u promoted; windows to abort %.1f;",
-            name, t.runs, t.aborted, t.promoted, t.windows);
-    for (size_t h = 0; h < HOLD_NONE; h++)
+    char held[256] = "";
+    for (size_t h = 0, n = 0; h < HOLD_NONE; h++)
         if (t.held[h] != 0)
-            fprintf(stderr, " %u held: %s", t.held[h],
-                    rollout_hold_text((enum rollout_hold)h));
-    fprintf(stderr, "\n");
+            n += (size_t)snprintf(held + n, sizeof held - n, ", %u held: %s", t.held[h],
+                                  rollout_hold_text((enum rollout_hold)h));
+    check_cell("%s: of %u %u aborted, %u promoted%s; windows to abort %.1f", name,
+               t.runs, t.aborted, t.promoted, held, t.windows);
     return t;
 }
 
@@ -228,8 +228,8 @@ static double time_to_abort(double odds, unsigned long seed, double *bound,
     struct tally t = study(name, &c, replicates(), seed);
     *bound = bound_windows(c.rate, odds, PER_WINDOW, 0.05);
     *direct = direct_windows(c.rate, odds, PER_WINDOW, 0.05, replicates(), seed + 100);
-    fprintf(stderr, "  %.2f times the bound of %.1f windows; straight: %.1f\n",
-            t.windows / *bound, *bound, *direct);
+    check_cell("%s: %.2f times the bound of %.1f windows; straight: %.1f", name,
+               t.windows / *bound, *bound, *direct);
     cr_assert(ge(uint, t.aborted, t.runs * 99 / 100));
     return t.windows;
 }

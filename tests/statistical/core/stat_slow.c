@@ -123,7 +123,7 @@ Test(slow_stat, the_same_release_is_not_aborted, .timeout = 600)
     for (int i = 0; i < n; i++)
         hits += ends(watched, &same, 1000, 120, i % 2 == 0 ? 0 : 0.3,
                      1000 + (unsigned long)i, SERIN__V1__KIND__KIND_ABORT);
-    fprintf(stderr, "same release: %d of %d aborted\n", hits, n);
+    check_cell("same release: %d of %d aborted", hits, n);
     cr_assert(le(int, hits, times() == 1 ? 44 : 125)); /* level .05 */
 }
 
@@ -134,7 +134,7 @@ Test(slow_stat, a_slow_tail_alone_is_found, .timeout = 600)
     for (int i = 0; i < n; i++)
         hits += ends(watched, &tail, 10000, 60, 0, 2000 + (unsigned long)i,
                      SERIN__V1__KIND__KIND_ABORT);
-    fprintf(stderr, "one percent 500 ms slower: %d of %d found\n", hits, n);
+    check_cell("one percent 500 ms slower: %d of %d found", hits, n);
     cr_assert(ge(int, hits, times() == 1 ? 82 : 356));
 }
 
@@ -145,7 +145,7 @@ Test(slow_stat, three_percent_slower_is_found, .timeout = 600)
     for (int i = 0; i < n; i++)
         hits += ends(watched, &slow, 20000, 60, 0, 3000 + (unsigned long)i,
                      SERIN__V1__KIND__KIND_ABORT);
-    fprintf(stderr, "three percent slower: %d of %d found\n", hits, n);
+    check_cell("three percent slower: %d of %d found", hits, n);
     cr_assert(ge(int, hits, times() == 1 ? 82 : 356));
 }
 
@@ -166,8 +166,7 @@ Test(slow_stat, beyond_the_tolerance_does_not_pass, .timeout = 600)
     for (int i = 0; i < 20; i++)
         passed += ends(plan, &same, 1000, 240, 0, 5000 + (unsigned long)i,
                        SERIN__V1__KIND__KIND_PROMOTE);
-    fprintf(stderr, "too slow: %d of %d passed; same release: %d of 20\n", hits, n,
-            passed);
+    check_cell("too slow: %d of %d passed; same release: %d of 20", hits, n, passed);
     cr_assert(le(int, hits, times() == 1 ? 44 : 125)); /* level .05 */
     cr_assert(ge(int, passed, 15));
 }
@@ -180,7 +179,7 @@ static unsigned study(const char *name, const char *plan, double factor, unsigne
     unsigned hits = 0;
     for (unsigned i = 0; i < runs; i++)
         hits += ends(plan, &canary, 1000, 60, 0, seed + i, kind);
-    fprintf(stderr, "%s: %u of %u\n", name, hits, runs);
+    check_cell("%s: %u of %u", name, hits, runs);
     return hits;
 }
 

@@ -122,7 +122,7 @@ static unsigned study(const char *name, bool per_user, double odds, unsigned lon
     for (unsigned i = 0; i < runs(); i++)
         hits += aborts(g, per_user, odds);
     gsl_rng_free(g);
-    fprintf(stderr, "%s: %u of %u aborted\n", name, hits, runs());
+    check_cell("%s: %u of %u aborted", name, hits, runs());
     return hits;
 }
 

@@ -100,8 +100,8 @@ static inline unsigned sim_hits(const struct sim *s, scenario of, int reps,
     }
     gsl_rng_free(g);
     if (mean != NULL) *mean = total / hits;
-    printf("%u of %d runs cross, after %.1f windows in the mean\n", hits, reps,
-           total / hits);
+    check_cell("%u of %d runs cross, after %.1f windows in the mean", hits, reps,
+               total / hits);
     return hits;
 }
 

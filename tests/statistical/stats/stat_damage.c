@@ -65,9 +65,9 @@ static int bursty(double burst, double w, double w_a, int calibrate, int runs,
     gsl_rng_free(g);
     qsort(at, (size_t)runs, sizeof *at, sim_by_size);
     *median = at[runs / 2];
-    printf(
+    check_cell(
         "bursts of %.3g, odds ratio %g, tolerance %g, calibrated on %d windows: aborts "
-        "%d of %d, median %d\n",
+        "%d of %d, median %d",
         burst, w, w_a, calibrate, hits, runs, *median);
     return hits;
 }
@@ -157,9 +157,10 @@ static void pods(double cv, double w, int runs, int hits[2], int median[2],
         qsort(at[k], (size_t)runs, sizeof **at, sim_by_size);
         median[k] = at[k][runs / 2];
     }
-    printf("4 pods of 80, CV %.2g, odds ratio %g: aborts of %d: plain %d (median %d), "
-           "random-effect null %d (%d)\n",
-           cv, w, runs, hits[0], median[0], hits[1], median[1]);
+    check_cell(
+        "4 pods of 80, CV %.2g, odds ratio %g: aborts of %d: plain %d (median %d), "
+        "random-effect null %d (%d)",
+        cv, w, runs, hits[0], median[0], hits[1], median[1]);
 }
 
 Test(damage, few_pods)

@@ -56,8 +56,8 @@ static unsigned alarms(const struct bursts *b, double level, int runs,
     for (int i = 0; i < runs; i++)
         hits += alarm(g, &s, b);
     gsl_rng_free(g);
-    printf("burst %.1f, %.0f errors, w_a %.1f, level %.2f: %u of %d\n", b->mean,
-           b->errors, b->w_a, level, hits, runs);
+    check_cell("burst %.1f, %.0f errors, w_a %.1f, level %.2f: %u of %d", b->mean,
+               b->errors, b->w_a, level, hits, runs);
     return hits;
 }
 
@@ -123,7 +123,7 @@ static int median_delay(bool calibrated, unsigned long seed)
     }
     gsl_rng_free(g);
     qsort(at, REPS, sizeof *at, sim_by_size);
-    printf("median %d windows\n", at[REPS / 2]);
+    check_cell("median %d windows", at[REPS / 2]);
     return at[REPS / 2];
 }
 
@@ -154,8 +154,8 @@ static unsigned outgrown(double burst, double phi, double jump, unsigned long se
         hits += over;
     }
     gsl_rng_free(g);
-    printf("burst %.1f against phi %.1f, rate times %.0f: %u of 300\n", burst, phi,
-           jump, hits);
+    check_cell("burst %.1f against phi %.1f, rate times %.0f: %u of 300", burst, phi,
+               jump, hits);
     return hits;
 }
 
@@ -205,11 +205,12 @@ static struct watched watch(int calibrate_on, double burst, double later, int fr
         qsort(at[f], (size_t)out.held[f], sizeof **at, sim_by_size);
         if (out.held[f] > 0) out.delay[f] = at[f][out.held[f] / 2];
     }
-    printf("calibrated on %d, burst %.1f -> %.1f from window %d: held as if phi were "
-           "known %d of %d "
-           "(median after %d), by F %d (%d)\n",
-           calibrate_on, burst, later, from, out.held[0], runs, out.delay[0],
-           out.held[1], out.delay[1]);
+    check_cell(
+        "calibrated on %d, burst %.1f -> %.1f from window %d: held as if phi were "
+        "known %d of %d "
+        "(median after %d), by F %d (%d)",
+        calibrate_on, burst, later, from, out.held[0], runs, out.delay[0], out.held[1],
+        out.delay[1]);
     gsl_rng_free(g);
     return out;
 }

@@ -92,7 +92,7 @@ Test(latency_stat, ranks_under_drift_and_ramp)
         hits += hit;
     }
     gsl_rng_free(g);
-    printf("%u of %d\n", hits, limit.reps);
+    check_cell("%u of %d", hits, limit.reps);
     cr_assert(le(uint, hits, limit.at_05));
 }
 
@@ -147,8 +147,8 @@ static unsigned combo_hits(struct shape canary, double share, double level, int 
         hits += hit;
     }
     gsl_rng_free(g);
-    printf("median %.0f, slow %.2f: %u of %d\n", canary.median, canary.slow, hits,
-           reps);
+    check_cell("median %.0f, slow %.2f: %u of %d", canary.median, canary.slow, hits,
+               reps);
     return hits;
 }
 
@@ -198,7 +198,7 @@ static unsigned pod_hits(double tau, bool random_effect, int reps, unsigned long
         hits += hit;
     }
     gsl_rng_free(g);
-    printf("tau %.2f: %u of %d\n", tau, hits, reps);
+    check_cell("tau %.2f: %u of %d", tau, hits, reps);
     return hits;
 }
 
@@ -238,7 +238,7 @@ static unsigned gauge_hits(int batch, double shift, double level, int batches, i
         hits += hit;
     }
     gsl_rng_free(g);
-    printf("batches of %d, shift %.2f: %u of %d\n", batch, shift, hits, reps);
+    check_cell("batches of %d, shift %.2f: %u of %d", batch, shift, hits, reps);
     return hits;
 }
 

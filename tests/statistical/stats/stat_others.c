@@ -28,7 +28,7 @@ static unsigned floor_hits(double rate, double level, int windows, int reps,
         hits += hit;
     }
     gsl_rng_free(g);
-    printf("rate %.4f: %u of %d\n", rate, hits, reps);
+    check_cell("rate %.4f: %u of %d", rate, hits, reps);
     return hits;
 }
 
@@ -65,7 +65,7 @@ static unsigned event_hits(double w, double level, int windows, int reps,
         hits += hit;
     }
     gsl_rng_free(g);
-    printf("rate ratio %.1f: %u of %d\n", w, hits, reps);
+    check_cell("rate ratio %.1f: %u of %d", w, hits, reps);
     return hits;
 }
 
@@ -103,7 +103,7 @@ static unsigned srm_hits(double factor, int windows, int reps, unsigned long see
         hits += hit;
     }
     gsl_rng_free(g);
-    printf("share times %.2f: %u of %d\n", factor, hits, reps);
+    check_cell("share times %.2f: %u of %d", factor, hits, reps);
     return hits;
 }
 
@@ -153,6 +153,6 @@ Test(combine_stat, dependent_metrics_keep_the_level)
         hits += hit;
     }
     gsl_rng_free(g);
-    printf("%u of %d\n", hits, limit.reps);
+    check_cell("%u of %d", hits, limit.reps);
     cr_assert(le(uint, hits, limit.at_05));
 }

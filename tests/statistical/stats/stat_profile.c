@@ -191,7 +191,7 @@ static int late_median(enum sim_statistic statistic)
         at[i] = sim_run(&s, late, g) - WINDOWS;
     gsl_rng_free(g);
     qsort(at, REPS, sizeof *at, sim_by_size);
-    printf("median delay %d windows\n", at[REPS / 2]);
+    check_cell("median delay %d windows", at[REPS / 2]);
     return at[REPS / 2];
 }
 

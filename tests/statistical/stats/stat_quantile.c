@@ -55,7 +55,7 @@ static void covers(double p, unsigned long seed)
     for (int i = 0; i < runs; i++)
         wrong += fails(g, &r);
     gsl_rng_free(g);
-    printf("p %.3g: %u of %d runs wrong at some time, level .2\n", p, wrong, runs);
+    check_cell("p %.3g: %u of %d runs wrong at some time, level .2", p, wrong, runs);
     cr_assert(gt(dbl, gsl_cdf_binomial_Q(wrong, r.level, (unsigned)runs), 1e-6));
 }
 
