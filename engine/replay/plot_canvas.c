@@ -42,22 +42,28 @@ static double snap(double x)
     return round(4 * x) / 4;
 }
 
+static bool known(const double *x, const double *y, size_t i)
+{
+    return !isnan(x[i]) && !isnan(y[i]);
+}
+
 void plot_canvas_line(const struct plot_canvas *c, struct plot_line l, const double *x,
                       const double *y, size_t n)
 {
-    bool open = false;
+    const double dot = 1.5; /* half of what stands for a point between gaps */
     colour(c, l.role, 1);
     cairo_set_line_width(c->cr, l.width);
     cairo_set_line_join(c->cr, CAIRO_LINE_JOIN_ROUND);
     cairo_set_dash(c->cr, &l.dash, l.dash > 0, 0);
     for (size_t i = 0; i < n; i++) {
-        if (isnan(x[i]) || isnan(y[i]))
-            open = false;
-        else if (open)
+        if (!known(x, y, i)) continue;
+        bool open = i > 0 && known(x, y, i - 1);
+        bool goes_on = i + 1 < n && known(x, y, i + 1);
+        if (open)
             cairo_line_to(c->cr, snap(x[i]), snap(y[i]));
         else
-            cairo_move_to(c->cr, snap(x[i]), snap(y[i]));
-        open = !isnan(x[i]) && !isnan(y[i]);
+            cairo_move_to(c->cr, snap(x[i]) - (goes_on ? 0 : dot), snap(y[i]));
+        if (!open && !goes_on) cairo_line_to(c->cr, snap(x[i]) + dot, snap(y[i]));
     }
     cairo_stroke(c->cr);
 }

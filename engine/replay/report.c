@@ -120,6 +120,8 @@ static struct report_figure figure(const json_t *m)
     g.lower = report_data_number(m, "lower");
     g.upper = report_data_number(m, "upper");
     if (!(g.estimate > 0)) g.estimate = NAN;
+    if (*report_data_text(m, "note") != '\0') /* no batch is full: no mean */
+        g.mean[0] = g.mean[1] = NAN;
     g.abort_log_e = report_data_number(abort, "log_e");
     g.abort_threshold = report_data_number(abort, "threshold");
     g.abort_over = report_data_number(abort, "over");
@@ -174,11 +176,19 @@ static enum serin_status figures(struct report *r, const json_t *metrics,
     return SERIN_OK;
 }
 
+/* The last one of a step has the counts of all of it, so it stays. NAN is no step. */
+static bool ends_step(const struct report *r, size_t i)
+{
+    if (i + 1 == r->n) return true;
+    return isless(r->points[i].step, r->points[i + 1].step) ||
+           isgreater(r->points[i].step, r->points[i + 1].step);
+}
+
 static void halve(struct report *r)
 {
     size_t n = 0;
     for (size_t i = 0; i < r->n; i++) {
-        if (i % 2 == 0)
+        if ((i % 2 == 0 || ends_step(r, i)) && n + 1 < REPORT_POINTS)
             r->points[n++] = r->points[i];
         else
             mem_free(r->points[i].metrics);
@@ -190,10 +200,11 @@ static void halve(struct report *r)
 /* The latest one is always kept: it is replaced until it is stride-th. */
 static void add(struct report *r, struct report_point p)
 {
-    bool again = r->n > 0 && p.t_ms <= r->points[r->n - 1].t_ms;
-    bool between =
-        r->n > 1 && r->skipped + 1 < r->stride && p.step == r->points[r->n - 1].step;
-    if (r->n == REPORT_POINTS) halve(r);
+    const struct report_point *last = r->n > 0 ? &r->points[r->n - 1] : NULL;
+    bool same = last != NULL && p.step == last->step;
+    bool again = same && p.t_ms <= last->t_ms;
+    bool between = same && r->n > 1 && r->skipped + 1 < r->stride;
+    if (last != NULL && p.t_ms < last->t_ms) p.t_ms = last->t_ms;
     if (again || between) {
         r->skipped += !again;
         mem_free(r->points[r->n - 1].metrics);
@@ -201,6 +212,7 @@ static void add(struct report *r, struct report_point p)
         return;
     }
     r->skipped = 0;
+    if (r->n == REPORT_POINTS) halve(r);
     r->points[r->n++] = p;
 }
 

@@ -27,6 +27,7 @@ const char *report_build_number(struct report_page *p, double x)
 {
     if (isnan(x)) return "-";
     if (isinf(x)) return "no limit";
+    if (fabs(x) < 1e-12) x = 0; /* what rounding left over */
     return report_page_text(p, "%.4g", x);
 }
 

@@ -78,6 +78,7 @@ static double wrap(struct sheet *s, double size, double x, double width, double 
     double height = 0;
     while (*text != '\0' && !s->line.failed) {
         size_t n = fits(s, size, width, text);
+        if (s->line.failed) break;
         height += 1.35 * size;
         if (drawn)
             plot_canvas_text(&s->c, role, size, PLOT_START, x, y + height - 0.35 * size,
@@ -95,6 +96,7 @@ static void paragraph(struct sheet *s, double size, double indent, const char *t
     double width = sheet_width - 2 * margin - indent;
     while (*text != '\0' && !s->line.failed) {
         size_t n = fits(s, size, width, text);
+        if (s->line.failed) break;
         need(s, 1.4 * size);
         plot_canvas_text(&s->c, ink(strong), size, PLOT_START, margin + indent,
                          s->y + size, s->line.p);

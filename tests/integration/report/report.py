@@ -159,7 +159,7 @@ def metrics():
     text = words_of(page.find(HTML + "body"))
     check("shop: ABORTED" in text and "for the reason harm" in text, "the verdict in words")
     check(text.count(" ".join(HOSTILE.split())) >= 3, "hostile texts are shown as they are")
-    for name in ("errors", "checkouts", "crashes", "cpu"):
+    for name in ("errors", "checkouts", "crashes"):
         check(f"{name}: both cohorts over time" in titles, f"{name} over time ({titles})")
     for name in ("errors", "checkouts"):
         check(f"{name}: ratio and its anytime limits" in titles, f"limits of {name}")
