@@ -56,6 +56,8 @@ static void cohort_text(char *out, size_t room, const char *name,
     else if (strcmp(m->kind, "events") == 0)
         snprintf(out, room, "%s: %llu in an exposure of %llu", name,
                  (unsigned long long)c->bad, (unsigned long long)c->n);
+    else if (strcmp(m->kind, "gauge") == 0 && *m->note != '\0')
+        snprintf(out, room, "%s: %llu readings", name, (unsigned long long)c->n);
     else if (strcmp(m->kind, "gauge") == 0)
         snprintf(out, room, "%s: mean %.4g of %llu readings", name, c->mean,
                  (unsigned long long)c->n);
@@ -259,6 +261,7 @@ static bool any_harm(const pb_verdict *v)
 static void split(struct why *w, const pb_sample_ratio *s, const char *reason)
 {
     if (s == NULL || strcmp(reason, "sample_ratio") != 0) return;
+    inequality(w, "", "sample_ratio", s->log_e, s->threshold);
     say(w,
         "The canary has %.4g %% of the requests, the commanded weight says %.4g %%: "
         "log e "

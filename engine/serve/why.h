@@ -8,8 +8,8 @@
 
 /* serin.explain/1: {"schema","rollout","id","verdict","state","reason","message",
  * "sentences":[…],"inequalities":[{"metric","about":"abort|promote|promote_restarted|
- * limit","left","op":">=","right","holds"}]}. Evidence in nats. New references; NULL
- * when memory is out. */
+ * limit|sample_ratio|more|less|below|above","left","op":">=","right","holds"}]}.
+ * Evidence in nats. New references; NULL when memory is out. */
 
 /** Why this verdict was given. */
 json_t *why_verdict(const pb_verdict *v);
