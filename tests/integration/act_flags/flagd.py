@@ -217,4 +217,5 @@ def main():
     print("flagd: nested shares, segments, kill switch, schema, other flags untouched")
 
 
-main()
+if __name__ == "__main__":
+    main()

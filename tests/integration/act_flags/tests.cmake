@@ -9,3 +9,14 @@ if(TARGET serin_act)
     set_tests_properties(integration-act_flags-${name} PROPERTIES LABELS integration TIMEOUT 300)
   endforeach()
 endif()
+
+# A flag from the users' first question to the kill switch: flagd's core, a real broker, serin.
+if(TARGET serin)
+  add_test(NAME integration-act_flags-loop
+           COMMAND ${CMAKE_SOURCE_DIR}/tests/integration/with_env.sh ${CMAKE_BINARY_DIR}/kafka1.env
+                   ${PYTHON3} -B ${CMAKE_CURRENT_LIST_DIR}/flag_loop.py $<TARGET_FILE:serin>)
+  set_tests_properties(integration-act_flags-loop PROPERTIES LABELS integration TIMEOUT 600
+                       FIXTURES_REQUIRED kafka1)
+endif()
+set_tests_properties(integration-act_flags-flagd integration-act_flags-loop PROPERTIES
+                     RESOURCE_LOCK npm)
