@@ -2,6 +2,7 @@
 import http.server
 import json
 import os
+import ssl
 import subprocess
 import sys
 import threading
@@ -65,17 +66,27 @@ class Server(http.server.ThreadingHTTPServer):
     first: such a pair, or "hang", "drop", "junk"."""
     daemon_threads = True
 
-    def __init__(self, answer):
+    def __init__(self, answer, certificate=None):
         self.answer, self.next, self.seen = answer, [], []
         self.released = threading.Event()
         super().__init__(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server_port}"
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*certificate)
+            # The handshake is the connection's own thread's: a refusal stops nobody else.
+            self.socket = context.wrap_socket(self.socket, server_side=True,
+                                              do_handshake_on_connect=False)
+        self.url = f"http{'s' if certificate else ''}://127.0.0.1:{self.server_port}"
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def stop(self):
         self.released.set()
         self.shutdown()
         self.server_close()
+
+
+    def handle_error(self, request, client_address):
+        pass  # a client that hangs up, or trusts another certificate
 
 
 class Handler(http.server.BaseHTTPRequestHandler):

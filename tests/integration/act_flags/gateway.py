@@ -4,6 +4,7 @@ Patch (RFC 6902) with its tests, and validates what comes out; and a controller 
 import copy
 import json
 import os
+import subprocess
 import sys
 import tempfile
 
@@ -106,6 +107,26 @@ class Api:
                 for rule in self.route["spec"]["rules"]]
 
 
+def over_tls(tool, settings, folder, api):
+    """Only a server whose certificate the given authority signed is told the token."""
+    cert, key = folder + "/cert.pem", folder + "/key.pem"
+    for one, name in ((cert, key), (folder + "/other.pem", folder + "/other.key")):
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                        "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=api",
+                        "-addext", "subjectAltName=IP:127.0.0.1", "-out", one, "-keyout", name],
+                       check=True, capture_output=True)
+    server = Server(api.answer, (cert, key))
+    good = Driver(tool, settings | {"server": server.url, "ca_file": cert})
+    good.moves(321)
+    good.close()
+    seen = len(server.seen)
+    bad = Driver(tool, settings | {"server": server.url, "ca_file": folder + "/other.pem"})
+    bad.fails(("apply", 500, "shop/3"), "certificate")
+    bad.close()
+    check(len(server.seen) == seen, "a server that nobody vouches for was told the token")
+    server.stop()
+
+
 def main():
     tool, api = sys.argv[1], Api()
     server = Server(api.answer)
@@ -162,6 +183,7 @@ def main():
         driver.moves(500)  # the token is read anew
         told = driver("describe", 500, "shop/3")["text"]
         check("shop/front" in told and "500 for shop-new" in told, told)
+        over_tls(tool, settings, folder, api)
         none = Driver(tool, settings | {"canary": "nobody"})
         none.fails(("apply", 500, "shop/3"), "add both")
         none.fails(("read", 500), "add both")
