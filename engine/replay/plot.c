@@ -52,7 +52,7 @@ static struct plot_range range(const struct plot *p)
     for (size_t i = 0; i < p->n_series; i++)
         for (size_t k = 0; k < p->series[i].n; k++) {
             const struct plot_series *s = &p->series[i];
-            plot_scale_add(&r, s->y[k]);
+            plot_scale_add(&r, p->most > 0 ? fmin(s->y[k], p->most) : s->y[k]);
             if (s->lower != NULL && !is_open(s->lower[k]))
                 plot_scale_add(&r, s->lower[k]);
             if (s->upper != NULL && !is_open(s->upper[k]))

@@ -37,6 +37,7 @@ struct plot {
     const char *title, *description; /* for people who do not see it */
     const char *unit;                /* of the values: "%", "ms", "" */
     bool log;                        /* values above 0 only */
+    double most;                     /* values beyond are drawn there; 0: no end */
     const char *const *rows;         /* names, n_rows; NULL: over time */
     size_t n_rows;
     double from_ms, to_ms; /* over time */

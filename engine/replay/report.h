@@ -16,7 +16,7 @@ enum report_format { REPORT_HTML, REPORT_PDF, REPORT_JSON, REPORT_MD, REPORT_NFO
 /** False for another word than html, pdf, json, md. */
 bool report_format_parse(const char *word, enum report_format *out);
 
-#define REPORT_MAX_BYTES ((size_t)1 << 20) /* of the HTML */
+#define REPORT_MAX_BYTES ((size_t)1000000) /* of the HTML */
 
 struct report; /* opaque; thread: one; memory does not grow with the recording */
 

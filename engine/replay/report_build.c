@@ -194,7 +194,7 @@ static void traffic(const struct report *r, size_t points, struct report_page *p
         json_array_size(r->verdicts),
         report_build_time(p, report_data_ms(last(r), "t_ms")));
     plot.series[plot.n_series++] = commanded(r, p, &plot);
-    plot.series[plot.n_series++] = (struct plot_series){.name = "seen",
+    plot.series[plot.n_series++] = (struct plot_series){.name = "seen in the step",
                                                         .role = PLOT_BASELINE,
                                                         .dash = 4,
                                                         .t = s.at[REPORT_T],

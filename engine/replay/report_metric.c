@@ -148,6 +148,7 @@ static void rule(const struct metric *g, struct plot *p, enum report_column at,
 /* log e of what can abort and what can promote, against their thresholds. */
 static void evidence(const struct metric *g)
 {
+    const double beyond = 4; /* times the threshold: how far over it says nothing */
     static const char *const heads[] = {"Time",         "Abort",         "needs",
                                         "Promote: run", "Promote: step", "needs"};
     static const enum report_column columns[] = {REPORT_ABORT, REPORT_ABORT_AT,
@@ -157,11 +158,13 @@ static void evidence(const struct metric *g)
     p.description = report_page_text(
         g->p,
         "Logarithm of the evidence that the canary is worse (aborts at %s, now %s) and "
-        "that it is not worse than the tolerance (promotes at %s, now %s).",
+        "that it is not worse than the tolerance (promotes at %s, now %s). What is far "
+        "beyond is drawn at the upper edge.",
         report_build_number(g->p, latest(g, REPORT_ABORT_AT)),
         report_build_number(g->p, latest(g, REPORT_ABORT)),
         report_build_number(g->p, latest(g, REPORT_PROMOTE_AT)),
         report_build_number(g->p, latest(g, REPORT_PROMOTE)));
+    p.most = beyond * fmax(latest(g, REPORT_ABORT_AT), latest(g, REPORT_PROMOTE_AT));
     curve(g, &p, REPORT_ABORT, "of harm", PLOT_HARM, 0);
     curve(g, &p, REPORT_LIMIT, "over the limit", PLOT_HARM, 6);
     curve(g, &p, REPORT_PROMOTE, "of no harm, run", PLOT_SAFE, 0);

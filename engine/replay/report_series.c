@@ -78,6 +78,7 @@ static void levels(const struct report *r, const struct report_series *s, size_t
     enum report_level l = report_series_level(report_data_text(m, "kind"));
     double times =
         l == REPORT_VALUE || isnan(g->worse_than) ? g->abort_over : g->worse_than;
+    if (!isnan(g->threshold)) times = NAN; /* an experiment asks another question */
     bool down = report_data_down(r, report_data_text(m, "name"));
     s->at[REPORT_WORSE_THAN][k] = down ? 1 / g->worse_than : g->worse_than;
     s->at[REPORT_CANARY_N][k] = sum[REPORT_OF_CANARY][0];

@@ -26,7 +26,7 @@ from wire import (APPLY, BASELINE, CANARY, HOLD, command, ingest_tick, partial, 
                   recording, stage_tick)
 
 T0 = 1_760_000_000_000
-LIMIT = 1 << 20
+LIMIT = 1_000_000
 HTML = "{http://www.w3.org/1999/xhtml}"
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = """</p><script>alert(1)</script><img src=http://evil.example/x onerror=alert(2)> & "q" 'a' | *b*"""
