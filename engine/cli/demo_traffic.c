@@ -15,7 +15,7 @@ const struct demo_service demo_services[DEMO_SERVICES] = {
      false, 18000, 0.012},
     {"catalog", "catalog-3.2.0", "3.1.8", "3.2.0", "slow in the tail only", DEMO_TAIL,
      true, 6000, 0.010},
-    {"payments", "payments-1.9.2", "1.9.1", "1.9.2", "broken from the start",
+    {"payments", "payments-1.9.2", "1.9.1", "1.9.2", "blue/green, broken side",
      DEMO_FAILING, false, 6000, 0.010},
 };
 
@@ -24,6 +24,7 @@ enum { RAMP_TICKS = 20, SICK_BP = 2500 };
  */
 static const double MEDIAN = 40, SPREAD = 0.4, TAIL_MS = 400, TAIL_SHARE = 0.05;
 static const double SLOW_ODDS = 3, FAILING_ODDS = 10;
+static const double PREVIEW = 0.05; /* testers' requests beside everybody's */
 /* Both cohorts share a slow swing, as traffic does; it must not look like a difference.
  */
 static const double SWING = 0.2, SWING_TICKS = 150;
@@ -66,6 +67,15 @@ void demo_traffic_plan(size_t service, struct text *out)
              "calibrate: skip\n"
              "risk: {false_abort: 0.01, false_promote: 0.05}\n",
              s->rollout, s->name, s->name, s->new_version, s->name, s->old_version);
+    if (s->shape == DEMO_FAILING) {
+        text_add(out, "strategy: blue_green\n"
+                      "steps:\n"
+                      "  - {kind: preview, worse_than: 1.5, bake: 3s, warmup: 1s}\n"
+                      "  - {weight: 100%%, watch: 3s, warmup: 1s}\n"
+                      "metrics:\n"
+                      "  - {name: errors, abort_over: 1.2, limit: 5%%, phi: 1.2}\n");
+        return;
+    }
     text_add(out, "steps:\n"
                   "  - {weight: 1%%, worse_than: 4.0, bake: 3s, warmup: 1s}\n"
                   "  - {weight: 5%%, worse_than: 3.0, bake: 3s, warmup: 1s}\n"
@@ -163,9 +173,12 @@ void demo_traffic_write(struct demo_traffic *t, size_t service, struct text *out
         unsigned all = gsl_ran_poisson(t->rng, s->per_second * regions[r].part * swing *
                                                    DEMO_TICK_MS / 1000);
         unsigned canary = gsl_ran_binomial(t->rng, share, all);
+        if (s->shape == DEMO_FAILING && share == 0)
+            canary = gsl_ran_poisson(t->rng, PREVIEW * all);
         write_line(t, service, true, regions[r].name, canary, at_odds(rate, ratio),
                    out);
-        write_line(t, service, false, regions[r].name, all - canary, rate, out);
+        write_line(t, service, false, regions[r].name, share == 0 ? all : all - canary,
+                   rate, out);
     }
 }
 

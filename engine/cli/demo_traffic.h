@@ -17,7 +17,8 @@ enum demo_shape {
     DEMO_SLOW, /* fine until a quarter of the traffic is on it, then three times worse
                 */
     DEMO_TAIL, /* one request in twenty takes much longer; errors as before */
-    DEMO_FAILING, /* ten times the errors from its first request */
+    DEMO_FAILING, /* ten times the errors from its first request: a preview's, so that
+                     nobody else meets them */
 };
 
 struct demo_service {

@@ -36,11 +36,13 @@ def check_run(out):
     check(weights == [1, 5, 25, 50, 100], f"{GOOD} was promoted through {weights}")
     for rollout in BAD:
         last = verdicts[rollout][-1]
-        check(last[4] == "ABORT" and float(last[6]) == 0, f"{rollout} ended {last[0]}")
+        check(last[4] == "ABORT" and float(last[6] or 0) == 0, f"{rollout} ended {last[0]}")
     slow = [float(m[6]) for m in verdicts[BAD[0]] if m[4] == "PROMOTE" and m[6]]
     check(max(slow) >= 25, f"{BAD[0]} was aborted before it could turn bad: {slow}")
     failing = [float(m[6]) for m in verdicts[BAD[1]] if m[4] == "PROMOTE" and m[6]]
-    check(failing == [1], f"{BAD[1]} saw more than its first step: {failing}")
+    check(not any(failing), f"{BAD[1]} saw more than its preview: {failing}")
+    check(re.search(BAD[1] + r"/\d+ +harm +ABORT: errors at preview traffic", out),
+          f"{BAD[1]} was not found by its preview: {out}")
     check(re.search(r"catalog-3.2.0/\d+ +harm +ABORT .*latency at", out),
           f"catalog was not aborted for its latency: {out}")
     rows = {m[1]: m for m in ROW.finditer(out)}
