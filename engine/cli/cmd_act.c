@@ -31,6 +31,8 @@ static char *body_of(const struct extra *extra, const char *value)
     json_t *o = json_object();
     int bad = json_object_set_new(o, "actor", json_string(command_actor()));
     if (reason != NULL) bad |= json_object_set_new(o, "reason", json_string(reason));
+    if (cli_get("override-freeze") != NULL)
+        bad |= json_object_set_new(o, "override_freeze", json_true());
     if (value != NULL) bad |= json_object_set_new(o, extra->member, json_string(value));
     char *text = bad == 0 ? json_dumps(o, JSON_COMPACT) : NULL;
     json_decref(o);
@@ -88,6 +90,12 @@ static int run_with_reason(const struct cli_verb *v, char **args, int n_args)
 
 static const struct cli_option plain[] = {
     COMMAND_OPTIONS, OUTPUT_OPTIONS, REMOTE_OPTIONS, {0}};
+static const struct cli_option frozen[] = {
+    {"override-freeze", 0, NULL, "although the schedule is closed; needs --reason"},
+    COMMAND_OPTIONS,
+    OUTPUT_OPTIONS,
+    REMOTE_OPTIONS,
+    {0}};
 static const struct cli_option gate[] = {
     {"gate", 0, "NAME", "which gate; not needed when only one is waiting"},
     COMMAND_OPTIONS,
@@ -114,11 +122,11 @@ const struct cli_verb cmd_hold = {
     "hold", "R [options]", "Hold a rollout until somebody resumes it.", plain, 1, 1,
     run};
 const struct cli_verb cmd_resume = {
-    "resume", "R [options]", "Go on after a hold.", plain, 1, 1, run};
+    "resume", "R [options]", "Go on after a hold, or in a freeze.", frozen, 1, 1, run};
 const struct cli_verb cmd_promote = {"promote",
                                      "R --reason TEXT [options]",
                                      "Go to the next step without more evidence.",
-                                     plain,
+                                     frozen,
                                      1,
                                      1,
                                      run_with_reason};

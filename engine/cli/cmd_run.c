@@ -96,6 +96,7 @@ static int start(const struct config *c)
                                      .worker = config_worker(c),
                                      .ingest_threads = c->ingest_threads,
                                      .stage = config_stage(c),
+                                     .follow = {&c->checks, c->instance},
                                      .serve = config_serve(c),
                                      .roles = c->roles,
                                      .pause = signals_pause};

@@ -38,6 +38,7 @@ struct written {
     uint64_t max_series, max_rollout, max_message, memory, ingest_threads;
     double fleet_level;
     const struct doc_node *actuate, *alerts;
+    struct probe_policy checks;
     const char *audit_key;
     int64_t audit_checkpoint;
     int log_level, log_format;
@@ -85,6 +86,15 @@ static const struct keys_key input_keys[] = {
              "what holds where a record says nothing", .sub = &defaults_table),
 };
 static const struct keys_table input_table = KEYS_OF(input_keys, struct input);
+
+#undef AT
+#define AT(field) offsetof(struct probe_program, field)
+static const struct keys_key program_keys[] = {
+    KEYS_KEY("command", KEYS_TEXTS, AT(argv), NULL, 1, 32, NULL,
+             "absolute path of the program, then its arguments; no shell", .required = true,
+             .count_at = AT(n)),
+};
+static const struct keys_table program_table = KEYS_OF(program_keys, struct probe_program);
 
 #undef AT
 #define AT(field) offsetof(struct written, field)
@@ -156,6 +166,18 @@ static const struct keys_key log_keys[] = {
 };
 static const struct keys_table log_table = KEYS_OF(log_keys, struct written);
 
+static const struct keys_key checks_keys[] = {
+    KEYS_KEY("urls", KEYS_TEXTS, AT(checks.urls), NULL, 1, 64, NULL,
+             "beginnings of the addresses that webhooks of plans may have",
+             .count_at = AT(checks.n_urls)),
+    KEYS_KEY("secrets", KEYS_TEXT, AT(checks.secrets), NULL, 1, 300, NULL,
+             "folder of the keys that webhooks are signed with; plans name a file in it"),
+    KEYS_KEY("exec", KEYS_TABLE, AT(checks.programs), NULL, 0, 64, NULL,
+             "programs that plans may have run, by name", .count_at = AT(checks.n_programs),
+             .sub = &program_table, .name_at = offsetof(struct probe_program, name)),
+};
+static const struct keys_table checks_table = KEYS_OF(checks_keys, struct written);
+
 static const struct keys_key top_keys[] = {
     KEYS_KEY("kafka", KEYS_PAIRS, AT(properties), NULL, 0, 500, NULL,
              "any librdkafka property, e.g. bootstrap.servers",
@@ -200,6 +222,9 @@ static const struct keys_key top_keys[] = {
     KEYS_KEY("alerts", KEYS_ANY, AT(alerts), NULL, 0, 0, NULL,
              "whom 'serin notify' tells of holds and aborts: receivers, silence",
              .schema = receiver_schema),
+    KEYS_KEY("checks", KEYS_SECTION, 0, NULL, 0, 0, NULL,
+             "what plans may have asked from this machine; by default nothing",
+             .sub = &checks_table),
     KEYS_KEY("audit", KEYS_SECTION, 0, NULL, 0, 0, NULL, "the audit trail",
              .sub = &audit_table),
     KEYS_KEY("log", KEYS_SECTION, 0, NULL, 0, 0, NULL, "lines on standard error",
@@ -442,6 +467,7 @@ static enum serin_status take(struct config *c, const struct written *w)
     c->memory = w->memory;
     c->ingest_threads = (unsigned)w->ingest_threads;
     c->fleet_level = w->fleet_level;
+    c->checks = w->checks;
     c->audit_key = w->audit_key;
     c->audit_checkpoint_ms = w->audit_checkpoint;
     c->log_level = (enum log_level)w->log_level;
@@ -451,6 +477,35 @@ static enum serin_status take(struct config *c, const struct written *w)
         c->roles |= role_bit(w->roles[i]);
     enum serin_status rc = set_listen(c, w->listen, w->n_listen);
     return rc == SERIN_OK ? take_inputs(c, w) : rc;
+}
+
+/* A beginning without the host's end would also be that of other hosts. */
+static bool url_ends_host(const char *url)
+{
+    const char *host = strstr(url, "://");
+    return host != NULL && strchr(host + 3, '/') != NULL &&
+           (strncmp(url, "https://", 8) == 0 || strncmp(url, "http://", 7) == 0);
+}
+
+static void check_checks(const struct written *w, const struct doc_node *root,
+                         struct doc_errors *errors)
+{
+    const struct doc_node *section = doc_get(root, "checks");
+    const struct doc_node *urls = doc_get(section, "urls"),
+                          *exec = doc_get(section, "exec");
+    for (size_t i = 0; i < w->checks.n_urls; i++)
+        if (!url_ends_host(w->checks.urls[i]))
+            doc_error_add(errors, urls,
+                          "urls: %.100s: expected the beginning of an address with the "
+                          "whole host, such as https://ci.acme.example/",
+                          w->checks.urls[i]);
+    for (size_t i = 0; i < w->checks.n_programs; i++) {
+        const struct probe_program *p = &w->checks.programs[i];
+        if (p->n != 0 && p->argv[0][0] != '/')
+            doc_error_add(errors, exec->items[i],
+                          "%s: command begins with the absolute path of a program",
+                          p->name);
+    }
 }
 
 enum serin_status config_parse(struct config *c, const char *text, size_t n,
@@ -467,6 +522,7 @@ enum serin_status config_parse(struct config *c, const char *text, size_t n,
         check_receive(&w, root, errors);
         check_lists(&w, root, errors);
         check_memory(&w, root, errors);
+        check_checks(&w, root, errors);
     }
     rc = section_policy(&c->arena, w.actuate, &c->actuate, errors);
     if (rc == SERIN_OK) rc = receiver_read(&c->arena, w.alerts, &c->alerts, errors);

@@ -14,6 +14,7 @@
 #include "engine/base/log.h"
 #include "engine/base/status.h"
 #include "engine/bus/bus.h"
+#include "engine/follow/probe.h"
 #include "engine/notify/receiver.h"
 #include "engine/serve/serve.h"
 #include "engine/stage/stage.h"
@@ -58,6 +59,7 @@ struct config {
     double fleet_level; /* 0 = none */
     struct section_policy actuate;
     struct receiver_list alerts;
+    struct probe_policy checks;
     const char *audit_key; /* signs; NULL = nobody does */
     int64_t audit_checkpoint_ms;
     enum log_level log_level;

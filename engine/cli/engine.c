@@ -12,8 +12,9 @@
 
 enum { BROKER_WAIT_MS = 2000, BACKOFF_MAX_MS = 1000, QUARANTINE_SHOWN = 1000 };
 
-enum part { PART_DIRECTORY, PART_WORKER, PART_STAGE, PARTS };
-static const char *const part_names[PARTS] = {"directory", "ingest", "decide"};
+enum part { PART_DIRECTORY, PART_WORKER, PART_STAGE, PART_FOLLOW, PARTS };
+static const char *const part_names[PARTS] = {"directory", "ingest", "decide",
+                                              "follow"};
 
 /* One role's thread. The fault is written before `ended` is set. */
 struct runner {
@@ -28,6 +29,7 @@ struct engine {
     struct directory *directory;
     struct worker_pool *workers;
     struct stage *stage;
+    struct follow *follow;
     struct serve *serve;
     atomic_bool stopping;
     struct runner runners[PARTS];
@@ -65,6 +67,15 @@ static void *run_stage(void *engine)
     struct fault *f = &e->runners[PART_STAGE].fault;
     if (stage_run(e->stage, f) != SERIN_OK) f->fatal = true;
     ended(e, PART_STAGE);
+    return NULL;
+}
+
+static void *run_follow(void *engine)
+{
+    struct engine *e = engine;
+    struct fault *f = &e->runners[PART_FOLLOW].fault;
+    if (follow_run(e->follow, f) != SERIN_OK) f->fatal = true;
+    ended(e, PART_FOLLOW);
     return NULL;
 }
 
@@ -175,6 +186,8 @@ static enum serin_status open_roles(struct engine *e, const struct engine_option
     if (s == SERIN_OK && (roles & CONFIG_DECIDE) != 0) {
         s = stage_open(&e->stage, e->bus, &o->stage, f);
         if (s == SERIN_OK) s = launch(e, PART_STAGE, run_stage, f);
+        if (s == SERIN_OK) s = follow_open(&e->follow, e->bus, &o->follow, f);
+        if (s == SERIN_OK) s = launch(e, PART_FOLLOW, run_follow, f);
     }
     if (s == SERIN_OK && (roles & CONFIG_INGEST) != 0) {
         unsigned threads = o->ingest_threads != 0 ? o->ingest_threads : 1;
@@ -215,11 +228,13 @@ void engine_stop(struct engine *e)
     serve_close(e->serve); /* no new commands */
     if (e->workers != NULL) worker_pool_stop(e->workers);
     if (e->stage != NULL) stage_stop(e->stage);
+    if (e->follow != NULL) follow_stop(e->follow);
     if (e->directory != NULL) directory_stop(e->directory);
     for (int i = 0; i < PARTS; i++)
         if (e->runners[i].started) pthread_join(e->runners[i].thread, NULL);
     worker_pool_close(e->workers);
     stage_close(e->stage);
+    follow_close(e->follow);
     directory_close(e->directory);
     bus_close(e->bus);
     mem_free(e);

@@ -179,6 +179,35 @@ static void rollback(FILE *out, const json_t *status)
     fputc('\n', out);
 }
 
+static void checks(const json_t *list)
+{
+    size_t i;
+    json_t *check;
+    json_array_foreach(list, i, check)
+    {
+        fputs("check ", stdout);
+        output_clean(stdout, output_text(check, "name"));
+        printf(": %s", output_text(check, "state"));
+        if (*output_text(check, "message") != '\0') fputs(": ", stdout);
+        output_clean(stdout, output_text(check, "message"));
+        putchar('\n');
+    }
+}
+
+static void waits(const json_t *list)
+{
+    size_t i;
+    json_t *w;
+    json_array_foreach(list, i, w)
+    {
+        fputs("waits until ", stdout);
+        output_clean(stdout, output_text(w, "rollout"));
+        printf(" is %s; it is %s\n", output_text(w, "until"),
+               *output_text(w, "state") != '\0' ? output_text(w, "state")
+                                                : "not known yet");
+    }
+}
+
 void show_line(FILE *out, const json_t *status)
 {
     char weight[32];
@@ -219,6 +248,8 @@ void show_status(const json_t *status)
     metrics(json_object_get(status, "metrics"));
     onsets(json_object_get(status, "metrics"));
     gates(json_object_get(status, "gates"));
+    checks(json_object_get(status, "checks"));
+    waits(json_object_get(status, "waits"));
     json_array_foreach(json_object_get(status, "warnings"), i, warning)
     {
         fputs("warning: ", stdout);

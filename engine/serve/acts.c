@@ -11,6 +11,7 @@
 #include "engine/base/hash.h"
 #include "engine/base/log.h"
 #include "engine/base/strview.h"
+#include "engine/core/facts.h"
 #include "engine/core/plan.h"
 #include "engine/serve/routes.h"
 #include "engine/serve/view.h"
@@ -29,6 +30,7 @@ enum need {
     NEED_WEIGHT = 2,
     NEED_GATE = 4,
     NEED_BY = 8,
+    MAY_OVERRIDE = 16, /* a freeze, with a reason */
 };
 
 static const struct act {
@@ -38,8 +40,8 @@ static const struct act {
 } acts[] = {
     {"cancel", SERIN__V1__VERB__VERB_CANCEL, NEED_NOTHING},
     {"hold", SERIN__V1__VERB__VERB_HOLD, NEED_NOTHING},
-    {"resume", SERIN__V1__VERB__VERB_RESUME, NEED_NOTHING},
-    {"promote", SERIN__V1__VERB__VERB_PROMOTE, NEED_REASON},
+    {"resume", SERIN__V1__VERB__VERB_RESUME, MAY_OVERRIDE},
+    {"promote", SERIN__V1__VERB__VERB_PROMOTE, NEED_REASON | MAY_OVERRIDE},
     {"abort", SERIN__V1__VERB__VERB_ABORT, NEED_NOTHING},
     {"set-weight", SERIN__V1__VERB__VERB_SET_WEIGHT, NEED_REASON | NEED_WEIGHT},
     {"approve", SERIN__V1__VERB__VERB_APPROVE, NEED_GATE},
@@ -51,11 +53,8 @@ static const struct act {
 static const struct {
     const char *key;
     unsigned need; /* verbs without this need refuse the key; 0: every verb takes it */
-} members[] = {{"actor", 0},
-               {"reason", 0},
-               {"weight", NEED_WEIGHT},
-               {"gate", NEED_GATE},
-               {"by", NEED_BY}};
+} members[] = {{"actor", 0},        {"reason", 0},   {"weight", NEED_WEIGHT},
+               {"gate", NEED_GATE}, {"by", NEED_BY}, {"override_freeze", MAY_OVERRIDE}};
 
 bool acts_weight(const char *text, uint32_t *bp)
 {
@@ -230,6 +229,32 @@ static json_t *plan_errors(const struct doc_errors *errors)
     return list;
 }
 
+/* The live rollouts of its service and environment: they came first. Two that are
+ * applied in one moment miss each other here; engine/follow tells the later one. */
+static bool stand_behind(struct api *api, const struct plan *plan, struct arena *a,
+                         pb_command *c, struct reply *r)
+{
+    pb_rollout **rows = NULL;
+    size_t n = 0;
+    const char *scope = facts_scope(plan, a);
+    enum serin_status s = SERIN_OK;
+    if (scope != NULL && (*scope == '\0' || plan->concurrent)) return true;
+    if (scope != NULL) s = directory_list(api->dir, a, &rows, &n);
+    if (scope != NULL && s == SERIN_OK)
+        c->behind = arena_alloc(a, (n + 1) * sizeof *c->behind);
+    if (c->behind == NULL) {
+        api_error(r, 500, "%s", status_text(SERIN_ENOMEM));
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        const pb_status *st = rows[i]->status;
+        if (st == NULL || st->final || strcmp(st->scope, scope) != 0) continue;
+        if (strcmp(rows[i]->rollout, c->rollout) == 0) continue;
+        c->behind[c->n_behind++] = rows[i]->rollout;
+    }
+    return true;
+}
+
 void acts_apply(struct api *api, const struct request *q, const char *id,
                 struct reply *r)
 {
@@ -264,7 +289,8 @@ void acts_apply(struct api *api, const struct request *q, const char *id,
         c.rollout = (char *)plan->id;
         c.plan = (char *)q->body;
         if (command_id(q, &a, &c, r) &&
-            who(q, api_query(q, "actor"), api_query(q, "reason"), &c, r))
+            who(q, api_query(q, "actor"), api_query(q, "reason"), &c, r) &&
+            stand_behind(api, plan, &a, &c, r))
             send(api, q, &c, "apply", r);
     }
     arena_free(&a);
@@ -293,6 +319,7 @@ static bool check_members(const struct act *act, json_t *body, struct reply *r)
         }
         if (json_is_string(value)) continue;
         if (strcmp(key, "weight") == 0 && json_is_number(value)) continue;
+        if (strcmp(key, "override_freeze") == 0 && json_is_boolean(value)) continue;
         api_error(r, 400, "%s: expected a text in quotes", key);
         return false;
     }
@@ -362,6 +389,11 @@ static bool fill(const struct act *act, const struct request *q, json_t *body,
     if ((act->needs & NEED_REASON) != 0 && *c->reason == '\0') {
         api_error(r, 400, "reason: missing; %s goes past the evidence, so say why",
                   act->name);
+        return false;
+    }
+    c->override_freeze = json_is_true(json_object_get(body, "override_freeze"));
+    if (c->override_freeze && *c->reason == '\0') {
+        api_error(r, 400, "reason: missing; to override a freeze, say why");
         return false;
     }
     if ((act->needs & NEED_WEIGHT) != 0 && !take_weight(body, c, r)) return false;

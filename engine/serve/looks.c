@@ -27,8 +27,8 @@ static json_t *wrap(const char *schema, const char *key, json_t *value)
 /* A row of the list is a status without what makes it long. */
 static json_t *summary(pb_rollout *row, const struct fleet *fleet)
 {
-    static const char *const long_keys[] = {"gates", "warnings", "plan_hash", "metrics",
-                                            "sample_ratio"};
+    static const char *const long_keys[] = {
+        "gates", "checks", "waits", "warnings", "plan_hash", "metrics", "sample_ratio"};
     if (row->status != NULL) row->status->n_metrics = 0;
     json_t *o = view_status(row);
     for (size_t i = 0; i < sizeof long_keys / sizeof *long_keys; i++)

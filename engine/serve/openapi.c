@@ -151,12 +151,13 @@ static json_t *schemas(void)
 {
     json_t *all = json_pack(
         "{s:{s:s, s:[s,s,s], s:{s:{s:s}, s:{s:s}, s:{s:s}}},"
-        " s:{s:s, s:b, s:{s:{s:s}, s:{s:s}, s:{s:[s,s]}, s:{s:s}, s:{s:s}}}}",
+        " s:{s:s, s:b, s:{s:{s:s}, s:{s:s}, s:{s:[s,s]}, s:{s:s}, s:{s:s}, s:{s:s}}}}",
         "error", "type", "object", "required", "schema", "status", "message",
         "properties", "schema", "const", "serin.error/1", "status", "type", "integer",
         "message", "type", "string", "act", "type", "object", "additionalProperties", 0,
         "properties", "actor", "type", "string", "reason", "type", "string", "weight",
-        "type", "string", "number", "gate", "type", "string", "by", "type", "string");
+        "type", "string", "number", "gate", "type", "string", "by", "type", "string",
+        "override_freeze", "type", "boolean");
     int bad = all == NULL;
     for (size_t i = 0; i < routes_count() && bad == 0; i++) {
         const char *schema = routes_at(i)->schema;

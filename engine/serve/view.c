@@ -332,6 +332,38 @@ json_t *view_verdict(const pb_verdict *v)
     return done(o, bad);
 }
 
+static json_t *checks(pb_check_status *const *items, size_t n)
+{
+    json_t *list = json_array();
+    int bad = 0;
+    for (size_t i = 0; i < n; i++) {
+        json_t *o = json_object();
+        bad |= json_object_set_new(o, "name", view_text(items[i]->name));
+        bad |= json_object_set_new(o, "state", view_text(items[i]->state));
+        bad |= json_object_set_new(o, "message", view_text(items[i]->message));
+        bad |= json_object_set_new(o, "t_ms",
+                                   items[i]->t_ms != 0 ? json_integer(items[i]->t_ms)
+                                                       : json_null());
+        bad |= json_array_append_new(list, o);
+    }
+    return done(list, bad);
+}
+
+static json_t *waits(pb_wait *const *items, size_t n)
+{
+    json_t *list = json_array();
+    int bad = 0;
+    for (size_t i = 0; i < n; i++) {
+        json_t *o = json_object();
+        bad |= json_object_set_new(o, "rollout", view_text(items[i]->about));
+        bad |= json_object_set_new(o, "state", view_text(items[i]->state));
+        bad |= json_object_set_new(o, "until",
+                                   json_string(items[i]->after ? "promoted" : "ended"));
+        bad |= json_array_append_new(list, o);
+    }
+    return done(list, bad);
+}
+
 /* What status has beyond the fields that DESIGN names. */
 static int extras(json_t *o, const pb_status *s)
 {
@@ -347,6 +379,9 @@ static int extras(json_t *o, const pb_status *s)
     bad |= json_object_set_new(o, "poison", count(s->poison));
     bad |= json_object_set_new(o, "sample_ratio", sample_ratio(s->sample_ratio));
     bad |= json_object_set_new(o, "warnings", texts(s->warnings, s->n_warnings));
+    bad |= json_object_set_new(o, "checks", checks(s->checks, s->n_checks));
+    bad |= json_object_set_new(o, "waits", waits(s->waits, s->n_waits));
+    bad |= json_object_set_new(o, "applied_by", view_text(s->applied_by));
     bad |= json_object_set_new(o, "result", result(s->result));
     bad |= exposure(o, s->step_kind, s->mirror_bp, s->audience, s->n_audience);
     bad |= json_object_set_new(o, "aftermath", result(s->aftermath));

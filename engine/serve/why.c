@@ -364,6 +364,9 @@ json_t *why_status(const pb_rollout *r)
     flagged(&w, s->metrics, s->n_metrics);
     for (size_t i = 0; i < s->n_gates; i++)
         gate(&w, s->gates[i]);
+    for (size_t i = 0; i < s->n_checks; i++)
+        say(&w, "Check %s: %s%s%s.", s->checks[i]->name, s->checks[i]->state,
+            *s->checks[i]->message != '\0' ? ": " : "", s->checks[i]->message);
     if (!s->final && s->eta_ms >= 0)
         say(&w, "At this rate the step is decided in about %.0f s.",
             (double)s->eta_ms / 1000);

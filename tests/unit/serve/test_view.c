@@ -86,6 +86,8 @@ Test(view, status_to_the_byte)
     char *people[] = {(char *)"bob"}, *segments[] = {(char *)"beta"},
          *warnings[] = {(char *)"window shorter than 10 s"};
     pb_gate_status gate = SERIN__V1__GATE_STATUS__INIT, *gates[] = {&gate};
+    pb_check_status check = SERIN__V1__CHECK_STATUS__INIT, *checks[] = {&check};
+    pb_wait wait = SERIN__V1__WAIT__INIT, *waits[] = {&wait};
     pb_vote vote = SERIN__V1__VOTE__INIT, *votes[] = {&vote};
     pb_status s = SERIN__V1__STATUS__INIT;
     pb_rollout r = SERIN__V1__ROLLOUT__INIT;
@@ -104,6 +106,11 @@ Test(view, status_to_the_byte)
     s.step_kind = (char *)"weight", s.audience = segments, s.n_audience = 1;
     s.service = (char *)"checkout", s.rollback_plan = (char *)"back",
     s.window_ms = 1000, s.updated_ms = 99;
+    check.name = (char *)"load", check.state = (char *)"failed";
+    check.message = (char *)"slow", check.t_ms = 5;
+    s.checks = checks, s.n_checks = 1, s.applied_by = (char *)"ann";
+    wait.about = (char *)"api", wait.state = (char *)"HELD", wait.after = true;
+    s.waits = waits, s.n_waits = 1;
     r.rollout = (char *)"r", r.status = &s;
     same(view_status(&r),
          "{\"schema\":\"serin.status/1\",\"rollout\":\"r\",\"state\":\"HELD\","
@@ -120,7 +127,10 @@ Test(view, status_to_the_byte)
          "\"rollback_plan\":\"back\",\"updated_ms\":99,\"window_ms\":1000,"
          "\"lag_ms\":0,\"late\":0,\"poison\":0,\"sample_ratio\":null,"
          "\"warnings\":[\"window shorter than 10 "
-         "s\"],\"result\":null,\"step_kind\":\"weight\",\"mirror_bp\":0,"
+         "s\"],\"checks\":[{\"name\":\"load\",\"state\":\"failed\",\"message\":"
+         "\"slow\",\"t_ms\":5}],\"waits\":[{\"rollout\":\"api\",\"state\":"
+         "\"HELD\",\"until\":\"promoted\"}],\"applied_by\":\"ann\","
+         "\"result\":null,\"step_kind\":\"weight\",\"mirror_bp\":0,"
          "\"audience\":[\"beta\"],\"aftermath\":null,\"aftermath_message\":\"\","
          "\"started_ms\":null}");
 }
