@@ -12,6 +12,7 @@ struct check {
     struct plan *p;
     const struct doc_node *root;
     struct doc_errors *errors;
+    bool misnamed; /* the criteria have an error, so do not judge what they lack */
 };
 
 static const struct doc_node *sound(const struct check *c, const struct doc_node *map,
@@ -47,11 +48,12 @@ static void check_criterion(struct check *c, const char *key, const char *name,
         names[n++] = c->p->metrics[i].name;
     for (size_t i = 0; i < c->p->n_checks; i++)
         names[n++] = c->p->checks[i].name;
-    if (m == NULL && external(c->p, name) == NULL)
+    if (m == NULL && external(c->p, name) == NULL) {
+        c->misnamed = true;
         doc_error_add(c->errors, at, "%s: no metric%s is named \"%.60s\"%s", key,
                       c->p->n_checks != 0 ? " or check" : "", name,
                       keys_hint(name, names, hint));
-    else if (m != NULL && m->mode != PLAN_GATE)
+    } else if (m != NULL && m->mode != PLAN_GATE)
         doc_error_add(
             c->errors, at,
             "%s: %s has a mode other than gate and cannot decide; list gating metrics "
@@ -80,7 +82,9 @@ static void check_evidence(struct check *c)
     size_t needed = p->any_metrics != 0 && p->any_checks == 0;
     for (size_t i = 0; i < p->n_metrics; i++)
         needed += p->metrics[i].protected && !p->metrics[i].any;
-    if (needed != 0 || p->n_checks == 0 || p->strategy == PLAN_EXPERIMENT) return;
+    if (needed != 0 || c->misnamed || p->n_checks == 0 ||
+        p->strategy == PLAN_EXPERIMENT)
+        return;
     if (criteria == NULL || doc_error_at(c->errors, criteria)) return;
     doc_error_add(c->errors, criteria,
                   "criteria: no metric is needed, so checks alone would promote; name "
@@ -92,10 +96,12 @@ static void check_both(struct check *c)
     const struct doc_node *any = sound(c, doc_get(c->root, "criteria"), "any_of");
     for (size_t i = 0; i < c->p->n_any_of && any != NULL; i++)
         for (size_t k = 0; k < c->p->n_all_of; k++)
-            if (strcmp(c->p->any_of[i], c->p->all_of[k]) == 0)
+            if (strcmp(c->p->any_of[i], c->p->all_of[k]) == 0) {
+                c->misnamed = true;
                 doc_error_add(c->errors, any,
                               "any_of: %.60s is in all_of, too; leave it out of one",
                               c->p->any_of[i]);
+            }
 }
 
 /* ---- external checks */
@@ -142,7 +148,7 @@ static void check_external(struct check *c, const struct plan_external *x,
     if (metric(c->p, x->name) != NULL)
         doc_error_add(c->errors, node,
                       "%s: is the name of a metric, too; choose another", x->name);
-    if (!x->all && !x->any)
+    if (!x->all && !x->any && !c->misnamed)
         doc_error_add(c->errors, node,
                       "%s: is in neither criteria.all_of nor criteria.any_of, so it "
                       "would decide nothing; name it there",
@@ -259,7 +265,7 @@ static void check_after(struct check *c)
 void plan_release_check(struct plan *p, const struct doc_node *root,
                         struct doc_errors *errors)
 {
-    struct check c = {p, root, errors};
+    struct check c = {p, root, errors, false};
     const struct doc_node *allow = doc_get(doc_get(root, "schedule"), "allow");
     const struct doc_node *checks = doc_get(root, "checks");
     if (root->type != DOC_MAP) return;
