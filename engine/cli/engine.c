@@ -29,7 +29,7 @@ struct engine {
     struct directory *directory;
     struct worker_pool *workers;
     struct stage *stage;
-    struct follow *follow;
+    struct errands *follow;
     struct serve *serve;
     atomic_bool stopping;
     struct runner runners[PARTS];
@@ -74,7 +74,7 @@ static void *run_follow(void *engine)
 {
     struct engine *e = engine;
     struct fault *f = &e->runners[PART_FOLLOW].fault;
-    if (follow_run(e->follow, f) != SERIN_OK) f->fatal = true;
+    if (errands_run(e->follow, f) != SERIN_OK) f->fatal = true;
     ended(e, PART_FOLLOW);
     return NULL;
 }
@@ -186,7 +186,7 @@ static enum serin_status open_roles(struct engine *e, const struct engine_option
     if (s == SERIN_OK && (roles & CONFIG_DECIDE) != 0) {
         s = stage_open(&e->stage, e->bus, &o->stage, f);
         if (s == SERIN_OK) s = launch(e, PART_STAGE, run_stage, f);
-        if (s == SERIN_OK) s = follow_open(&e->follow, e->bus, &o->follow, f);
+        if (s == SERIN_OK) s = errands_open(&e->follow, e->bus, &o->follow, f);
         if (s == SERIN_OK) s = launch(e, PART_FOLLOW, run_follow, f);
     }
     if (s == SERIN_OK && (roles & CONFIG_INGEST) != 0) {
@@ -228,13 +228,13 @@ void engine_stop(struct engine *e)
     serve_close(e->serve); /* no new commands */
     if (e->workers != NULL) worker_pool_stop(e->workers);
     if (e->stage != NULL) stage_stop(e->stage);
-    if (e->follow != NULL) follow_stop(e->follow);
+    if (e->follow != NULL) errands_stop(e->follow);
     if (e->directory != NULL) directory_stop(e->directory);
     for (int i = 0; i < PARTS; i++)
         if (e->runners[i].started) pthread_join(e->runners[i].thread, NULL);
     worker_pool_close(e->workers);
     stage_close(e->stage);
-    follow_close(e->follow);
+    errands_close(e->follow);
     directory_close(e->directory);
     bus_close(e->bus);
     mem_free(e);

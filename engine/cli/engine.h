@@ -9,7 +9,7 @@
 
 #include "engine/bus/bus.h"
 #include "engine/cli/config.h"
-#include "engine/follow/follow.h"
+#include "engine/follow/errands.h"
 #include "engine/serve/directory.h"
 #include "engine/serve/serve.h"
 #include "engine/stage/stage.h"
@@ -20,7 +20,7 @@ struct engine_options {
     struct worker_options worker; /* of all ingest threads together */
     unsigned ingest_threads;      /* 0 = 1 */
     struct stage_options stage;
-    struct follow_options follow; /* goes with the role decide */
+    struct errands_options follow; /* goes with the role decide */
     struct serve_options
         serve;      /* metrics, ready, quarantine, ctx are set by the engine */
     unsigned roles; /* of enum engine_role; 0 = ENGINE_ALL */

@@ -1,5 +1,5 @@
-/* engine/follow/follow.c */
-#include "engine/follow/follow.h"
+/* engine/follow/errands.c */
+#include "engine/follow/errands.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -37,9 +37,9 @@ struct asker {
     UT_hash_handle hh;
 };
 
-struct follow {
+struct errands {
     struct bus *bus;
-    struct follow_options o;
+    struct errands_options o;
     struct table *rows;
     struct producer *producer;
     struct coordinate others;
@@ -52,7 +52,7 @@ struct follow {
 };
 
 /* ---- into the inbox */
-static void write_record(struct follow *w, const char *rollout, const pb_inbox *in)
+static void write_record(struct errands *w, const char *rollout, const pb_inbox *in)
 {
     struct arena memory = {0};
     struct bytes out;
@@ -69,7 +69,7 @@ static void write_record(struct follow *w, const char *rollout, const pb_inbox *
 static void tell(void *ctx, const char *to, const char *about, const char *state,
                  bool queue)
 {
-    struct follow *w = ctx;
+    struct errands *w = ctx;
     pb_inbox in = SERIN__V1__INBOX__INIT;
     pb_signal s = SERIN__V1__SIGNAL__INIT;
     s.rollout = (char *)(uintptr_t)to;
@@ -83,7 +83,7 @@ static void tell(void *ctx, const char *to, const char *about, const char *state
     write_record(w, to, &in);
 }
 
-static void write_answer(struct follow *w, struct crew_answer *a)
+static void write_answer(struct errands *w, struct crew_answer *a)
 {
     pb_inbox in = SERIN__V1__INBOX__INIT;
     pb_check_result c = SERIN__V1__CHECK_RESULT__INIT;
@@ -102,7 +102,7 @@ static void write_answer(struct follow *w, struct crew_answer *a)
     write_record(w, a->probe.rollout, &in);
 }
 
-static void write_answers(struct follow *w)
+static void write_answers(struct errands *w)
 {
     struct crew_answer *a = crew_answers(w->crew), *next;
     for (; a != NULL; a = next) {
@@ -113,7 +113,7 @@ static void write_answers(struct follow *w)
 }
 
 /* ---- who asks */
-static void forget(struct follow *w, struct asker *a)
+static void forget(struct errands *w, struct asker *a)
 {
     HASH_DEL(w->askers, a);
     arena_free(&a->arena);
@@ -121,7 +121,7 @@ static void forget(struct follow *w, struct asker *a)
     mem_free(a);
 }
 
-static struct asker *asker_new(struct follow *w, const pb_rollout *m)
+static struct asker *asker_new(struct errands *w, const pb_rollout *m)
 {
     struct asker *a = mem_calloc(1, sizeof *a);
     struct doc_errors errors = {0};
@@ -153,7 +153,7 @@ static bool same_plan(const struct asker *a, const pb_rollout *m)
            memcmp(a->plan->hash, m->plan_hash.data, HASH_DIGEST) == 0;
 }
 
-static void take_checks(struct follow *w, const pb_rollout *m)
+static void take_checks(struct errands *w, const pb_rollout *m)
 {
     const pb_status *s = m->status;
     struct asker *a = NULL;
@@ -177,7 +177,7 @@ static void take_checks(struct follow *w, const pb_rollout *m)
 
 static void on_row(void *ctx, const struct bus_record *r)
 {
-    struct follow *w = ctx;
+    struct errands *w = ctx;
     struct arena memory = {0};
     pb_rollout *m = NULL;
     char id[132] = "";
@@ -197,7 +197,7 @@ static void on_row(void *ctx, const struct bus_record *r)
     arena_free(&memory);
 }
 
-static void start(struct follow *w, struct asker *a, size_t i, int64_t now_ms)
+static void start(struct errands *w, struct asker *a, size_t i, int64_t now_ms)
 {
     const struct plan_external *x = &a->plan->checks[i];
     struct probe p = {.weight_seq = a->weight_seq,
@@ -215,7 +215,7 @@ static void start(struct follow *w, struct asker *a, size_t i, int64_t now_ms)
 }
 
 /* Another runner may have asked meanwhile: its answer stands in the row. */
-static void start_due(struct follow *w)
+static void start_due(struct errands *w)
 {
     int64_t now = clock_mono_ms(), wall = clock_wall_ms();
     for (struct asker *a = w->askers; a != NULL; a = a->hh.next)
@@ -229,11 +229,11 @@ static void start_due(struct follow *w)
 }
 
 /* ---- the loop */
-enum serin_status follow_open(struct follow **out, struct bus *b,
-                              const struct follow_options *o, struct fault *f)
+enum serin_status errands_open(struct errands **out, struct bus *b,
+                               const struct errands_options *o, struct fault *f)
 {
     static const struct probe_policy nothing = {0};
-    struct follow *w = mem_calloc(1, sizeof *w);
+    struct errands *w = mem_calloc(1, sizeof *w);
     if (w == NULL ||
         crew_open(&w->crew, o->policy != NULL ? o->policy : &nothing) != SERIN_OK) {
         mem_free(w);
@@ -246,7 +246,7 @@ enum serin_status follow_open(struct follow **out, struct bus *b,
     return SERIN_OK;
 }
 
-static enum serin_status connect_(struct follow *w, struct fault *f)
+static enum serin_status connect_(struct errands *w, struct fault *f)
 {
     struct table_options to = {.topic = bus_topic_name(w->bus, BUS_ROLLOUTS),
                                .start = BUS_OFFSET_NONE,
@@ -259,7 +259,7 @@ static enum serin_status connect_(struct follow *w, struct fault *f)
 }
 
 /* A record that was not written is written again: the rows do not show it. */
-static enum serin_status round_(struct follow *w, struct fault *f)
+static enum serin_status round_(struct errands *w, struct fault *f)
 {
     enum serin_status rc = connect_(w, f);
     if (rc == SERIN_OK) rc = table_poll(w->rows, POLL_MS, f);
@@ -283,7 +283,7 @@ static enum serin_status round_(struct follow *w, struct fault *f)
     return f->code;
 }
 
-enum serin_status follow_run(struct follow *w, struct fault *f)
+enum serin_status errands_run(struct errands *w, struct fault *f)
 {
     char said[480] = "";
     while (!atomic_load(&w->stop)) {
@@ -302,12 +302,12 @@ enum serin_status follow_run(struct follow *w, struct fault *f)
     return SERIN_OK;
 }
 
-void follow_stop(struct follow *w)
+void errands_stop(struct errands *w)
 {
     atomic_store(&w->stop, true);
 }
 
-void follow_close(struct follow *w)
+void errands_close(struct errands *w)
 {
     if (w == NULL) return;
     while (w->askers != NULL)
