@@ -2,6 +2,7 @@
 #include "ingest/survey.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "engine/base/keys.h"
 #include "engine/base/mem.h"
@@ -45,10 +46,22 @@ void survey_close(struct survey *s)
     mem_free(s);
 }
 
+/* A topic that is not compacted yet has many rows of a rollout: the latest counts. */
+static void forget(struct survey *s, const char *rollout)
+{
+    for (size_t i = 0; i < s->n_rows; i++) {
+        if (strcmp(s->rows[i]->rollout, rollout) != 0) continue;
+        s->n_rows--;
+        memmove(&s->rows[i], &s->rows[i + 1], (s->n_rows - i) * sizeof *s->rows);
+    }
+    (void)route_table_remove(s->routes, strview_of(rollout));
+}
+
 enum serin_status survey_rollout(struct survey *s, const pb_rollout *row,
                                  struct fault *f)
 {
     bool changed;
+    forget(s, row->rollout);
     if (row->route == NULL || !row->route->live) return SERIN_OK;
     if (s->n_rows == s->room) {
         size_t room = s->room != 0 ? 2 * s->room : 16;

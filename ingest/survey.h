@@ -16,8 +16,9 @@ SERIN_MUST_USE
 enum serin_status survey_open(struct survey **out, const struct aggregate_input *in);
 void survey_close(struct survey *s);
 /**
- * A rollout that will be looked for, if its route is live. *row must live as long as
- * the survey. Errors: those of route_table_put.
+ * A rollout that will be looked for, if its route is live; it takes the place of an
+ * earlier row of the same rollout. *row must live as long as the survey. Errors: those
+ * of route_table_put.
  */
 SERIN_MUST_USE
 enum serin_status survey_rollout(struct survey *s, const pb_rollout *row,
