@@ -16,7 +16,7 @@ enum { LOOK_MS = 50, STOP_S = 15 };
 static const struct cli_option options[] = {
     {"config", 'c', "FILE",
      "the engine's serin.yaml; its actuate section says what may be moved"},
-    {"brokers", 'b', "HOST:PORT,…", "the brokers, instead of the file's"},
+    {"brokers", 'b', "LIST", "HOST:PORT,... instead of the file's bootstrap.servers"},
     {"name", 0, "NAME",
      "of this actuator in its acknowledgements; default: the instance"},
     {"only", 0, "ROLLOUT", "move this one only"},
@@ -105,7 +105,11 @@ static int run(const struct cli_verb *v, char **args, int n_args)
     return code;
 }
 
-const struct cli_verb cmd_actuate = {
-    "actuate", "[options]", "Move traffic as the verdicts say: HAProxy and others.",
-    options,   0,           0,
-    run};
+const struct cli_verb cmd_actuate = {"actuate",
+                                     "[options]",
+                                     "Move traffic as the verdicts say: HAProxy, "
+                                     "nginx, Envoy, flagd, gateways and others.",
+                                     options,
+                                     0,
+                                     0,
+                                     run};

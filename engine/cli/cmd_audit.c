@@ -19,7 +19,7 @@ static const struct cli_option options[] = {
     {"out", 0, "FILE", "export: the file; by default standard output"},
     OUTPUT_OPTIONS,
     {"config", 'c', "FILE", "the engine's serin.yaml"},
-    {"brokers", 'b', "HOST:PORT", "instead of the configuration's bootstrap.servers"},
+    {"brokers", 'b', "LIST", "HOST:PORT,... instead of the file's bootstrap.servers"},
     {0}};
 
 static int keygen(const struct cli_verb *v, const char *path)

@@ -341,6 +341,6 @@ static const struct cli_option options[] = {
 };
 
 const struct cli_verb cmd_demo = {
-    "demo",  "[options]", "Made-up releases judged live on an embedded broker.",
+    "demo",  "[options]", "Judge made-up releases live on an embedded broker.",
     options, 0,           0,
     run};

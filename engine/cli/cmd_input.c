@@ -284,7 +284,7 @@ static const struct cli_option options[] = {
     {"format", 0, "NAME", "of its records, instead of the configuration's"},
     OUTPUT_OPTIONS,
     {"config", 'c', "FILE", "the engine's serin.yaml"},
-    {"brokers", 'b', "HOST:PORT", "instead of the configuration's bootstrap.servers"},
+    {"brokers", 'b', "LIST", "HOST:PORT,... instead of the file's bootstrap.servers"},
     {0}};
 
 const struct cli_verb cmd_input = {

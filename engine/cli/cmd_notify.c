@@ -19,7 +19,7 @@ enum { LOOK_MS = 50, METRICS_MS = 5000, STOP_S = 75 };
 static const struct cli_option options[] = {
     {"config", 'c', "FILE",
      "the engine's serin.yaml; its alerts section says who is told"},
-    {"brokers", 'b', "HOST:PORT,…", "the brokers, instead of the file's"},
+    {"brokers", 'b', "LIST", "HOST:PORT,... instead of the file's bootstrap.servers"},
     {"instance", 0, "NAME", "of this process in the receivers' consumer groups"},
     {"test", 0, "RECEIVER", "send it a test alert and its end, and stop"},
     {"metrics", 0, "FILE",

@@ -589,9 +589,10 @@ static const struct cli_option options[] = {
     {"tail", 0, "SHARE:TIME", "… so many requests take so much longer, 1%:500ms"},
     {"metric", 0, "NAME",
      "metric that the regressions hit; else the first of its kind"},
-    {"phi", 0, "N", "dispersion of metrics that the plan leaves to calibration (1)"},
+    {"phi", 0, "N",
+     "dispersion of metrics that the plan leaves to calibration (default 1)"},
     {"runs", 0, "N", "simulated rollouts; by default 200, fewer when they are long"},
-    {"seed", 0, "N", "of the simulation (1)"},
+    {"seed", 0, "N", "of the simulation (default 1)"},
     OUTPUT_OPTIONS,
     {0}};
 

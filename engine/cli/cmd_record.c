@@ -14,7 +14,7 @@ static const struct cli_option options[] = {
     {"output", 'o', "FILE", "the recording; - = standard output"},
     {"follow", 0, NULL, "go on until interrupted"},
     {"config", 'c', "FILE", "the engine's serin.yaml"},
-    {"brokers", 'b', "HOST:PORT", "instead of the configuration's bootstrap.servers"},
+    {"brokers", 'b', "LIST", "HOST:PORT,... instead of the file's bootstrap.servers"},
     {0}};
 
 static atomic_bool stop;
@@ -70,7 +70,7 @@ static int run(const struct cli_verb *v, char **args, int n_args)
 
 const struct cli_verb cmd_record = {
     "record",
-    "--inbox -o FILE",
+    "--inbox -o FILE [options]",
     "Dump the inbox into a file that 'serin replay' reads.",
     options,
     0,

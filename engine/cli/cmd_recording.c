@@ -260,7 +260,7 @@ static int run(const struct cli_verb *v, char **args, int n_args)
 const struct cli_verb cmd_recording = {
     "recording",
     "info FILE | cut FILE --out F | merge FILE... --out F | export FILE",
-    "What is in a recorded inbox; cut it by time, put pieces together, as JSON lines.",
+    "Say what is in a recorded inbox; cut it by time, merge pieces, export JSON lines.",
     options,
     2,
     -1,

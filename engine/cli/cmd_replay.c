@@ -193,7 +193,7 @@ static int run(const struct cli_verb *v, char **args, int n_args)
 
 const struct cli_verb cmd_replay = {
     "replay",
-    "--inbox FILE | --plan PLAN --from FILE",
+    "--inbox FILE | --plan PLAN --from FILE [options]",
     "Judge a recording: an inbox byte for byte again, or metrics by any plan.",
     options,
     0,

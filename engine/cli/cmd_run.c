@@ -147,7 +147,7 @@ static int run(const struct cli_verb *v, char **args, int n_args)
 
 static const struct cli_option options[] = {
     {"config", 'c', "FILE", "serin.yaml; without it defaults and the options below"},
-    {"brokers", 0, "LIST", "bootstrap.servers"},
+    {"brokers", 'b', "LIST", "HOST:PORT,... instead of the file's bootstrap.servers"},
     {"embedded", 0, NULL,
      "a broker in this process, for trying out; prints its address"},
     {"roles", 0, "LIST", "of ingest,decide,serve (default: all)"},
@@ -160,6 +160,6 @@ static const struct cli_option options[] = {
 };
 
 const struct cli_verb cmd_run = {
-    "run",   "[options]", "The engine: metrics in, verdicts out, until SIGTERM.",
+    "run",   "[options]", "Run the engine: metrics in, verdicts out, until SIGTERM.",
     options, 0,           0,
     run};

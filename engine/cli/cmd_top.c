@@ -384,7 +384,7 @@ static int run(const struct cli_verb *v, char **args, int n_args)
 
 static const struct cli_option options[] = {
     {"once", 0, NULL, "one look, without rates, then end"},
-    {"interval", 0, "TIME", "between two looks (2s)"},
+    {"interval", 0, "DURATION", "between two looks (default 2s)"},
     {"sort", 0, "COLUMN", "topic, or largest first: lag, delay, messages, late, …"},
     OUTPUT_OPTIONS,
     REMOTE_OPTIONS,

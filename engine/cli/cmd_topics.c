@@ -73,7 +73,7 @@ static int run(const struct cli_verb *v, char **args, int n_args)
 
 static const struct cli_option options[] = {
     {"config", 'c', "FILE", "the engine's serin.yaml (brokers, prefix, partitions)"},
-    {"brokers", 0, "HOST:PORT,…", "the brokers, instead of the file's"},
+    {"brokers", 'b', "LIST", "HOST:PORT,... instead of the file's bootstrap.servers"},
     {0}};
 
 const struct cli_verb cmd_topics = {"topics",
