@@ -1,6 +1,8 @@
 #!/bin/sh
 # Run a test program; any sanitizer report fails it (exit 86), since Criterion itself
 # passes on leak and undefined-behaviour reports of its child processes.
+LSAN_OPTIONS="suppressions=$(dirname "$0")/leaks.txt:print_suppressions=0${LSAN_OPTIONS:+:$LSAN_OPTIONS}"
+export LSAN_OPTIONS
 out=$(mktemp) || exit 1
 trap 'rm -f "$out"' EXIT
 "$@" >"$out" 2>&1
