@@ -43,6 +43,8 @@ struct follow {
     struct queue queue;
     struct part *parts;
     size_t n_parts;
+    struct bus_partition *at, *out; /* room for n_room: where they stand, commits */
+    size_t n_room;
     unsigned failures; /* in a row */
     uint64_t seed;
     int64_t due_ms, look_ms, repeat_ms, commit_ms;
@@ -96,19 +98,34 @@ static void on_revoke(void *ctx, const struct bus_partition *p, size_t n, bool l
     }
 }
 
+/* Where the partitions stand, in w->at; 0: none, or no memory for them yet. */
+static size_t assigned(struct follow *w)
+{
+    size_t n = consumer_assignment(w->consumer, NULL, 0);
+    if (n > w->n_room) {
+        struct bus_partition *at = mem_realloc(w->at, n, sizeof *at);
+        if (at != NULL) w->at = at;
+        struct bus_partition *out = mem_realloc(w->out, n, sizeof *out);
+        if (out != NULL) w->out = out;
+        if (at == NULL || out == NULL) return 0;
+        w->n_room = n;
+    }
+    return consumer_assignment(w->consumer, w->at, w->n_room);
+}
+
 /* A receiver that is new begins with what comes: history is not told. */
 static void find_live(struct follow *w)
 {
     const char *topic = bus_topic_name(w->bus, BUS_VERDICTS);
-    struct bus_partition at[256];
-    bool all = w->n_parts != 0;
-    size_t n = consumer_assignment(w->consumer, at, sizeof at / sizeof *at);
-    for (size_t i = 0; i < n && i < sizeof at / sizeof *at; i++) {
-        struct part *p = part_of(w, at[i].partition);
+    size_t n = assigned(w);
+    bool all = n != 0 && n == w->n_parts;
+    for (size_t i = 0; i < n; i++) {
+        const struct bus_partition *at = &w->at[i];
+        struct part *p = part_of(w, at->partition);
         if (p == NULL) continue;
         if (p->live < 0 && consumer_caught_up(w->consumer, topic, p->partition))
-            p->live = at[i].offset > 0 ? at[i].offset : 0;
-        all = all && p->live >= 0 && at[i].offset >= p->live;
+            p->live = at->offset > 0 ? at->offset : 0;
+        all = all && p->live >= 0 && at->offset >= p->live;
     }
     if (all && !atomic_load(&w->ready)) {
         atomic_store(&w->ready, true);
@@ -119,28 +136,27 @@ static void find_live(struct follow *w)
 
 static void commit(struct follow *w)
 {
-    struct bus_partition at[256], out[256];
     struct fault f = {0};
-    size_t n = consumer_assignment(w->consumer, at, sizeof at / sizeof *at), k = 0;
     if (clock_mono_ms() < w->commit_ms) return;
-    for (size_t i = 0; i < n && i < sizeof at / sizeof *at; i++) {
-        struct part *p = part_of(w, at[i].partition);
+    size_t n = assigned(w), k = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct part *p = part_of(w, w->at[i].partition);
         if (p == NULL || p->live < 0) continue;
         int64_t oldest = queue_oldest(&w->queue, p->partition);
-        int64_t done = oldest >= 0 ? oldest : at[i].offset;
+        int64_t done = oldest >= 0 ? oldest : w->at[i].offset;
         if (done <= p->committed || done < p->live) continue;
-        out[k] = at[i];
-        out[k++].offset = done;
+        w->out[k] = w->at[i];
+        w->out[k++].offset = done;
     }
     if (k == 0) return;
-    if (consumer_commit(w->consumer, out, k, &f) != SERIN_OK) {
+    if (consumer_commit(w->consumer, w->out, k, &f) != SERIN_OK) {
         log_warn("notify", "%s: %s; trying again", w->r->name, f.text);
         w->commit_ms = clock_mono_ms() + AGAIN_MS;
         return;
     }
     for (size_t i = 0; i < k; i++) {
-        struct part *p = part_of(w, out[i].partition);
-        if (p != NULL) p->committed = out[i].offset;
+        struct part *p = part_of(w, w->out[i].partition);
+        if (p != NULL) p->committed = w->out[i].offset;
     }
 }
 
@@ -398,6 +414,8 @@ void follow_close(struct follow *w)
     queue_clear(&w->queue);
     incident_close(w->open);
     mem_free(w->parts);
+    mem_free(w->at);
+    mem_free(w->out);
     mem_free(w);
 }
 
