@@ -12,7 +12,7 @@
 #include "engine/serve/why.h"
 #include "proto/decode.h"
 
-enum { OTHERS = 8 };
+enum { OTHERS = 8, LOOKS = 2000 }; /* LOOKS: about as many moments as curves can use */
 
 /* Who listens to the fold. */
 struct told {
@@ -80,7 +80,31 @@ static enum serin_status row(void *ctx, const pb_rollout *r)
     return rc;
 }
 
+/* Limits are dear: of a long recording not every second is looked at. */
+static int64_t look_ms(int64_t first_ms, int64_t last_ms)
+{
+    int64_t apart = last_ms > first_ms ? (last_ms - first_ms) / LOOKS : 0;
+    return 1000 + apart / 1000 * 1000;
+}
+
 /* ---------------------------------------------------------------- an inbox */
+
+/* From its first to its last record; a pipe is not read ahead. */
+static int64_t inbox_look_ms(const char *path)
+{
+    struct fault f = {0};
+    struct recording_reader *reader;
+    struct recording_record one;
+    int64_t first = 0, last = 0;
+    if (strcmp(path, "-") == 0 || recording_open(&reader, path, &f) != SERIN_OK)
+        return look_ms(0, 0);
+    while (recording_next(reader, &one, &f) == SERIN_OK) {
+        if (first == 0) first = one.timestamp_ms;
+        last = one.timestamp_ms;
+    }
+    recording_close(reader);
+    return look_ms(first, last);
+}
 
 /* Entries about commands; "VERB_SET_WEIGHT" is "set-weight". */
 static enum serin_status command(struct told *t, const pb_audit *a)
@@ -129,8 +153,9 @@ static int inbox(struct told *t, const char *path)
     struct recording_reader *reader;
     struct replay_result result = {0};
     struct replay_watch w = {effect, t};
-    struct fold_options o = {
-        .row_every_ms = 1000, .fresh_rows = true, .snapshot_every_ms = REPLAY_NEVER_MS};
+    struct fold_options o = {.row_every_ms = inbox_look_ms(path),
+                             .fresh_rows = true,
+                             .snapshot_every_ms = REPLAY_NEVER_MS};
     enum serin_status rc = recording_open(&reader, path, &f);
     if (rc != SERIN_OK) return failed(rc, &f);
     json_t *meta = json_loads(recording_meta(reader), 0, NULL);
@@ -175,6 +200,10 @@ static int judge(struct told *t, const char *path, const char *text,
                                .ctx = t};
     struct feed_options o = {
         .path = path, .plan = plan, .rollout = t->picked ? t->rollout : NULL};
+    /* Whatever is wrong with it is told when it is judged. */
+    if (strcmp(path, "-") != 0 && feed_run(&o, NULL, &fed, &f) == SERIN_OK)
+        to.look_ms = look_ms(fed.first_ms, fed.last_ms);
+    f = (struct fault){0};
     if (trial_open(&trial, &to) != SERIN_OK)
         return cli_fail(CLI_UNREACHABLE, "out of memory");
     enum serin_status rc = feed_run(&o, trial, &fed, &f);
