@@ -29,7 +29,9 @@ static const char plan_a[] =
     "  - {name: full, kind: saturation, bound: 0.6, batch: 1s, limit: 90%}\n"
     "  - {name: orders, direction: down, mode: warn}\n"
     "  - {name: people, per: user, mode: warn}\n"
-    "criteria: {all_of: [errors, timeouts, time, cpu]}\n";
+    "checks: {load: {kind: exec, target: load, every: 5s, timeout: 1s}}\n"
+    "after: z\n"
+    "criteria: {all_of: [errors, timeouts, time, cpu, load]}\n";
 static const char plan_b[] = "apiVersion: serin/v1\n"
                              "kind: Rollout\n"
                              "id: b\n"
@@ -161,6 +163,27 @@ static void vote(struct inbox *b, const char *who)
     inbox_command(b, &c);
 }
 
+/* Others' words; which weight will be asked about must not be known here. */
+static void others_at(struct inbox *b, int s)
+{
+    pb_inbox in = SERIN__V1__INBOX__INIT;
+    pb_signal fact = SERIN__V1__SIGNAL__INIT;
+    pb_check_result c = SERIN__V1__CHECK_RESULT__INIT;
+    in.schema = SERIN_SCHEMA;
+    fact.rollout = "a", fact.about = "z";
+    fact.state = s == 1 ? "WATCHING" : "PROMOTED";
+    in.body_case = SERIN__V1__INBOX__BODY_SIGNAL;
+    in.signal = &fact;
+    if (s == 1 || s == 3 || s == 4) inbox_add(b, &in);
+    c.rollout = "a", c.check = "load";
+    c.outcome = s % 20 == 2 ? "error" : "pass", c.message = "said";
+    c.t_ms = (T0 + s) * 1000LL;
+    in.body_case = SERIN__V1__INBOX__BODY_CHECK;
+    in.check = &c;
+    for (c.weight_seq = 1; s % 10 == 2 && c.weight_seq < 12; c.weight_seq++)
+        inbox_add(b, &in);
+}
+
 static void commands_at(struct inbox *b, int s)
 {
     switch (s) {
@@ -209,6 +232,7 @@ static void script(struct inbox *b)
     for (int s = 0; s < 400; s++) {
         double share = s < 120 ? 0 : s < 241 ? 0.1 : 0.5;
         commands_at(b, s);
+        others_at(b, s);
         if (s % 10 < 8 || s > 90) { /* silences */
             cohort_second(b, g, "a", "errors", "eu", s, share, 0.02);
             cohort_second(b, g, "a", "errors", "us", s, share, 0.02);
