@@ -208,7 +208,15 @@ Test(release, after_another_one)
     says(&p, "PENDING", "after", "it is OBSERVING");
     p.done = foldrun_restart(&p.run, &p.inbox);
     tell(&p, PLAY_ID, "api-7", "PROMOTED", false);
+    play_for(&p, 3, play_traffic());
+    cr_assert(eq(u32, play_weight(&p), 1000u));
+    play_end(&p);
+    play_start(&p, PLAY_PLAN "after: [api-7, api-8]\n");
+    tell(&p, PLAY_ID, "api-7", "PROMOTED", false);
     tell(&p, PLAY_ID, "api-7", "WATCHING", false); /* an older fact, late */
+    play_for(&p, 3, play_traffic());
+    says(&p, "PENDING", "after", "waits until api-8");
+    tell(&p, PLAY_ID, "api-8", "PROMOTED", false);
     play_for(&p, 3, play_traffic());
     cr_assert(eq(u32, play_weight(&p), 1000u));
     play_end(&p);
