@@ -60,8 +60,8 @@ static void began(const struct rollout *r, const struct evidence *e, struct turn
     if (!(evidence_onset(e, &ms) > 0)) return;
     long long s = (long long)(ms / 1000),
               windows = (r->range.last_ms - ms) / r->window_ms;
-    explain_add(t, "; began about %02lld:%02lld:%02lld UTC, %lld windows before",
-                s / 3600 % 24, s / 60 % 60, s % 60, windows);
+    explain_add(t, "; began about %02lld:%02lld:%02lld UTC, %lld window%s before",
+                s / 3600 % 24, s / 60 % 60, s % 60, windows, windows == 1 ? "" : "s");
 }
 
 static size_t strongest(const struct rollout *r)
