@@ -215,6 +215,9 @@ def dies(engine, web, notifier):
         ("shop-2:abort", "firing")])
     live.wait_for("the abort at the pager", lambda: ("shop-2:abort", "trigger") in
                   said(web, "/pager"))
+    again = [b for b in web.at("/pager") if b["dedup_key"] == "shop-2:gate" and
+             b["event_action"] == "trigger"]
+    live.check(len(again) == 1, "what was committed is not told again after a restart")
     live.check(not any("operator" in key for key, _ in said(web, "/pager")),
                "an ordered hold is no warning")
 
