@@ -94,9 +94,8 @@ class Engine:
             file.write(f"kafka: {{bootstrap.servers: \"{bootstrap}\"}}\n"
                        f"topics: {{prefix: \"{prefix}\", partitions: 2}}\n"
                        f"http: {{listen: {addresses}, insecure: true}}\n{config}")
-        self.process = subprocess.Popen([program, "run", "--config", path])
         self.command = [program, "run", "--config", path]
-        wait_for("the engine", lambda: self("list", code=None).returncode == 0)
+        self.start()
 
     def __call__(self, *arguments, code=0, text=None):
         out = subprocess.run([self.program, *arguments], text=True, input=text,
@@ -133,12 +132,22 @@ class Engine:
         found = re.findall(rf"^{name}(?:{{.*}})? (\S+)$", text, re.MULTILINE)
         return sum(map(float, found)) if found else None
 
+    def ready(self):
+        try:
+            return self.request("GET", "/readyz")[0] == 200
+        except OSError:
+            return False
+
+    def start(self):
+        """Until it can answer for every rollout."""
+        self.process = subprocess.Popen(self.command)
+        wait_for("the engine", self.ready)
+
     def restart(self):
         """SIGKILL, and the same again."""
         self.process.kill()
         self.process.wait()
-        self.process = subprocess.Popen(self.command)
-        wait_for("the engine", lambda: self("list", code=None).returncode == 0)
+        self.start()
 
     def stop(self):
         if self.process.poll() is None:

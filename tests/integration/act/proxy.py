@@ -307,8 +307,7 @@ def faults(world):
     killed = time.time()
     live.wait_for("the lease to run out", lambda: world.weight() == 0)
     lease = time.time() - killed
-    world.engine.process = subprocess.Popen(world.engine.command)
-    live.wait_for("the engine", lambda: world.engine("list", code=None).returncode == 0)
+    world.engine.start()
     live.wait_for("it to know of 0 %", lambda: world.status()["reason"] in ("actuator", "operator"))
     time.sleep(4)
     live.check(world.weight() == 0, "an old verdict raised the weight again")

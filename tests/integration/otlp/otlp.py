@@ -41,6 +41,7 @@ cohorts:
   baseline: {{service.name: {service}, service.version: "1"}}
 window: 1s
 calibrate: skip
+concurrent: true
 steps:
   - {{weight: 50%, worse_than: 2, bake: {bake}, warmup: 1s}}
   - {{weight: 100%, watch: 2s, warmup: 1s}}
