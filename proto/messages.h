@@ -53,6 +53,13 @@ typedef Serin__V1__Wait pb_wait;
 typedef Serin__V1__Clock pb_clock;
 typedef Serin__V1__FoldState pb_fold_state;
 
+/* A text for a field of a message that is only encoded: protobuf-c has no const, and
+ * encoding only reads. */
+static inline char *messages_text(const char *s)
+{
+    return (char *)(uintptr_t)s;
+}
+
 /* A piece of an arena. */
 struct bytes {
     const uint8_t *p;

@@ -117,7 +117,7 @@ bool experiment_figures(const struct plan *p, const struct evidence *e, struct a
     if (q == NULL) return false;
     serin__v1__question__init(q);
     struct sides s = sides_of(e);
-    q->better = (char *)(uintptr_t)plan_keys_directions[x->better];
+    q->better = messages_text(plan_keys_directions[x->better]);
     q->level = x->level;
     q->equivalent = x->equivalent;
     q->threshold = level_threshold(x->level / 2);

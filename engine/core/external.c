@@ -156,9 +156,9 @@ bool external_status(const struct fold *f, const struct rollout *r, struct arena
     if (items == NULL || s->checks == NULL) return false;
     for (size_t i = 0; i < n; i++) {
         serin__v1__check_status__init(&items[i]);
-        items[i].name = (char *)(uintptr_t)r->plan->checks[i].name;
-        items[i].state = (char *)(uintptr_t)texts[known(f, r, i)];
-        items[i].message = (char *)(uintptr_t)r->external[i].message;
+        items[i].name = messages_text(r->plan->checks[i].name);
+        items[i].state = messages_text(texts[known(f, r, i)]);
+        items[i].message = messages_text(r->external[i].message);
         items[i].t_ms = r->external[i].t_ms;
         items[i].asked = external_asked(r);
         s->checks[s->n_checks++] = &items[i];

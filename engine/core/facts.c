@@ -143,8 +143,8 @@ bool facts_waits(const struct rollout *r, struct arena *a, pb_wait ***out, size_
     for (size_t i = 0; i < r->n_waits; i++) {
         const struct rollout_wait *w = &r->waits[i];
         serin__v1__wait__init(&items[i]);
-        items[i].about = (char *)(uintptr_t)w->about;
-        items[i].state = (char *)(uintptr_t)w->state;
+        items[i].about = messages_text(w->about);
+        items[i].state = messages_text(w->state);
         items[i].after = w->after;
         items[i].queue = w->queue;
         (*out)[i] = &items[i];

@@ -223,27 +223,18 @@ bool plan_unit(const char *unit, double *scale)
 }
 
 /* ---- the route */
-static char *shared(const char *s)
-{
-    union { /* protobuf-c's strings are not const, but encoding only reads them */
-        const char *in;
-        char *out;
-    } u = {s};
-    return u.out;
-}
-
 static pb_route_metric *route_metric_new(struct arena *a, const struct plan_metric *m)
 {
     pb_route_metric *r = arena_alloc(a, sizeof *r);
     if (r == NULL) return NULL;
     serin__v1__route_metric__init(r);
-    r->name = shared(m->name);
-    r->kind =
-        shared(plan_keys_kinds[m->kind == PLAN_SATURATION ? PLAN_GAUGE : m->kind]);
-    r->from = shared(m->from);
-    r->bad = shared(m->bad);
-    r->unit_key = shared(m->unit_key);
-    r->user_key = shared(m->user_key);
+    r->name = messages_text(m->name);
+    r->kind = messages_text(
+        plan_keys_kinds[m->kind == PLAN_SATURATION ? PLAN_GAUGE : m->kind]);
+    r->from = messages_text(m->from);
+    r->bad = messages_text(m->bad);
+    r->unit_key = messages_text(m->unit_key);
+    r->user_key = messages_text(m->user_key);
     r->per_user = m->per == PLAN_PER_USER;
     double scale;
     if (m->kind == PLAN_LATENCY && plan_unit(m->unit, &scale)) r->scale = scale;
@@ -265,7 +256,7 @@ enum serin_status plan_route(struct arena *a, const struct plan *p, pb_route **o
         if (plan_cohorts_match(a, p, i, &r->cohorts[r->n_cohorts++]) != SERIN_OK)
             return SERIN_ENOMEM;
     for (size_t i = 0; i < p->n_strata; i++)
-        r->strata[r->n_strata++] = shared(p->strata[i]);
+        r->strata[r->n_strata++] = messages_text(p->strata[i]);
     for (size_t i = 0; i < p->n_metrics; i++) {
         r->metrics[i] = route_metric_new(a, &p->metrics[i]);
         if (r->metrics[r->n_metrics++] == NULL) return SERIN_ENOMEM;

@@ -285,22 +285,13 @@ void plan_cohorts_check(const struct plan *p, struct doc_errors *errors)
 }
 
 /* ---- the route */
-static char *shared(const char *s)
-{
-    union { /* protobuf-c's strings are not const, but encoding only reads them */
-        const char *in;
-        char *out;
-    } u = {s};
-    return u.out;
-}
-
 static bool equal_add(struct arena *a, pb_match *m, const struct plan_rule *r)
 {
     pb_attribute *one = arena_alloc(a, sizeof *one);
     if (one == NULL) return false;
     serin__v1__attribute__init(one);
-    one->key = shared(r->key);
-    one->value = shared(r->values[0]);
+    one->key = messages_text(r->key);
+    one->value = messages_text(r->values[0]);
     m->all[m->n_all++] = one;
     return true;
 }
@@ -311,9 +302,9 @@ static bool rule_add(struct arena *a, pb_match *m, const struct plan_rule *r)
     char **values = arena_alloc(a, r->n * sizeof *values);
     if (one == NULL || values == NULL) return false;
     serin__v1__rule__init(one);
-    one->key = shared(r->key);
+    one->key = messages_text(r->key);
     for (size_t i = 0; i < r->n; i++)
-        values[i] = shared(r->values[i]);
+        values[i] = messages_text(r->values[i]);
     if (r->kind == PATTERN_PREFIX) one->prefix = values[0];
     if (r->kind == PATTERN_REGEX) one->regex = values[0];
     if (r->kind == PATTERN_IN) {

@@ -96,9 +96,9 @@ static bool gates(struct arena *a, const struct rollout *r, pb_status *s)
 static bool others(const struct fold *f, const struct rollout *r, struct arena *a,
                    pb_status *s)
 {
-    s->scope = (char *)(uintptr_t)facts_scope(r->plan, a);
+    s->scope = messages_text(facts_scope(r->plan, a));
     s->alone = !r->plan->concurrent;
-    s->applied_by = (char *)(uintptr_t)r->applied_by;
+    s->applied_by = messages_text(r->applied_by);
     s->weight_seq = r->ack.weight_seq;
     return s->scope != NULL && external_status(f, r, a, s) &&
            facts_waits(r, a, &s->waits, &s->n_waits);
@@ -126,7 +126,7 @@ static bool status(struct fold *f, struct rollout *r, struct arena *a, pb_status
     s->reason = r->reason;
     s->message = r->message;
     s->step = r->step;
-    s->step_kind = (char *)(uintptr_t)strategy_kind(r);
+    s->step_kind = messages_text(strategy_kind(r));
     s->n_audience = strategy_audience(r, &s->audience);
     s->mirror_bp = strategy_mirror_bp(r);
     s->weight_bp = r->weight_bp;
@@ -140,10 +140,10 @@ static bool status(struct fold *f, struct rollout *r, struct arena *a, pb_status
     s->poison = r->poison;
     s->lag_ms = lag > 0 ? lag : 0;
     s->window_ms = r->window_ms;
-    s->result = (char *)(uintptr_t)rollout_result_text(r->result);
+    s->result = messages_text(rollout_result_text(r->result));
     s->started_ms = r->started_ms;
     s->created_ms = r->created_ms;
-    s->aftermath = (char *)(uintptr_t)aftermath_text(r->after.finding);
+    s->aftermath = messages_text(aftermath_text(r->after.finding));
     s->aftermath_message = arena_alloc(a, ROLLOUT_TEXT);
     if (s->aftermath_message == NULL) return false;
     aftermath_tell(r, s->aftermath_message);
@@ -178,7 +178,7 @@ enum serin_status row_encode(struct fold *f, struct rollout *r, struct arena *a,
     row.rollout = r->id;
     row.status = &s;
     if (r->plan != NULL) {
-        row.plan = (char *)(uintptr_t)r->text;
+        row.plan = messages_text(r->text);
         row.plan_hash = (ProtobufCBinaryData){HASH_DIGEST, r->plan->hash};
         if (plan_route(&f->record, r->plan, &row.route) != SERIN_OK)
             return SERIN_ENOMEM;

@@ -296,7 +296,7 @@ static void outside_out(struct arena *a, const struct rollout *r, pb_fold_state 
         serin__v1__check_state__init(&checks[i]);
         checks[i].outcome = (uint32_t)r->external[i].outcome;
         checks[i].t_ms = r->external[i].t_ms;
-        checks[i].message = (char *)(uintptr_t)r->external[i].message;
+        checks[i].message = messages_text(r->external[i].message);
         m->checks[m->n_checks++] = &checks[i];
     }
     *bad = *bad || !facts_waits(r, a, &m->waits, &m->n_waits);
@@ -337,7 +337,7 @@ static void times_out(const struct rollout *r, pb_fold_state *m)
     m->settle_ms = r->settle_ms;
     m->extend_ms = r->extend_ms;
     m->started_ms = r->started_ms;
-    m->result = (char *)(uintptr_t)rollout_result_text(r->result);
+    m->result = messages_text(rollout_result_text(r->result));
     m->peak_log_e = r->peak_log_e;
     m->window_ms = r->window_ms;
     m->closed_ms = r->closed_ms;
@@ -363,7 +363,7 @@ static void head_out(struct arena *a, const struct rollout *r, pb_fold_state *m,
     m->held_from = (char *)decide_state_name(r->held_from);
     m->gated_from = (char *)decide_state_name(r->gated_from);
     m->hold = (char *)rollout_hold_text(r->hold);
-    m->applied_by = (char *)(uintptr_t)r->applied_by;
+    m->applied_by = messages_text(r->applied_by);
     m->reason = (char *)r->reason;
     m->message = (char *)r->message;
     m->step = r->step;
@@ -396,7 +396,7 @@ static void aftermath_out(struct arena *a, const struct rollout *r, pb_fold_stat
     uint64_t *before = get(a, 4, sizeof *before, bad);
     if (*bad) return;
     serin__v1__aftermath_state__init(s);
-    s->finding = (char *)(uintptr_t)aftermath_text(from->finding);
+    s->finding = messages_text(aftermath_text(from->finding));
     s->metric = from->metric;
     s->above = from->above;
     s->phi = from->phi;

@@ -95,14 +95,14 @@ static bool draft(struct fold *f, struct rollout *r, const struct turn *t,
     v->poison = r->poison;
     v->actor = (char *)t->actor;
     v->metric = (char *)t->metric;
-    v->result = (char *)(uintptr_t)rollout_result_text(t->result);
+    v->result = messages_text(rollout_result_text(t->result));
     if (r->plan != NULL) {
         v->plan_hash = (ProtobufCBinaryData){HASH_DIGEST, r->plan->hash};
         v->steps = (uint32_t)r->plan->n_steps;
-        v->service = (char *)(uintptr_t)r->plan->service;
-        v->owner = (char *)(uintptr_t)r->plan->owner;
-        v->release_notes = (char *)(uintptr_t)r->plan->release_notes;
-        v->rollback_plan = (char *)(uintptr_t)r->plan->rollback_plan;
+        v->service = messages_text(r->plan->service);
+        v->owner = messages_text(r->plan->owner);
+        v->release_notes = messages_text(r->plan->release_notes);
+        v->rollback_plan = messages_text(r->plan->rollback_plan);
     }
     if (r->seq > 0) v->prev_hash = (ProtobufCBinaryData){HASH_DIGEST, r->prev_hash};
     return figures_metrics(r, &f->record, true, v->t_ms, &v->metrics, &v->n_metrics) ==
@@ -200,7 +200,7 @@ bool turn_take(struct fold *f, struct rollout *r, enum decide_event ev,
         v.final = decide_final(r->state);
         v.state_after = (char *)decide_state_name(r->state);
         v.step = r->step;
-        v.step_kind = (char *)(uintptr_t)strategy_kind(r);
+        v.step_kind = messages_text(strategy_kind(r));
         v.n_audience = strategy_audience(r, &v.audience);
         v.mirror_bp = strategy_mirror_bp(r);
         v.eta_ms = figures_eta_ms(r, v.t_ms);

@@ -121,7 +121,7 @@ static enum serin_status pooled(struct feed *d, struct bytes in, struct bytes *o
     enum serin_status rc = decode_inbox(&d->shifted, in.p, in.n, &m);
     if (rc != SERIN_OK) return rc;
     pb_partial *p = m->partial;
-    p->rollout = (char *)(uintptr_t)d->o->plan->id;
+    p->rollout = messages_text(d->o->plan->id);
     for (size_t i = 0; i < p->n_cells; i++) {
         if (p->cells[i]->cohort == SERIN__V1__COHORT__COHORT_CANARY) continue;
         p->cells[i]->window_ms += d->o->shift_ms;

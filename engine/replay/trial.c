@@ -29,11 +29,6 @@ struct trial {
     size_t n, room;
 };
 
-static char *text(const char *s)
-{
-    return (char *)(uintptr_t)s; /* protobuf-c has no const */
-}
-
 enum serin_status trial_open(struct trial **out, const struct trial_options *o)
 {
     /* Nobody reads snapshots; rows only for how it stands in the end. */
@@ -111,9 +106,9 @@ static enum serin_status acknowledge(struct trial *t, const char *rollout,
 {
     pb_ack ack = SERIN__V1__ACK__INIT;
     pb_inbox m = SERIN__V1__INBOX__INIT;
-    ack.rollout = text(rollout);
-    ack.verdict_id = text(id);
-    ack.actuator = text("replay");
+    ack.rollout = messages_text(rollout);
+    ack.verdict_id = messages_text(id);
+    ack.actuator = messages_text("replay");
     ack.applied_bp = bp;
     ack.t_ms = t->wall_ms;
     m.schema = SERIN_SCHEMA;
@@ -177,11 +172,11 @@ static enum serin_status apply_plan(struct trial *t, const char *rollout,
         rc = replan(&a, plan, strlen(plan), &(struct replan){.id = rollout}, &plan);
     snprintf(id, sizeof id, "replay-%s", rollout);
     c.id = id;
-    c.rollout = text(rollout);
+    c.rollout = messages_text(rollout);
     c.verb = SERIN__V1__VERB__VERB_APPLY;
-    c.actor = text("replay");
+    c.actor = messages_text("replay");
     c.t_ms = now_ms;
-    c.plan = text(plan);
+    c.plan = messages_text(plan);
     m.schema = SERIN_SCHEMA;
     m.body_case = SERIN__V1__INBOX__BODY_COMMAND;
     m.command = &c;
@@ -218,10 +213,10 @@ enum serin_status trial_tick(struct trial *t, int64_t wall_ms, int64_t watermark
     pb_tick tick = SERIN__V1__TICK__INIT;
     pb_source source = SERIN__V1__SOURCE__INIT, *sources[1] = {&source};
     pb_inbox m = SERIN__V1__INBOX__INIT;
-    source.topic = text("recording");
+    source.topic = messages_text("recording");
     source.known = watermark_ms != INT64_MIN;
     source.watermark_ms = source.known ? watermark_ms : 0;
-    tick.worker = text("replay");
+    tick.worker = messages_text("replay");
     tick.wall_ms = wall_ms;
     tick.n_sources = 1;
     tick.sources = sources;
