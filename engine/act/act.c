@@ -16,7 +16,7 @@
 #include "proto/decode.h"
 #include "proto/encode.h"
 
-enum { POLL_MS = 100, OPEN_MS = 5000, FLUSH_MS = 10000, AGAIN_MS = 1000 };
+enum { POLL_MS = 100, OPEN_MS = 5000, FLUSH_MS = 10000 };
 
 /* A rollout that is moved here, or that cannot be (target NULL, and why). */
 struct moved {
@@ -68,7 +68,7 @@ static enum serin_status acknowledge(struct act *a, struct target_report *r,
     pb_inbox box = SERIN__V1__INBOX__INIT;
     ack.rollout = r->rollout;
     ack.verdict_id = r->verdict_id;
-    ack.actuator = (char *)(uintptr_t)a->o.name;
+    ack.actuator = messages_text(a->o.name);
     ack.applied_bp = r->applied_bp;
     ack.t_ms = clock_wall_ms();
     ack.error = r->error;
@@ -283,7 +283,7 @@ static enum serin_status connect_(struct act *a, struct fault *f)
 
 enum serin_status act_run(struct act *a, struct fault *f)
 {
-    char said[480] = "";
+    char said[TABLE_SAID] = "";
     while (!atomic_load(&a->stop)) {
         enum serin_status rc = connect_(a, f);
         if (rc == SERIN_OK) rc = table_poll(a->rows, POLL_MS, f);
@@ -294,13 +294,7 @@ enum serin_status act_run(struct act *a, struct fault *f)
             continue;
         }
         if (!f->retriable && a->rows == NULL) return rc;
-        if (strcmp(said, f->text) != 0) log_warn("act", "trying again: %s", f->text);
-        snprintf(said, sizeof said, "%s", f->text);
-        if (!f->retriable) {
-            table_close(a->rows);
-            a->rows = NULL;
-        }
-        clock_sleep_ms(AGAIN_MS);
+        table_retry(&a->rows, said, "act", f);
     }
     send_reports(a);
     return SERIN_OK;

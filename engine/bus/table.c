@@ -197,6 +197,19 @@ enum serin_status table_poll(struct table *t, int timeout_ms, struct fault *f)
     return SERIN_OK;
 }
 
+void table_retry(struct table **t, char said[TABLE_SAID], const char *who,
+                 const struct fault *f)
+{
+    enum { RETRY_MS = 1000 };
+    if (strcmp(said, f->text) != 0) log_warn(who, "trying again: %s", f->text);
+    snprintf(said, TABLE_SAID, "%s", f->text);
+    if (!f->retriable) {
+        table_close(*t);
+        *t = NULL;
+    }
+    clock_sleep_ms(RETRY_MS);
+}
+
 bool table_caught_up(const struct table *t)
 {
     return t->missing == 0;

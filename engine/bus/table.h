@@ -28,6 +28,14 @@ void table_close(struct table *t);
 /** Hand out what has come, waiting at most timeout_ms for the first record. */
 SERIN_MUST_USE
 enum serin_status table_poll(struct table *t, int timeout_ms, struct fault *f);
+enum { TABLE_SAID = 480 };
+/**
+ * A reader's try failed: say so unless it was the last thing said (said, begins empty),
+ * throw the table away when only a new one helps, wait a second. *t may be NULL.
+ * who: component of the log line
+ */
+void table_retry(struct table **t, char said[TABLE_SAID], const char *who,
+                 const struct fault *f);
 /**
  * All partitions have been read to the high watermark that stood when the table was
  * opened (not merely to the last stable offset): the state is complete.

@@ -16,13 +16,7 @@
 #include "proto/decode.h"
 #include "proto/encode.h"
 
-enum {
-    POLL_MS = 100,
-    OPEN_MS = 5000,
-    FLUSH_MS = 10000,
-    AGAIN_MS = 1000,
-    COORDINATE_MS = 500
-};
+enum { POLL_MS = 100, OPEN_MS = 5000, FLUSH_MS = 10000, COORDINATE_MS = 500 };
 
 /* A live rollout whose checks are asked for. */
 struct asker {
@@ -72,11 +66,11 @@ static void tell(void *ctx, const char *to, const char *about, const char *state
     struct errands *w = ctx;
     pb_inbox in = SERIN__V1__INBOX__INIT;
     pb_signal s = SERIN__V1__SIGNAL__INIT;
-    s.rollout = (char *)(uintptr_t)to;
-    s.about = (char *)(uintptr_t)about;
-    s.state = (char *)(uintptr_t)state;
+    s.rollout = messages_text(to);
+    s.about = messages_text(about);
+    s.state = messages_text(state);
     s.queue = queue;
-    s.coordinator = (char *)(uintptr_t)w->o.name;
+    s.coordinator = messages_text(w->o.name);
     in.schema = SERIN_SCHEMA;
     in.body_case = SERIN__V1__INBOX__BODY_SIGNAL;
     in.signal = &s;
@@ -91,9 +85,9 @@ static void write_answer(struct errands *w, struct crew_answer *a)
     c.check = a->probe.check;
     c.weight_seq = a->probe.weight_seq;
     c.t_ms = a->t_ms;
-    c.outcome = (char *)(uintptr_t)a->answer.outcome;
+    c.outcome = messages_text(a->answer.outcome);
     c.message = a->answer.message;
-    c.runner = (char *)(uintptr_t)w->o.name;
+    c.runner = messages_text(w->o.name);
     in.schema = SERIN_SCHEMA;
     in.body_case = SERIN__V1__INBOX__BODY_CHECK;
     in.check = &c;
@@ -285,19 +279,13 @@ static enum serin_status round_(struct errands *w, struct fault *f)
 
 enum serin_status errands_run(struct errands *w, struct fault *f)
 {
-    char said[480] = "";
+    char said[TABLE_SAID] = "";
     while (!atomic_load(&w->stop)) {
         if (round_(w, f) == SERIN_OK) {
             said[0] = '\0';
             continue;
         }
-        if (strcmp(said, f->text) != 0) log_warn("follow", "trying again: %s", f->text);
-        snprintf(said, sizeof said, "%s", f->text);
-        if (!f->retriable) {
-            table_close(w->rows);
-            w->rows = NULL;
-        }
-        clock_sleep_ms(AGAIN_MS);
+        table_retry(&w->rows, said, "follow", f);
     }
     return SERIN_OK;
 }

@@ -6,13 +6,12 @@
 #include <string.h>
 
 #include "engine/base/clock.h"
-#include "engine/base/log.h"
 #include "engine/base/mem.h"
 #include "engine/bus/table.h"
 #include "engine/notify/send.h"
 #include "proto/decode.h"
 
-enum { POLL_MS = 100, AGAIN_MS = 1000 };
+enum { POLL_MS = 100 };
 
 struct notify {
     struct bus *bus;
@@ -74,19 +73,13 @@ static enum serin_status turn(struct notify *n, struct fault *f)
 
 enum serin_status notify_run(struct notify *n, struct fault *f)
 {
-    char said[480] = "";
+    char said[TABLE_SAID] = "";
     while (!atomic_load(&n->stop)) {
         if (turn(n, f) == SERIN_OK) {
             said[0] = '\0';
             continue;
         }
-        if (strcmp(said, f->text) != 0) log_warn("notify", "trying again: %s", f->text);
-        snprintf(said, sizeof said, "%s", f->text);
-        if (!f->retriable) {
-            table_close(n->table);
-            n->table = NULL;
-        }
-        clock_sleep_ms(AGAIN_MS);
+        table_retry(&n->table, said, "notify", f);
     }
     return SERIN_OK;
 }
