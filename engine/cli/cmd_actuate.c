@@ -7,8 +7,7 @@
 
 #include "engine/act/act.h"
 #include "engine/base/log.h"
-#include "engine/cli/cli.h"
-#include "engine/cli/config.h"
+#include "engine/cli/client.h"
 #include "engine/cli/signals.h"
 
 enum { LOOK_MS = 50, STOP_S = 15 };
@@ -89,18 +88,9 @@ static int actuate(const struct config *c)
 static int run(const struct cli_verb *v, char **args, int n_args)
 {
     struct config c = {0};
-    struct fault f = {0};
-    struct config_overrides o = {.brokers = cli_get("brokers")};
     (void)args, (void)n_args;
-    int code = CLI_USAGE;
-    if (config_load(cli_get("config"), &c, stderr) == SERIN_OK) {
-        config_log(&c);
-        if (config_apply(&c, &o, &f) != SERIN_OK ||
-            config_check(&c, false, &f) != SERIN_OK)
-            code = cli_usage(v, "%s", f.text);
-        else
-            code = actuate(&c);
-    }
+    int code = client_config(v, &c);
+    if (code == CLI_OK) code = actuate(&c);
     config_free(&c);
     return code;
 }

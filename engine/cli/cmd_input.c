@@ -5,8 +5,7 @@
 #include "engine/base/clock.h"
 #include "engine/base/mem.h"
 #include "engine/bus/table.h"
-#include "engine/cli/cli.h"
-#include "engine/cli/config.h"
+#include "engine/cli/client.h"
 #include "engine/cli/file.h"
 #include "engine/cli/output.h"
 #include "engine/core/plan.h"
@@ -84,7 +83,7 @@ static int take_plan(struct look *l, const char *path)
     pb_rollout *row = arena_alloc(&l->rows, sizeof *row);
     if (row == NULL) return cli_fail(CLI_USAGE, "input: out of memory");
     serin__v1__rollout__init(row);
-    row->rollout = (char *)(uintptr_t)p->id;
+    row->rollout = messages_text(p->id);
     if (plan_route(&l->rows, p, &row->route) != SERIN_OK)
         return cli_fail(CLI_USAGE, "input: out of memory");
     row->route->live = true;
@@ -258,21 +257,12 @@ static int with_config(const struct cli_verb *v, const struct config *c, struct 
 static int run(const struct cli_verb *v, char **args, int n_args)
 {
     struct config c = {0};
-    struct fault f = {0};
-    struct config_overrides over = {.brokers = cli_get("brokers")};
     struct look l = {.rows = {.max = (size_t)256 << 20}, .topic = args[1]};
     (void)n_args;
     if (strcmp(args[0], "check") != 0)
         return cli_usage(v, "\"%s\": expected check", args[0]);
-    int code = CLI_USAGE;
-    if (config_load(cli_get("config"), &c, stderr) == SERIN_OK) {
-        config_log(&c);
-        if (config_apply(&c, &over, &f) != SERIN_OK ||
-            config_check(&c, false, &f) != SERIN_OK)
-            code = cli_usage(v, "%s", f.text);
-        else
-            code = with_config(v, &c, &l);
-    }
+    int code = client_config(v, &c);
+    if (code == CLI_OK) code = with_config(v, &c, &l);
     arena_free(&l.rows);
     config_free(&c);
     return code;

@@ -3,8 +3,7 @@
 #include <string.h>
 
 #include "engine/bus/topics.h"
-#include "engine/cli/cli.h"
-#include "engine/cli/config.h"
+#include "engine/cli/client.h"
 
 enum { WAIT_MS = 15000 };
 
@@ -52,21 +51,12 @@ static int with_config(const struct config *c, bool make)
 static int run(const struct cli_verb *v, char **args, int n_args)
 {
     struct config c = {0};
-    struct fault f = {0};
-    struct config_overrides o = {.brokers = cli_get("brokers")};
     (void)n_args;
     bool make = strcmp(args[0], "create") == 0;
     if (!make && strcmp(args[0], "check") != 0)
         return cli_usage(v, "\"%s\": expected create or check", args[0]);
-    int code = CLI_USAGE;
-    if (config_load(cli_get("config"), &c, stderr) == SERIN_OK) {
-        config_log(&c);
-        if (config_apply(&c, &o, &f) != SERIN_OK ||
-            config_check(&c, false, &f) != SERIN_OK)
-            code = cli_usage(v, "%s", f.text);
-        else
-            code = with_config(&c, make);
-    }
+    int code = client_config(v, &c);
+    if (code == CLI_OK) code = with_config(&c, make);
     config_free(&c);
     return code;
 }
