@@ -69,17 +69,17 @@ void api_no_rollout(struct api *api, struct reply *r, const char *id)
 {
     struct arena a = {0};
     const char *near = directory_nearest(api->dir, id, &a);
-    const char *young =
-        directory_ready(api->dir)
-            ? ""
-            : " (this process is still reading the rollouts: try again)";
-    if (near != NULL)
+    if (!directory_ready(api->dir)) {
+        api_error(r, 503,
+                  "no rollout \"%.128s\" so far; this process is still reading the "
+                  "rollouts: try again",
+                  id);
+        r->retry_s = 1;
+    } else if (near != NULL)
         api_error_with(r, 404, "did_you_mean", view_text(near),
-                       "no rollout \"%.128s\"; did you mean \"%.128s\"?%s", id, near,
-                       young);
+                       "no rollout \"%.128s\"; did you mean \"%.128s\"?", id, near);
     else
-        api_error(r, 404, "no rollout \"%.128s\"; GET /v1/rollouts lists them%s", id,
-                  young);
+        api_error(r, 404, "no rollout \"%.128s\"; GET /v1/rollouts lists them", id);
     arena_free(&a);
 }
 

@@ -287,7 +287,7 @@ static void *follow(void *ctx)
                 clock_sleep_ms(RETRY_MAX_MS);
                 break;
             }
-            if (table_caught_up(t)) atomic_store(&w->d->ready[w->topic], true);
+            if (table_caught_up(t)) directory_caught_up(w->d, w->topic);
         }
         table_close(t);
     }
@@ -309,6 +309,11 @@ enum serin_status directory_run(struct directory *d, struct fault *f)
 void directory_stop(struct directory *d)
 {
     atomic_store(&d->stop, true);
+}
+
+void directory_caught_up(struct directory *d, enum bus_topic topic)
+{
+    atomic_store(&d->ready[topic], true);
 }
 
 bool directory_ready(const struct directory *d)

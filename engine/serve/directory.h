@@ -70,6 +70,8 @@ uint64_t directory_wait(struct directory *d, uint64_t seen, int timeout_ms);
  */
 void directory_take(struct directory *d, enum bus_topic topic, const void *key,
                     size_t key_len, const void *value, size_t value_len);
+/** All that stood in the topic has been taken. */
+void directory_caught_up(struct directory *d, enum bus_topic topic);
 
 struct directory_counts {
     uint64_t rollouts, live, verdicts, bytes; /* held now */

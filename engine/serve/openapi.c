@@ -79,14 +79,19 @@ static json_t *responses(const struct route *route)
         bad |= json_object_set_new(o, "400", response("Bad members.", route, true));
         bad |= json_object_set_new(
             o, "409", response("Refused; the message says why.", route, false));
-        bad |= json_object_set_new(o, "503", response("No broker.", route, true));
+        bad |= json_object_set_new(
+            o, "503", response("No broker, or not ready yet.", route, true));
     }
     if ((route->flags & ROUTE_RECEIVE) != 0) bad |= receive_responses(o);
     if ((route->flags & ROUTE_PLAN) != 0)
         bad |=
             json_object_set_new(o, "422", response("Errors in the plan.", route, true));
-    if (strstr(route->path, "{rollout}") != NULL)
+    if (strstr(route->path, "{rollout}") != NULL) {
         bad |= json_object_set_new(o, "404", response("No such rollout.", route, true));
+        if (!acts)
+            bad |=
+                json_object_set_new(o, "503", response("Not ready yet.", route, true));
+    }
     if ((route->flags & ROUTE_OPEN) == 0)
         bad |=
             json_object_set_new(o, "401", response("No or wrong token.", route, true));

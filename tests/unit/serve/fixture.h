@@ -7,11 +7,20 @@
 #include "proto/encode.h"
 #include "tests/support/check.h"
 
-static inline struct directory *fixture_directory(void)
+/* The topics are not read to their end. */
+static inline struct directory *fixture_young_directory(void)
 {
     struct directory *d = NULL;
     struct fault f = {0};
     cr_assert(eq(int, directory_open(&d, NULL, &f), SERIN_OK));
+    return d;
+}
+
+static inline struct directory *fixture_directory(void)
+{
+    struct directory *d = fixture_young_directory();
+    directory_caught_up(d, BUS_ROLLOUTS);
+    directory_caught_up(d, BUS_VERDICTS);
     return d;
 }
 

@@ -30,7 +30,7 @@ static void setup(void)
     int fd = open(token_file, O_CREAT | O_WRONLY, 0600);
     cr_assert(gt(int, (int)write(fd, TOKEN "\n", sizeof TOKEN), 0));
     close(fd);
-    d = fixture_directory();
+    d = fixture_young_directory();
     fixture_row(d, "r", "HELD", NULL);
 }
 

@@ -68,8 +68,15 @@ Test(routes, fleet_wants_a_level)
 
 Test(routes, ready_says_why_not)
 {
-    struct api api = {.dir = fixture_directory(), .o.ready = ready};
+    struct api api = {.dir = fixture_young_directory(), .o.ready = ready};
     expect(&api, "GET", "/readyz", 503, "have not been read to their end");
+    fixture_row(api.dir, "checkout-1", "HELD", NULL);
+    expect(&api, "GET", "/v1/rollouts/checkout-1", 200, "\"state\":\"HELD\"");
+    expect(&api, "GET", "/v1/rollouts/checkout-2", 503, "still reading");
+    directory_caught_up(api.dir, BUS_ROLLOUTS);
+    expect(&api, "GET", "/v1/rollouts/checkout-2", 503, "still reading");
+    directory_caught_up(api.dir, BUS_VERDICTS);
+    expect(&api, "GET", "/v1/rollouts/checkout-2", 404, "did you mean");
     directory_close(api.dir);
 }
 
