@@ -23,5 +23,5 @@ foreach(mode ${modes})
            COMMAND ${CMAKE_CURRENT_LIST_DIR}/bus_faults.py --program $<TARGET_FILE:bus_real>
                    ${arguments})
   set_tests_properties(integration-bus-faults-${mode} PROPERTIES LABELS integration
-                       TIMEOUT 3600 RESOURCE_LOCK kafka)
+                       TIMEOUT 3600 RESOURCE_LOCK kafka COST 40)
 endforeach()

@@ -9,5 +9,5 @@ foreach(mode kill rebalance broker outage)
            COMMAND ${CMAKE_CURRENT_LIST_DIR}/crash.py --serin $<TARGET_FILE:serin> --mode ${mode}
                    --rounds ${rounds_${mode}})
   set_tests_properties(integration-crash-${mode} PROPERTIES LABELS integration TIMEOUT 3600
-                       RESOURCE_LOCK kafka)
+                       RESOURCE_LOCK kafka COST 70)
 endforeach()

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 LIMIT_S = 90  # the promise of `serin demo`: it ends by itself within this
 VERDICT = re.compile(r"^ *[\d.]+ s  ([\w.-]+)/(\d+) +(\w+) +(\w+)(?: ([\d.]+) % -> ([\d.]+) %)?")
@@ -88,11 +89,14 @@ def check_terminal(code, drawn):
 
 def main():
     serin = os.path.abspath(sys.argv[1])
-    result = run(serin)
-    print(result.stdout, result.stderr, sep="\n", flush=True)
-    check(result.returncode == 0, f"exit code {result.returncode}")
-    check_run(result.stdout)
-    check_terminal(*run_on_terminal(serin, "--seed", "2"))
+    with ThreadPoolExecutor() as pool:  # both wait for their clock most of the time
+        plain = pool.submit(run, serin)
+        drawn = pool.submit(run_on_terminal, serin, "--seed", "2")
+        result = plain.result()
+        print(result.stdout, result.stderr, sep="\n", flush=True)
+        check(result.returncode == 0, f"exit code {result.returncode}")
+        check_run(result.stdout)
+        check_terminal(*drawn.result())
     # Too little time is no success: the exit code says so.
     result = run(serin, "--seconds", "1")
     check(result.returncode == 3, f"exit code {result.returncode} after one second: "
