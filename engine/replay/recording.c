@@ -148,7 +148,8 @@ enum serin_status recording_add(struct recording_writer *w,
     unsigned flags =
         (r->key == NULL ? NO_KEY : 0u) | (r->value == NULL ? NO_VALUE : 0u);
     put(p, r->topic, 2);
-    put(p + 2, flags, 2);
+    p[2] = (uint8_t)flags;
+    p[3] = r->format;
     put(p + 4, (uint32_t)r->partition, 4);
     put(p + 8, (uint64_t)r->offset, 8);
     put(p + 16, (uint64_t)r->timestamp_ms, 8);
@@ -381,9 +382,10 @@ enum serin_status recording_next(struct recording_reader *r,
            value = room >= RECORD ? get(p + 28, 4) : 0;
     if (room < RECORD || key > room - RECORD || value > room - RECORD - key)
         return damaged(f, r, "a record longer than its frame");
-    unsigned flags = (unsigned)get(p + 2, 2);
+    unsigned flags = p[2];
     *out = (struct recording_record){
         .topic = (uint16_t)get(p, 2),
+        .format = p[3],
         .partition = (int32_t)get(p + 4, 4),
         .offset = (int64_t)get(p + 8, 8),
         .timestamp_ms = (int64_t)get(p + 16, 8),

@@ -16,10 +16,11 @@
  *            8  smallest, 8 largest timestamp in it (ms since the epoch; 0 without
  * records) 16  first half of BLAKE2b-256 over the 40 bytes above and the stored payload
  *               payload
- *   meta     frame 0: a JSON object {"schema":"serin.recording/1","topics":[...],...}
- *   records  each: 2 topic (index into meta's topics), 2 flags (1 no key, 2 no value),
- *            4 partition, 8 offset, 8 timestamp, 4 key length, 4 value length, key,
- * value end      8  records in the whole file; a file without it was cut short
+ *   meta     frame 0: the JSON object of engine/replay/origin.h
+ *   records  each: 2 topic (index into meta's topics), 1 flags (1 no key, 2 no value),
+ *            1 format its content type names (0 none), 4 partition, 8 offset,
+ *            8 timestamp, 4 key length, 4 value length, key, value
+ *   end      8  records in the whole file; a file without it was cut short
  */
 #ifndef SERIN_ENGINE_REPLAY_RECORDING_H
 #define SERIN_ENGINE_REPLAY_RECORDING_H
@@ -29,7 +30,7 @@
 
 #include "engine/base/status.h"
 
-enum { RECORDING_MAJOR = 1, RECORDING_MINOR = 0 };
+enum { RECORDING_MAJOR = 1, RECORDING_MINOR = 1 };
 #define RECORDING_FRAME_MAX ((size_t)16 << 20) /* bytes of a payload, unpacked */
 #define RECORDING_HEADER ((size_t)16)
 #define RECORDING_FRAME_HEADER ((size_t)56)
@@ -37,6 +38,7 @@ enum { RECORDING_MAJOR = 1, RECORDING_MINOR = 0 };
 /* key or value NULL: none (a tombstone), which is not the same as empty. */
 struct recording_record {
     uint16_t topic;
+    uint8_t format; /* of an input's record: enum format, as its content type said */
     int32_t partition;
     int64_t offset, timestamp_ms;
     const void *key, *value;

@@ -5,10 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "engine/base/doc.h"
 #include "engine/base/mem.h"
-
-enum { PARTITIONS_MAX = 65536 };
+#include "engine/replay/origin.h"
 
 /* One partition of one topic. */
 struct stretch {
@@ -17,7 +15,7 @@ struct stretch {
 };
 
 struct splice {
-    struct stretch *stretches; /* of topic 0, then of topic 1, … */
+    struct stretch *stretches; /* by partition, then topic */
     size_t n;
     struct recording_writer *to;
     struct splice_report *out;
@@ -26,12 +24,14 @@ struct splice {
 static enum serin_status stretch_of(struct splice *s, const struct recording_record *r,
                                     struct stretch **out, struct fault *f)
 {
-    if (r->partition < 0 || r->partition >= PARTITIONS_MAX || r->topic >= 64)
+    if (r->partition < 0 || r->partition >= ORIGIN_MAX_PARTITIONS ||
+        r->topic >= ORIGIN_MAX_TOPICS)
         return fault_set(f, SERIN_EPARSE,
-                         "a record of topic %u, partition %d: expected at most 63 "
+                         "a record of topic %u, partition %d: expected at most %d "
                          "and %d",
-                         (unsigned)r->topic, (int)r->partition, PARTITIONS_MAX - 1);
-    size_t at = (size_t)r->partition * 64 + r->topic;
+                         (unsigned)r->topic, (int)r->partition, ORIGIN_MAX_TOPICS - 1,
+                         ORIGIN_MAX_PARTITIONS - 1);
+    size_t at = (size_t)r->partition * ORIGIN_MAX_TOPICS + r->topic;
     if (at >= s->n) {
         struct stretch *grown = mem_realloc(s->stretches, at + 1, sizeof *grown);
         if (grown == NULL) return fault_set(f, SERIN_ENOMEM, "out of memory");
@@ -94,37 +94,24 @@ enum serin_status splice_cut(struct recording_reader *r, int64_t from_ms, int64_
 
 /* ---------------------------------------------------------------- merge */
 
-/* The topics of a meta, one a line. */
-static void topics(const char *meta, char out[1024])
-{
-    struct arena a = {0};
-    struct doc_errors errors = {.arena = &a};
-    struct doc_node *root = NULL;
-    size_t n = 0;
-    out[0] = '\0';
-    if (doc_parse(&a, meta, strlen(meta), &root, &errors) == SERIN_OK) {
-        const struct doc_node *list = doc_get(root, "topics");
-        for (size_t i = 0; list != NULL && i < list->n && n < 1024; i++)
-            n += (size_t)snprintf(out + n, 1024 - n, "%s%s", i > 0 ? ", " : "",
-                                  list->items[i]->text);
-    }
-    arena_free(&a);
-}
-
 static enum serin_status same_topics(struct recording_reader *const *r, size_t n,
                                      struct fault *f)
 {
-    char first[1024], other[1024];
-    topics(recording_meta(r[0]), first);
-    for (size_t i = 1; i < n; i++) {
-        topics(recording_meta(r[i]), other);
-        if (strcmp(first, other) == 0) continue;
-        return fault_set(f, SERIN_EDOM,
-                         "file 1 is of %.200s, file %zu of %.200s: expected the same "
-                         "topics",
-                         first, i + 1, other);
+    struct origin first = {0};
+    char mine[160], theirs[160];
+    enum serin_status rc = origin_read(&first, recording_meta(r[0]), f);
+    for (size_t i = 1; rc == SERIN_OK && i < n; i++) {
+        struct origin other = {0};
+        rc = origin_read(&other, recording_meta(r[i]), f);
+        if (rc == SERIN_OK && !origin_same_topics(&first, &other))
+            rc = fault_set(f, SERIN_EDOM,
+                           "file 1 is of %s, file %zu of %s: expected the same topics",
+                           origin_names(&first, mine, sizeof mine), i + 1,
+                           origin_names(&other, theirs, sizeof theirs));
+        origin_free(&other);
     }
-    return SERIN_OK;
+    origin_free(&first);
+    return rc;
 }
 
 struct head {
