@@ -1,6 +1,7 @@
 /* engine/replay/trial.c */
 #include "engine/replay/trial.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,10 +14,19 @@
 
 enum { MAX = 10000 }; /* rollouts of one recording */
 
+/* What the canary should get from a verdict on. */
+struct share {
+    int64_t since_ms;
+    double of_all; /* as trial_share */
+};
+
 struct judged {
     char *rollout;
     uint8_t *row; /* the latest, encoded */
     size_t row_n;
+    int64_t window_ms;
+    struct share *shares; /* in the order of time */
+    size_t n_shares;
 };
 
 struct trial {
@@ -54,6 +64,7 @@ void trial_close(struct trial *t)
     for (size_t i = 0; i < t->n; i++) {
         mem_free(t->judged[i].rollout);
         mem_free(t->judged[i].row);
+        mem_free(t->judged[i].shares);
     }
     mem_free(t->judged);
     fold_close(t->fold);
@@ -84,11 +95,34 @@ static enum serin_status keep_row(struct trial *t, const struct effect *e)
     memcpy(row, e->value.p, e->value.n);
     j->row = row;
     j->row_n = e->value.n;
-    if (t->o.look == NULL) return SERIN_OK;
     pb_rollout *now;
     arena_reset(&t->out);
     enum serin_status rc = decode_rollout(&t->out, row, j->row_n, &now);
-    return rc == SERIN_OK ? t->o.look(t->o.ctx, now) : rc;
+    if (rc != SERIN_OK) return rc;
+    if (now->status != NULL) j->window_ms = now->status->window_ms;
+    return t->o.look != NULL ? t->o.look(t->o.ctx, now) : SERIN_OK;
+}
+
+/* As the fold's own strategy_share. */
+static double share_of(const pb_verdict *v)
+{
+    double w = v->to_bp / 10000.0, copies = (1 - w) * v->mirror_bp / 10000.0;
+    if (v->to_bp == 0 && strcmp(v->step_kind, "preview") == 0) return (double)NAN;
+    return (w + copies) / (1 + copies);
+}
+
+static enum serin_status keep_share(struct trial *t, const pb_verdict *v)
+{
+    struct judged *j = find(t, strview_of(v->rollout));
+    double of_all = share_of(v);
+    if (j == NULL) return SERIN_OK;
+    double before = j->n_shares > 0 ? j->shares[j->n_shares - 1].of_all : 0;
+    if (of_all == before || (isnan(of_all) && isnan(before))) return SERIN_OK;
+    struct share *grown = mem_realloc(j->shares, j->n_shares + 1, sizeof *grown);
+    if (grown == NULL) return SERIN_ENOMEM;
+    j->shares = grown;
+    j->shares[j->n_shares++] = (struct share){v->t_ms, of_all};
+    return SERIN_OK;
 }
 
 static enum serin_status apply(struct trial *t, struct bytes record);
@@ -131,6 +165,7 @@ static enum serin_status apply(struct trial *t, struct bytes record)
         if (e->kind != EFFECT_VERDICT) continue;
         arena_reset(&t->out);
         rc = decode_verdict(&t->out, e->value.p, e->value.n, &v);
+        if (rc == SERIN_OK) rc = keep_share(t, v);
         if (rc == SERIN_OK && t->o.sink != NULL) rc = t->o.sink(t->o.ctx, v, e->value);
         if (rc != SERIN_OK || e->move == EFFECT_STAYS) continue;
         snprintf(rollout, sizeof rollout, "%s", v->rollout);
@@ -230,6 +265,21 @@ enum serin_status trial_tick(struct trial *t, int64_t wall_ms, int64_t watermark
 size_t trial_rollouts(const struct trial *t)
 {
     return t->n;
+}
+
+double trial_share(const struct trial *t, struct strview rollout, int64_t at_ms)
+{
+    const struct judged *j = find(t, rollout);
+    size_t i = j != NULL ? j->n_shares : 0;
+    while (i > 0 && j->shares[i - 1].since_ms > at_ms)
+        i--;
+    return i > 0 ? j->shares[i - 1].of_all : 0;
+}
+
+int64_t trial_window_ms(const struct trial *t, struct strview rollout)
+{
+    const struct judged *j = find(t, rollout);
+    return j != NULL && j->window_ms > 1000 ? j->window_ms : 1000;
 }
 
 enum serin_status trial_row(struct trial *t, size_t i, const pb_rollout **out)

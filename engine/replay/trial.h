@@ -54,6 +54,14 @@ SERIN_MUST_USE
 enum serin_status trial_tick(struct trial *t, int64_t wall_ms, int64_t watermark_ms);
 
 size_t trial_rollouts(const struct trial *t);
+/**
+ * Share of the requests that the canary should have had at that time by the verdicts so
+ * far, in [0, 1]: its weight, and of a mirror step the copies. 0 before the first one;
+ * NAN while previews are all that it gets.
+ */
+double trial_share(const struct trial *t, struct strview rollout, int64_t at_ms);
+/** Length of the windows that the rollout judges by, as far as it is known; >= 1000. */
+int64_t trial_window_ms(const struct trial *t, struct strview rollout);
 /** Row of the i-th rollout, in the order of trial_want; lives until the next call. */
 SERIN_MUST_USE
 enum serin_status trial_row(struct trial *t, size_t i, const pb_rollout **out);
