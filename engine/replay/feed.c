@@ -7,9 +7,9 @@
 
 #include "engine/base/mem.h"
 #include "engine/core/streamclock.h"
+#include "engine/replay/hold.h"
 #include "engine/replay/lines.h"
 #include "ingest/partial.h"
-#include "proto/decode.h"
 #include "proto/encode.h"
 
 enum {
@@ -27,7 +27,8 @@ struct feed {
     struct lines *lines;
     struct route_table *routes;
     struct aggregate *aggregate;
-    struct arena scratch, shifted, route;
+    struct hold hold;
+    struct arena scratch, window, route;
     int64_t now_s;     /* of the latest tick; INT64_MIN: none yet */
     int64_t latest_ms; /* largest event time */
     int64_t grid_ms;   /* between the last two seconds that had data */
@@ -112,37 +113,53 @@ static enum serin_status meet(struct feed *d, struct strview line)
 
 /* ---------------------------------------------------------------- into the trial */
 
-/* The same record for the plan's rollout, later, without the canary. */
-static enum serin_status pooled(struct feed *d, struct bytes in, struct bytes *out)
+/* A whole window, changed. */
+static enum serin_status changed(struct feed *d, const char *id, int64_t start_ms,
+                                 int64_t length_ms, pb_partial *p)
 {
-    pb_inbox *m;
-    size_t kept = 0;
-    arena_reset(&d->shifted);
-    enum serin_status rc = decode_inbox(&d->shifted, in.p, in.n, &m);
-    if (rc != SERIN_OK) return rc;
-    pb_partial *p = m->partial;
-    p->rollout = messages_text(d->o->plan->id);
-    for (size_t i = 0; i < p->n_cells; i++) {
-        if (p->cells[i]->cohort == SERIN__V1__COHORT__COHORT_CANARY) continue;
-        p->cells[i]->window_ms += d->o->shift_ms;
-        p->cells[kept++] = p->cells[i];
+    struct bytes bytes;
+    pb_inbox m = SERIN__V1__INBOX__INIT;
+    struct change_window w = {start_ms, length_ms,
+                              trial_share(d->trial, strview_of(id), start_ms)};
+    enum serin_status rc = SERIN_OK;
+    if (d->o->change != NULL) rc = d->o->change(d->o->change_ctx, &d->window, &w, p);
+    m.schema = SERIN_SCHEMA;
+    m.body_case = SERIN__V1__INBOX__BODY_PARTIAL;
+    m.partial = p;
+    if (rc == SERIN_OK) rc = encode_inbox(&d->window, &m, &bytes);
+    return rc == SERIN_OK ? trial_partial(d->trial, bytes) : rc;
+}
+
+/* The windows that are over by then, before the fold closes them. */
+static enum serin_status release(struct feed *d, int64_t until_ms)
+{
+    enum serin_status rc = SERIN_OK;
+    for (size_t i = 0; rc == SERIN_OK && i < d->hold.n; i++) {
+        const char *id = hold_id(&d->hold, i);
+        for (;;) {
+            pb_partial *p;
+            int64_t start_ms, length_ms = trial_window_ms(d->trial, strview_of(id));
+            arena_reset(&d->window);
+            rc = hold_take(&d->hold, i, length_ms, until_ms, &d->window, &start_ms, &p);
+            if (rc == SERIN_OK) rc = changed(d, id, start_ms, length_ms, p);
+            if (rc != SERIN_OK) break;
+        }
+        if (rc == SERIN_AGAIN) rc = SERIN_OK;
     }
-    p->n_cells = kept;
-    return encode_inbox(&d->shifted, m, out);
+    return rc;
 }
 
 static enum serin_status take(void *ctx, struct strview key, struct bytes value)
 {
     struct feed *d = ctx;
     int64_t now = d->now_s != INT64_MIN ? d->now_s * 1000 : d->latest_ms / 1000 * 1000;
-    enum serin_status rc = SERIN_OK;
     if (d->trial == NULL) return SERIN_OK;
-    if (d->o->pooled) {
-        key = strview_of(d->o->plan->id);
-        rc = pooled(d, value, &value);
-    }
-    if (rc == SERIN_OK) rc = trial_want(d->trial, key, now + d->o->shift_ms, d->f);
-    return rc == SERIN_OK ? trial_partial(d->trial, value) : rc;
+    if (d->o->as != NULL) key = strview_of(d->o->as);
+    enum serin_status rc = trial_want(d->trial, key, now + d->o->shift_ms, d->f);
+    if (rc != SERIN_OK) return rc;
+    if (d->o->change == NULL && d->o->as == NULL && d->o->shift_ms == 0)
+        return trial_partial(d->trial, value);
+    return hold_put(&d->hold, key, value, d->o->shift_ms);
 }
 
 static enum serin_status flush(struct feed *d)
@@ -167,6 +184,8 @@ static enum serin_status tick(struct feed *d, int64_t wall_ms, int64_t watermark
 {
     aggregate_closed(d->aggregate, watermark_ms);
     if (d->trial == NULL || trial_rollouts(d->trial) == 0) return SERIN_OK;
+    enum serin_status rc = release(d, watermark_ms + d->o->shift_ms);
+    if (rc != SERIN_OK) return rc;
     return trial_tick(d->trial, wall_ms + d->o->shift_ms,
                       watermark_ms + d->o->shift_ms);
 }
@@ -306,7 +325,8 @@ enum serin_status feed_run(const struct feed_options *o, struct trial *t,
     route_table_close(d.routes);
     lines_close(d.lines);
     arena_free(&d.scratch);
-    arena_free(&d.shifted);
+    arena_free(&d.window);
+    hold_free(&d.hold);
     arena_free(&d.route);
     return rc;
 }

@@ -7,6 +7,7 @@
 #define SERIN_ENGINE_REPLAY_FEED_H
 
 #include "engine/core/plan.h"
+#include "engine/replay/change.h"
 #include "engine/replay/trial.h"
 #include "ingest/decode/format.h"
 
@@ -29,10 +30,11 @@ struct feed_options {
     enum format format;
     const struct plan *plan;
     const char *rollout; /* only this one of those that records name; NULL: each */
-    /* For a calibration: everything goes to the rollout of the plan, later by so much,
-     * and the canary's cells are left out. */
-    bool pooled;
-    int64_t shift_ms;
+    const char *as;      /* everything goes to this rollout; NULL: under its own name */
+    int64_t shift_ms;    /* … and so much later, ticks and cells */
+    /* Applied to every window once it is over; NULL: cells go on as they come. */
+    change_fn change;
+    void *change_ctx;
     /* Told now and then; NULL: nobody. size 0: not known. */
     void (*progress)(void *ctx, uint64_t read, uint64_t size, int64_t event_ms);
     void *ctx;

@@ -51,6 +51,19 @@ static enum serin_status spans(const struct feed_options *like,
     return rc;
 }
 
+/* Calibration looks at baselines only. */
+static enum serin_status without_canary(void *ctx, struct arena *a,
+                                        const struct change_window *w, pb_partial *p)
+{
+    size_t kept = 0;
+    (void)ctx, (void)a, (void)w;
+    for (size_t i = 0; i < p->n_cells; i++)
+        if (p->cells[i]->cohort != SERIN__V1__COHORT__COHORT_CANARY)
+            p->cells[kept++] = p->cells[i];
+    p->n_cells = kept;
+    return SERIN_OK;
+}
+
 static enum serin_status feed_all(const struct feed_options *like,
                                   const char *const *files, size_t n, struct trial *t,
                                   struct fault *f)
@@ -62,7 +75,8 @@ static enum serin_status feed_all(const struct feed_options *like,
         struct feed_options o = {.path = files[i],
                                  .format = like->format,
                                  .plan = like->plan,
-                                 .pooled = true};
+                                 .as = like->plan->id,
+                                 .change = without_canary};
         rc = feed_run(&o, NULL, &look, f);
         if (rc != SERIN_OK) break;
         /* To the grid of minutes, so that windows do not straddle a seam. */
