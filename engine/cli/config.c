@@ -28,6 +28,7 @@ struct written {
     struct input *inputs;
     size_t n_inputs;
     const char *prefix, *instance, *token_file;
+    struct serve_tls tls;
     const char *receive[CONFIG_RECEIVERS];
     uint64_t receive_queue;
     uint64_t partitions, replication;
@@ -108,14 +109,26 @@ static const struct keys_key topics_keys[] = {
 };
 static const struct keys_table topics_table = KEYS_OF(topics_keys, struct written);
 
+static const struct keys_key tls_keys[] = {
+    KEYS_KEY("cert_file", KEYS_TEXT, AT(tls.cert_file), NULL, 1, 4096, NULL,
+             "file with the certificate and what leads to its root, PEM", .required = true),
+    KEYS_KEY("key_file", KEYS_TEXT, AT(tls.key_file), NULL, 1, 4096, NULL,
+             "file with its key, PEM, which others cannot read", .required = true),
+    KEYS_KEY("client_ca_file", KEYS_TEXT, AT(tls.client_ca_file), NULL, 1, 4096, NULL,
+             "file with the certificates, PEM, that sign those of clients; then TCP clients must show one"),
+};
+static const struct keys_table tls_table = KEYS_OF(tls_keys, struct written);
+
 static const struct keys_key http_keys[] = {
     KEYS_KEY("listen", KEYS_TEXTS, AT(listen), NULL, 1, SERVE_MAX_LISTEN, NULL,
              "unix:/path or host:port, one or several; by default " SERVE_DEFAULT_LISTEN,
              .count_at = AT(n_listen)),
     KEYS_KEY("token_file", KEYS_TEXT, AT(token_file), NULL, 1, 4096, NULL,
              "file with the bearer token that TCP clients must present"),
+    KEYS_KEY("tls", KEYS_SECTION, 0, NULL, 0, 0, NULL, "HTTPS instead of HTTP for TCP",
+             .sub = &tls_table),
     KEYS_KEY("insecure", KEYS_BOOL, AT(insecure), "false", 0, 0, NULL,
-             "serve TCP without a token"),
+             "serve TCP to everybody"),
 };
 static const struct keys_table http_table = KEYS_OF(http_keys, struct written);
 
@@ -453,6 +466,7 @@ static enum serin_status take(struct config *c, const struct written *w)
     c->replication = w->replication;
     c->instance = w->instance;
     c->token_file = w->token_file;
+    c->tls = w->tls;
     c->insecure = w->insecure;
     c->flush_ms = w->flush;
     c->snapshot_ms = w->snapshot;
@@ -630,11 +644,13 @@ static enum serin_status check_listen(const struct config *c, struct fault *f)
         const char *why = listen_fault(*at);
         if (why != NULL)
             return fault_set(f, SERIN_EDOM, "listen: \"%s\": %s", *at, why);
-        if (strncmp(*at, "unix:", 5) != 0 && c->token_file == NULL && !c->insecure)
+        bool known = c->token_file != NULL || c->tls.client_ca_file != NULL;
+        if (strncmp(*at, "unix:", 5) != 0 && !known && !c->insecure)
             return fault_set(
                 f, SERIN_EDOM,
                 "listen: %s is TCP and anyone who reaches it could act; give "
-                "http.token_file (a file with a secret), or --insecure",
+                "http.token_file (a file with a secret) or http.tls.client_ca_file, or "
+                "--insecure",
                 *at);
     }
     return SERIN_OK;
@@ -716,6 +732,7 @@ struct serve_options config_serve(const struct config *c)
     return (struct serve_options){
         .listen = c->listen,
         .token_file = c->token_file,
+        .tls = c->tls,
         .insecure = c->insecure,
         .receive = {.otlp_metrics = c->receive[CONFIG_OTLP_METRICS],
                     .otlp_traces = c->receive[CONFIG_OTLP_TRACES],

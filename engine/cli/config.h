@@ -49,6 +49,7 @@ struct config {
     const char *instance; /* NULL = host name */
     const char **listen;  /* NULL-terminated */
     const char *token_file;
+    struct serve_tls tls;
     bool insecure;
     const char *receive[CONFIG_RECEIVERS]; /* topics; NULL: nothing is received */
     uint64_t receive_queue;                /* bytes */

@@ -210,7 +210,11 @@ enum serin_status engine_start(struct engine **out, const struct engine_options 
 {
     struct engine *e = mem_calloc(1, sizeof *e);
     if (e == NULL) return fault_set(f, SERIN_ENOMEM, "out of memory at start");
-    enum serin_status s = bus_open(&e->bus, &o->bus, f);
+    unsigned roles = o->roles != 0 ? o->roles : CONFIG_ALL;
+    enum serin_status s = SERIN_OK;
+    /* What brokers are not needed for is said before they are awaited. */
+    if ((roles & CONFIG_SERVE) != 0) s = serve_check(&o->serve, f);
+    if (s == SERIN_OK) s = bus_open(&e->bus, &o->bus, f);
     if (s == SERIN_OK) s = prepare_topics(e, o, f);
     if (s == SERIN_OK) s = open_roles(e, o, f);
     if (s != SERIN_OK) {

@@ -21,11 +21,28 @@ static struct {
     struct curl_slist *headers;
 } line;
 
+/* An option, else the environment's; NULL: neither, or empty. */
+static const char *setting(const char *option, const char *variable)
+{
+    const char *given = cli_get(option);
+    if (given == NULL) given = getenv(variable);
+    return given != NULL && *given != '\0' ? given : NULL;
+}
+
 static const char *address(void)
 {
-    const char *given = cli_get("addr");
-    if (given == NULL) given = getenv("SERIN_ADDR");
-    return given != NULL && *given != '\0' ? given : SERVE_DEFAULT_LISTEN;
+    const char *given = setting("addr", "SERIN_ADDR");
+    return given != NULL ? given : SERVE_DEFAULT_LISTEN;
+}
+
+static void trust(void)
+{
+    const char *ca = setting("ca-file", "SERIN_CA_FILE");
+    const char *cert = setting("cert-file", "SERIN_CERT_FILE");
+    const char *key = setting("key-file", "SERIN_KEY_FILE");
+    if (ca != NULL) curl_easy_setopt(line.curl, CURLOPT_CAINFO, ca);
+    if (cert != NULL) curl_easy_setopt(line.curl, CURLOPT_SSLCERT, cert);
+    if (key != NULL) curl_easy_setopt(line.curl, CURLOPT_SSLKEY, key);
 }
 
 /* "Authorization: Bearer …" from the token file; secrets never stand in a flag. */
@@ -79,7 +96,7 @@ static int aim(const char *at, char why[512])
 static int connect_once(char why[512])
 {
     char bearer[TOKEN_MAX + 64];
-    const char *file = cli_get("token-file");
+    const char *file = setting("token-file", "SERIN_TOKEN_FILE");
     if (line.curl != NULL) return CLI_OK;
     line.curl = curl_easy_init();
     if (line.curl == NULL) {
@@ -88,8 +105,8 @@ static int connect_once(char why[512])
     }
     snprintf(line.address, sizeof line.address, "%s", address());
     int code = aim(address(), why);
-    if (file == NULL) file = getenv("SERIN_TOKEN_FILE");
-    if (code == CLI_OK && file != NULL && *file != '\0') {
+    trust();
+    if (code == CLI_OK && file != NULL) {
         if (token_header(file, bearer, sizeof bearer, why))
             line.headers = curl_slist_append(NULL, bearer);
         else

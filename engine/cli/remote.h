@@ -9,8 +9,11 @@
 /* Options of every verb that talks to the engine. */
 #define REMOTE_OPTIONS                                                                 \
     {"addr", 0, "ADDR", "the engine: unix:/path, host:port or https://host:port"},     \
+        {"token-file", 0, "FILE", "bearer token for TCP (or SERIN_TOKEN_FILE)"},       \
+        {"ca-file", 0, "FILE", "who signs an https engine (or SERIN_CA_FILE)"},        \
+        {"cert-file", 0, "FILE", "certificate to show it (or SERIN_CERT_FILE)"},       \
     {                                                                                  \
-        "token-file", 0, "FILE", "bearer token for TCP (or SERIN_TOKEN_FILE)"          \
+        "key-file", 0, "FILE", "its key (or SERIN_KEY_FILE)"                           \
     }
 
 struct remote_request {

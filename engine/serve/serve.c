@@ -20,6 +20,7 @@
 #include "engine/serve/page.h"
 #include "engine/serve/receive.h"
 #include "engine/serve/routes.h"
+#include "engine/serve/tls.h"
 
 enum {
     HEADER_MEMORY = 32 * 1024,
@@ -37,6 +38,7 @@ struct port {
 struct serve {
     struct api api;
     struct auth auth;
+    struct tls tls;
     struct guard *guard;
     struct port ports[SERVE_MAX_LISTEN];
     size_t n_ports;
@@ -83,7 +85,7 @@ static void peer_of(const struct port *p, struct MHD_Connection *c, char out[64]
     socklen_t n = sizeof who;
     if (p->at.local && getsockopt(socket_of(c), SOL_SOCKET, SO_PEERCRED, &who, &n) == 0)
         snprintf(out, 64, "uid:%u", (unsigned)who.uid);
-    else
+    else if (!tls_client(&p->serve->tls, c, out))
         snprintf(out, 64, "%s", p->serve->auth.required ? "token" : "anonymous");
 }
 
@@ -198,8 +200,15 @@ static bool refuse(struct port *p, struct MHD_Connection *c, const char *method,
     x->receives = (flags & ROUTE_RECEIVE) != 0;
     x->max_body = x->receives ? receive_max_body(receive) : p->serve->api.o.max_body;
     const char *length = header(c, "Content-Length");
-    if (!open && !p->at.local &&
-        !auth_allows(&p->serve->auth, header(c, "Authorization")))
+    const struct tls *tls = &p->serve->tls;
+    char name[64];
+    if (!open && !p->at.local && tls->client_ca != NULL && !tls_client(tls, c, name))
+        api_error(
+            r, 403,
+            "no certificate, or none that is trusted here; expected one signed by "
+            "http.tls.client_ca_file (serin: --cert-file and --key-file)");
+    else if (!open && !p->at.local &&
+             !auth_allows(&p->serve->auth, header(c, "Authorization")))
         api_error(r, 401,
                   "no or a wrong token; expected the header Authorization: Bearer "
                   "TOKEN (serin: --token-file or SERIN_TOKEN_FILE)");
@@ -345,27 +354,33 @@ static enum serin_status start(struct port *p, const char *address, struct fault
     const struct serve_options *o = &p->serve->api.o;
     enum serin_status s = listen_open(&p->at, address, f);
     if (s != SERIN_OK) return s;
-    if (!p->at.local && !p->serve->auth.required && !o->insecure) {
+    bool known = p->serve->auth.required || p->serve->tls.client_ca != NULL;
+    if (!p->at.local && !known && !o->insecure) {
         listen_close(&p->at);
         return fault_set(f, SERIN_EDOM,
-                         "listen: %s: TCP needs a bearer token; set http.token_file "
-                         "(--token-file), or --insecure to let everybody act",
+                         "listen: %s: TCP needs a bearer token or clients' "
+                         "certificates; set http.token_file (--token-file) or "
+                         "http.tls.client_ca_file, or --insecure to let everybody act",
                          address);
     }
+    bool secure = !p->at.local && p->serve->tls.cert != NULL;
+    struct MHD_OptionItem tls[TLS_MAX_OPTIONS];
+    tls_options(secure ? &p->serve->tls : &(struct tls){0}, tls);
     unsigned idle_s = (unsigned)(o->timeout_s + o->wait_ms / 1000 + 1);
     p->daemon = MHD_start_daemon(
         MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL |
-            MHD_USE_ITC | MHD_USE_ERROR_LOG,
+            MHD_USE_ITC | MHD_USE_ERROR_LOG | (secure ? MHD_USE_TLS : 0u),
         0, NULL, NULL, on_request, p, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
         MHD_OPTION_LISTEN_SOCKET, p->at.fd, MHD_OPTION_CONNECTION_LIMIT, o->connections,
         MHD_OPTION_PER_IP_CONNECTION_LIMIT, p->at.local ? 0u : (unsigned)PER_ADDRESS,
         MHD_OPTION_CONNECTION_TIMEOUT, idle_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         (size_t)HEADER_MEMORY, MHD_OPTION_NOTIFY_COMPLETED, on_completed, p,
-        MHD_OPTION_NOTIFY_CONNECTION, on_connection, p, MHD_OPTION_END);
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, p, MHD_OPTION_ARRAY, tls,
+        MHD_OPTION_END);
     p->at.fd = -1; /* the daemon's now */
     if (p->daemon == NULL)
         return fault_set(f, SERIN_EIO, "cannot start the HTTP server on %s", address);
-    log_info("serve", "serving on %s", p->at.name);
+    log_info("serve", "serving on %s%s", secure ? "https://" : "", p->at.name);
     return SERIN_OK;
 }
 
@@ -378,8 +393,27 @@ static struct serve_options with_defaults(const struct serve_options *o)
     if (full.connections == 0) full.connections = 128;
     full.listen = NULL; /* texts are not kept */
     full.token_file = NULL;
+    full.tls = (struct serve_tls){0};
     full.receive = (struct serve_receive){0};
     return full;
+}
+
+/* Who may talk: the token and the certificates. */
+static enum serin_status load_secrets(struct auth *auth, struct tls *tls,
+                                      const struct serve_options *o, struct fault *f)
+{
+    enum serin_status s = SERIN_OK;
+    if (o->token_file != NULL) s = auth_load(auth, o->token_file, f);
+    return s == SERIN_OK ? tls_load(tls, &o->tls, f) : s;
+}
+
+enum serin_status serve_check(const struct serve_options *o, struct fault *f)
+{
+    struct auth auth = {0};
+    struct tls tls = {0};
+    enum serin_status s = load_secrets(&auth, &tls, o, f);
+    tls_free(&tls);
+    return s;
 }
 
 static enum serin_status start_all(struct serve *s, const char *const *addresses,
@@ -412,8 +446,7 @@ enum serin_status serve_open(struct serve **out, struct bus *b, struct directory
         rc = fault_set(f, SERIN_ENOMEM, "no memory for the HTTP server");
     if (rc == SERIN_OK && b != NULL) rc = inbox_open(&s->api.inbox, b, f);
     if (rc == SERIN_OK) rc = receive_open(&s->api.receive, b, &o->receive, f);
-    if (rc == SERIN_OK && o->token_file != NULL)
-        rc = auth_load(&s->auth, o->token_file, f);
+    if (rc == SERIN_OK) rc = load_secrets(&s->auth, &s->tls, o, f);
     if (rc == SERIN_OK) rc = start_all(s, o->listen, f);
     if (rc == SERIN_OK)
         *out = s;
@@ -436,6 +469,7 @@ void serve_close(struct serve *s)
     receive_close(s->api.receive);
     inbox_close(s->api.inbox);
     metrics_close(s->api.metrics);
+    tls_free(&s->tls);
     mem_free(s);
 }
 

@@ -18,10 +18,18 @@ struct serve_receive {
     size_t budget;   /* bytes of bodies on their way to Kafka; 0 = 64 MiB */
 };
 
+/* PEM files for the TCP side; all NULL: it is plain. client_ca_file: clients must show
+ * a certificate that it signed, and then need a token only if there is one, too. Read
+ * once; a renewed certificate wants a new start. */
+struct serve_tls {
+    const char *cert_file, *key_file, *client_ca_file;
+};
+
 struct serve_options {
     const char *const
         *listen; /* NULL-terminated: "unix:/path" | "host:port", port 0 = any */
     const char *token_file; /* bearer token; TCP is refused without one … */
+    struct serve_tls tls;   /* … or clients by certificate … */
     bool insecure;          /* … unless this is set */
     size_t max_body;        /* bytes; 0 = 1 MiB */
     int timeout_s;          /* to receive a request; 0 = 30 */
@@ -49,6 +57,9 @@ SERIN_MUST_USE
 enum serin_status serve_open(struct serve **out, struct bus *b, struct directory *d,
                              const struct serve_options *o, struct fault *f);
 void serve_close(struct serve *s);
+/** Would serve_open take the token and the certificates? Errors: as there. */
+SERIN_MUST_USE
+enum serin_status serve_check(const struct serve_options *o, struct fault *f);
 /** The i-th address as clients give it, with the port that was taken; NULL past the
  * end. */
 const char *serve_address(const struct serve *s, size_t i);

@@ -8,6 +8,7 @@ import http.client
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -154,6 +155,72 @@ def second_signal(serin, folder):
         check(code in (-signal.SIGTERM, -signal.SIGINT), f"exit code {code}")
 
 
+def signed(folder, name, ca=None):
+    """A key and a certificate of that name, signed by ca or, without, by itself."""
+    at = os.path.join(folder, name)
+    signer = ["-CA", f"{ca}.crt", "-CAkey", f"{ca}.key"] if ca else []
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:P-256", "-nodes", "-keyout", f"{at}.key", "-out",
+                    f"{at}.crt", "-days", "2", "-subj", f"/CN={name}", "-addext",
+                    "subjectAltName=IP:127.0.0.1", "-addext",
+                    f"basicConstraints=critical,CA:{'FALSE' if ca else 'TRUE'}", *signer],
+                   check=True, capture_output=True)
+    return at
+
+
+def certificates(serin, folder):
+    """HTTPS; who shows no certificate of the right signer is let in nowhere."""
+    ours, theirs = signed(folder, "ours"), signed(folder, "theirs")
+    server, alice = signed(folder, "server", ours), signed(folder, "alice", ours)
+    mallory = signed(folder, "mallory", theirs)
+    plan, config = os.path.join(folder, "plan.yaml"), os.path.join(folder, "serin.yaml")
+    with open(plan, "w", encoding="utf-8") as file:
+        file.write("id: shop-2\ncohorts: {canary: {v: '2'}, baseline: {v: '1'}}\n"
+                   "metrics: [{name: errors}]\n")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with open(config, "w", encoding="utf-8") as file:
+        file.write(f"inputs: [{{topic: shop.metrics}}]\nhttp: {{listen: \"127.0.0.1:{port}\", "
+                   f"tls: {{cert_file: {server}.crt, key_file: {server}.key, "
+                   f"client_ca_file: {ours}.crt}}}}\n")
+
+    def ask(*arguments, scheme="https", ca=ours, who=alice):
+        shown = ["--cert-file", f"{who}.crt", "--key-file", f"{who}.key"] if who else []
+        return subprocess.run([serin, *arguments, "--addr", f"{scheme}://127.0.0.1:{port}",
+                               "--ca-file", f"{ca}.crt", *shown],
+                              capture_output=True, text=True, timeout=LIMIT_S, check=False)
+
+    with Running(serin, "--config", config, "--embedded") as run:
+        wait_for("ready", lambda: run.said('msg="ready: '))
+        check(ask("list").returncode == 0, "with a certificate")
+        check(ask("apply", plan).returncode == 0, "an act with a certificate")
+        context = ssl.create_default_context(cafile=f"{ours}.crt")
+        context.load_cert_chain(f"{alice}.crt", f"{alice}.key")
+        https = http.client.HTTPSConnection("127.0.0.1", port, context=context)
+        https.request("POST", "/v1/rollouts/shop-2/hold", "{}",
+                      {"Content-Type": "application/json"})  # the CLI would name an actor
+        check(https.getresponse().status == 200, "an act without an actor")
+        wait_for("who held it", lambda: "cert:alice" in
+                 ask("history", "shop-2", "-o", "json").stdout)
+        for reason, code, reply in (
+                ("none", 2, ask("list", who=None)),
+                ("another signer's", 2, ask("list", who=mallory)),
+                ("an act with another signer's", 2, ask("abort", "shop-2", who=mallory)),
+                ("a server of another signer", 5, ask("list", ca=theirs)),
+                ("plain HTTP", 5, ask("list", scheme="http"))):
+            check(reply.returncode == code, f"{reason}: {reply}")
+        check("certificate" in ask("list", who=None).stderr, "does not say what is missing")
+        os.chmod(f"{server}.key", 0o644)
+        run.signal(signal.SIGTERM)
+        check(run.end() == 0, f"exit code {run.process.returncode}: {run.err}")
+    for key, text in ((f"{server}.key", "0644"), (f"{alice}.key", "no certificate in PEM")):
+        subprocess.run(["sed", "-i", f"s,key_file: [^,]*,key_file: {key},", config], check=True)
+        done = subprocess.run([serin, "run", "--config", config, "--embedded"],
+                              capture_output=True, text=True, timeout=LIMIT_S, check=False)
+        check(done.returncode == 2 and text in done.stderr, f"{key}: {done}")
+
+
 def refusals(serin, folder):
     """Each ends with 2 at once and says what to do."""
     bad = os.path.join(folder, "bad.yaml")
@@ -184,7 +251,7 @@ def refusals(serin, folder):
 
 def main():
     serin = os.path.abspath(sys.argv[1])
-    for test in (refusals, without_broker, start_and_stop, second_signal):
+    for test in (refusals, without_broker, start_and_stop, second_signal, certificates):
         with tempfile.TemporaryDirectory(prefix="serin-run-") as folder:
             test(serin, folder)
         print(f"{test.__name__}: ok", flush=True)
