@@ -1,8 +1,10 @@
 /* engine/cli/cmd_demo.c -- the engine, a broker and four services in one process
  *
  * The generator is an actuator like any other: it learns its weights from the verdicts
- * topic, and its requests come in through an input topic. */
+ * topic, and its requests come in through an input topic. Where HAProxy is installed,
+ * one of the services is real (demo_edge.h). */
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +16,7 @@
 #include "engine/bus/producer.h"
 #include "engine/bus/table.h"
 #include "engine/cli/cli.h"
+#include "engine/cli/demo_edge.h"
 #include "engine/cli/demo_traffic.h"
 #include "engine/cli/demo_view.h"
 #include "engine/cli/engine.h"
@@ -27,6 +30,8 @@ enum {
     READY_MS = 20000,
     FRAME_MS = 250, /* between two pictures */
     POLL_MS = 50,
+    EDGE_SERVICE = 1, /* turns bad under load */
+    EDGE_SPAN_MS = 1000
 };
 
 struct demo {
@@ -35,6 +40,11 @@ struct demo {
     struct table *verdicts;
     struct inbox *inbox;
     struct demo_traffic traffic;
+    struct demo_edge *edge; /* NULL: all requests are made up */
+    struct {
+        struct demo_edge_counts before;
+        int64_t at_ms, abort_ms; /* abort: when its verdict was read */
+    } seen;                      /* of the edge */
     struct demo_line lines[DEMO_SERVICES];
     struct arena rows, record;
     int64_t began_ms; /* monotonic */
@@ -58,6 +68,8 @@ static void on_verdict(void *ctx, const struct bus_record *r)
         if (strcmp(v->rollout, demo_services[i].rollout) != 0) continue;
         demo_traffic_weight(&d->traffic, i, v->to_bp);
         demo_view_take(&d->lines[i], v);
+        if (i == EDGE_SERVICE && v->kind == SERIN__V1__KIND__KIND_ABORT)
+            d->seen.abort_ms = clock_wall_ms();
         if (!d->live) demo_view_verdict(stdout, v, seconds(d));
     }
 }
@@ -99,7 +111,8 @@ static enum serin_status apply_plans(struct demo *d, struct fault *f)
     for (size_t i = 0; i < DEMO_SERVICES && s == SERIN_OK; i++) {
         struct text plan = {0};
         char id[128];
-        demo_traffic_plan(i, &plan);
+        bool real = d->edge != NULL && i == EDGE_SERVICE;
+        demo_traffic_plan(i, real ? DEMO_EDGE_TARGET : NULL, &plan);
         snprintf(id, sizeof id, "demo-apply-%s", demo_services[i].rollout);
         pb_command c = SERIN__V1__COMMAND__INIT;
         c.id = id;
@@ -126,7 +139,23 @@ static enum serin_status open_clients(struct demo *d, struct fault *f)
     enum serin_status s = producer_open(&d->producer, b, NULL, READY_MS, f);
     if (s == SERIN_OK) s = table_open(&d->verdicts, b, &table, f);
     if (s == SERIN_OK) s = inbox_open(&d->inbox, b, f);
+    if (s == SERIN_OK && d->edge != NULL)
+        s = demo_edge_actuate(d->edge, b, demo_services[EDGE_SERVICE].rollout, f);
     return s;
+}
+
+/* What one service did since the last tick. */
+static void write_service(struct demo *d, size_t i, struct text *lines)
+{
+    struct demo_edge_counts c;
+    lines->n = 0;
+    if (d->edge == NULL || i != EDGE_SERVICE) {
+        demo_traffic_write(&d->traffic, i, lines);
+        return;
+    }
+    demo_edge_take(d->edge, &c);
+    for (int k = 0; k < 2; k++)
+        demo_traffic_counted(&d->traffic, i, k == 0, c.n[k], c.bad[k], lines);
 }
 
 /* Write every tick that is due; after a stall they come late but complete. */
@@ -138,8 +167,7 @@ static enum serin_status produce(struct demo *d, struct fault *f)
     while (s == SERIN_OK && demo_traffic_due_ms(&d->traffic) <= now) {
         for (size_t i = 0; i < DEMO_SERVICES && s == SERIN_OK; i++) {
             const char *key = demo_services[i].name;
-            lines.n = 0;
-            demo_traffic_write(&d->traffic, i, &lines);
+            write_service(d, i, &lines);
             if (lines.failed)
                 s = fault_set(f, SERIN_ENOMEM, "out of memory");
             else if (lines.n > 0)
@@ -152,8 +180,25 @@ static enum serin_status produce(struct demo *d, struct fault *f)
     return s;
 }
 
+/* What HAProxy did in the last second or so. */
+static void watch_edge(struct demo *d)
+{
+    struct demo_edge_counts now;
+    int64_t at_ms = clock_mono_ms(), span_ms = at_ms - d->seen.at_ms;
+    if (d->edge == NULL || span_ms < EDGE_SPAN_MS) return;
+    demo_edge_total(d->edge, &now);
+    double canary = (double)(now.n[0] - d->seen.before.n[0]),
+           all = canary + (double)(now.n[1] - d->seen.before.n[1]);
+    snprintf(d->lines[EDGE_SERVICE].proxy, sizeof d->lines[EDGE_SERVICE].proxy,
+             "; HAProxy: %.3g %% of %.0f/s", all > 0 ? 100 * canary / all : 0,
+             1000 * all / (double)span_ms);
+    d->seen.before = now;
+    d->seen.at_ms = at_ms;
+}
+
 static void refresh(struct demo *d)
 {
+    watch_edge(d);
     arena_reset(&d->rows);
     for (size_t i = 0; i < DEMO_SERVICES; i++) {
         pb_rollout *row = NULL;
@@ -230,6 +275,23 @@ static void look_around(const struct demo *d, char *note, size_t room)
              serin, demo_services[0].rollout, bus_bootstrap(engine_bus(d->engine)));
 }
 
+/* How the loop closed at the proxy. */
+static void tell_edge(const struct demo *d)
+{
+    struct demo_edge_counts c;
+    if (d->edge == NULL) return;
+    int64_t last_ms = demo_edge_total(d->edge, &c);
+    printf("\n%s went through HAProxy: %" PRIu64 " requests, %" PRIu64
+           " of them to the canary, %" PRIu64 " of those failed",
+           demo_services[EDGE_SERVICE].name, c.n[0] + c.n[1], c.n[0], c.bad[0]);
+    if (d->seen.abort_ms != 0 && last_ms > d->seen.abort_ms)
+        printf("; the last one came %" PRId64 " ms after the abort",
+               last_ms - d->seen.abort_ms);
+    else if (d->seen.abort_ms != 0)
+        printf("; none came after the abort");
+    puts(".");
+}
+
 /* All but the engine stands; play, and say how it ended. */
 static int perform(struct demo *d, int limit_s, bool serve, struct fault *f)
 {
@@ -242,6 +304,7 @@ static int perform(struct demo *d, int limit_s, bool serve, struct fault *f)
     double took_s = seconds(d);
     draw(d, note);
     demo_view_table(stdout, d->lines);
+    tell_edge(d);
     if (s == SERIN_OK && serve) {
         look_around(d, note, sizeof note);
         fputs(note, stdout);
@@ -276,6 +339,7 @@ static enum serin_status prepare(struct demo *d, uint64_t seed, struct fault *f)
 
 static void finish(struct demo *d)
 {
+    demo_edge_close(d->edge);
     inbox_close(d->inbox);
     table_close(d->verdicts);
     producer_close(d->producer);
@@ -285,6 +349,17 @@ static void finish(struct demo *d)
     arena_free(&d->record);
     if (d->folder[0] != '\0' && rmdir(d->folder) != 0 && errno != ENOENT)
         log_warn("demo", "cannot remove %s: %s", d->folder, strerror(errno));
+}
+
+/* Whoever has no HAProxy sees everything but HAProxy. */
+static void open_edge(struct demo *d)
+{
+    struct fault f = {0};
+    if (cli_get("no-proxy") != NULL) return;
+    if (demo_edge_program() == NULL)
+        fputs("HAProxy is not installed, so all requests are made up.\n", stderr);
+    else if (demo_edge_open(&d->edge, d->folder, &f) != SERIN_OK)
+        fprintf(stderr, "All requests are made up: %s\n", f.text);
 }
 
 static bool number(const char *text, unsigned long long most, unsigned long long *out)
@@ -318,6 +393,7 @@ static int run(const struct cli_verb *v, char **args, int n_args)
     if (cli_get("listen") != NULL)
         snprintf(d.listen, sizeof d.listen, "%s", cli_get("listen"));
     signals_hold();
+    open_edge(&d);
     log_setup(LOG_ERROR_LEVEL, false);
     fputs("Starting an embedded broker, the engine and four services ...\n", stderr);
     d.began_ms = clock_mono_ms();
@@ -336,6 +412,7 @@ static const struct cli_option options[] = {
     {"token-file", 0, "FILE", "bearer token that TCP clients must show"},
     {"insecure", 0, NULL, "TCP without a token"},
     {"seconds", 0, "N", "give up after N seconds (default 80)"},
+    {"no-proxy", 0, NULL, "make all requests up, even where HAProxy is installed"},
     {"seed", 0, "N", "of the made-up traffic (default 1)"},
     {0},
 };

@@ -50,7 +50,7 @@ void demo_traffic_close(struct demo_traffic *t)
     t->rng = NULL;
 }
 
-void demo_traffic_plan(size_t service, struct text *out)
+void demo_traffic_plan(size_t service, const char *target, struct text *out)
 {
     const struct demo_service *s = &demo_services[service];
     text_add(out,
@@ -74,6 +74,18 @@ void demo_traffic_plan(size_t service, struct text *out)
                       "  - {weight: 100%%, watch: 3s, warmup: 1s}\n"
                       "metrics:\n"
                       "  - {name: errors, abort_over: 1.2, limit: 5%%, phi: 1.2}\n");
+        return;
+    }
+    if (target != NULL) { /* hundreds of requests a second, not thousands */
+        text_add(out,
+                 "steps:\n"
+                 "  - {weight: 10%%, worse_than: 4.0, bake: 3s, warmup: 1s}\n"
+                 "  - {weight: 25%%, worse_than: 3.0, bake: 3s, warmup: 1s}\n"
+                 "  - {weight: 100%%, watch: 3s, warmup: 1s}\n"
+                 "metrics:\n"
+                 "  - {name: errors, kind: ratio, abort_over: 1.2, phi: 1.2}\n"
+                 "actuate: {target: %s}\n",
+                 target);
         return;
     }
     text_add(out, "steps:\n"
@@ -150,14 +162,27 @@ static void write_latencies(const struct demo_traffic *t, const struct demo_serv
     text_add(out, "]}\n");
 }
 
+static void write_counts(const struct demo_traffic *t, const struct demo_service *s,
+                         bool canary, const char *region, uint64_t n, uint64_t bad,
+                         struct text *out)
+{
+    write_head(t, s, canary, region, "errors", out);
+    text_add(out, "\"n\":%" PRIu64 ",\"bad\":%" PRIu64 "}\n", n, bad);
+}
+
+void demo_traffic_counted(const struct demo_traffic *t, size_t service, bool canary,
+                          uint64_t n, uint64_t bad, struct text *out)
+{
+    if (n == 0) return;
+    write_counts(t, &demo_services[service], canary, regions[0].name, n, bad, out);
+}
+
 static void write_line(const struct demo_traffic *t, size_t service, bool canary,
                        const char *region, unsigned n, double rate, struct text *out)
 {
     const struct demo_service *s = &demo_services[service];
     if (n == 0) return;
-    unsigned bad = gsl_ran_binomial(t->rng, rate, n);
-    write_head(t, s, canary, region, "errors", out);
-    text_add(out, "\"n\":%u,\"bad\":%u}\n", n, bad);
+    write_counts(t, s, canary, region, n, gsl_ran_binomial(t->rng, rate, n), out);
     if (s->timed) write_latencies(t, s, canary, region, n, out);
 }
 

@@ -47,8 +47,9 @@ enum serin_status demo_traffic_open(struct demo_traffic *t, uint64_t seed,
                                     int64_t start_ms);
 void demo_traffic_close(struct demo_traffic *t);
 
-/** The YAML plan of a service; short bakes, dispersion given, nothing to calibrate. */
-void demo_traffic_plan(size_t service, struct text *out);
+/** The YAML plan of a service; short bakes, dispersion given, nothing to calibrate.
+ * target: of `actuate`, for a service whose requests are real; NULL: made up. */
+void demo_traffic_plan(size_t service, const char *target, struct text *out);
 /** What an actuator would do with a verdict. */
 void demo_traffic_weight(struct demo_traffic *t, size_t service, uint32_t weight_bp);
 /** Event time of the next tick, ms. */
@@ -56,6 +57,9 @@ int64_t demo_traffic_due_ms(const struct demo_traffic *t);
 /** One service's requests in the next tick: JSON lines, one a cohort, region and
  * metric. */
 void demo_traffic_write(struct demo_traffic *t, size_t service, struct text *out);
+/** The same for requests that were counted, not made up. */
+void demo_traffic_counted(const struct demo_traffic *t, size_t service, bool canary,
+                          uint64_t n, uint64_t bad, struct text *out);
 /** The tick was written for every service: go to the next. */
 void demo_traffic_advance(struct demo_traffic *t);
 

@@ -119,8 +119,8 @@ static void service(FILE *out, const struct demo_service *s, const struct demo_l
         return;
     }
     const pb_status *st = l->row->status;
-    fprintf(out, " canary gets %g %%, step %u of %u\033[K\n", st->weight_bp / 100.0,
-            st->step, st->steps);
+    fprintf(out, " canary gets %g %%, step %u of %u%s\033[K\n", st->weight_bp / 100.0,
+            st->step, st->steps, l->proxy);
     metric(out, st, l);
     fprintf(out, "      %.*s\033[K\n\033[K\n", 150, l->sentence);
 }
@@ -128,11 +128,10 @@ static void service(FILE *out, const struct demo_service *s, const struct demo_l
 void demo_view_screen(FILE *out, const struct demo_line lines[DEMO_SERVICES],
                       double seconds, bool colour)
 {
-    fprintf(
-        out,
-        "\033[H  serin demo, %.0f s: three releases, each judged against the version "
-        "before it\033[K\n\033[K\n",
-        seconds);
+    fprintf(out,
+            "\033[H  serin demo, %.0f s: %d releases, each judged against the version "
+            "before it\033[K\n\033[K\n",
+            seconds, DEMO_SERVICES);
     for (size_t i = 0; i < DEMO_SERVICES; i++)
         service(out, &demo_services[i], &lines[i], colour);
     fputs("\033[J", out);

@@ -13,6 +13,7 @@
 struct demo_line {
     const pb_rollout *row;
     char sentence[240];            /* of the latest verdict; "" = none yet */
+    char proxy[80];                /* what its proxy does; "": made-up requests */
     double estimate, lower, upper; /* odds ratio of the latest judging verdict … */
     bool judged;                   /* … if there was one */
 };

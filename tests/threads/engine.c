@@ -67,7 +67,7 @@ static void apply(struct inbox *in, size_t service)
 {
     struct fault f = {0};
     struct text plan = {0};
-    demo_traffic_plan(service, &plan);
+    demo_traffic_plan(service, NULL, &plan);
     pb_command c = SERIN__V1__COMMAND__INIT;
     c.id = c.rollout = (char *)demo_services[service].rollout;
     c.verb = SERIN__V1__VERB__VERB_APPLY;

@@ -2,8 +2,8 @@
 """`serin demo`: ends by itself, and shows what happened.
 
 test_demo.py SERIN: without a terminal the good release is promoted, the bad ones are aborted,
-the verdicts come as lines, the last table agrees with them. On a terminal, with another seed,
-the same is drawn live.
+the verdicts come as lines, the last table agrees with them; one of them goes through HAProxy.
+The same without HAProxy. On a terminal, with another seed, the same is drawn live.
 """
 
 import os
@@ -24,6 +24,18 @@ GOOD, BAD = "checkout-2.4.0", ("search-7.1.0", "payments-1.9.2", "catalog-3.2.0"
 def check(condition, message):
     if not condition:
         raise AssertionError(message)
+
+
+def check_proxy(out, proxied):
+    """Real requests, of which the verdicts gave the canary its share and then nothing."""
+    told = re.search(r"search went through HAProxy: (\d+) requests, (\d+) of them to the canary, "
+                     r"(\d+) of those failed; .* after the abort", out)
+    check(bool(told) == proxied, f"proxied {proxied}: {out[-800:]}")
+    if told:
+        total, canary, failed = (int(x) for x in told.groups())
+        check(total > 2000, f"only {total} requests")
+        check(0.005 < canary / total < 0.25, f"{canary} of {total} at the canary")
+        check(0 < failed < canary / 2, f"{failed} of {canary} failed")
 
 
 def check_run(out):
@@ -82,6 +94,7 @@ def check_terminal(code, drawn):
     check(len(frames) > 40, f"drawn only {len(frames)} times")
     seen = [set(re.findall(r"(OBSERVING|SETTLING|PROMOTED|ABORTED)", f)) for f in frames]
     check(any({"OBSERVING", "ABORTED"} <= states for states in seen), "no frame in between")
+    check(any(re.search(r"; HAProxy: \d\d.* % of \d+/s", f) for f in frames), "no share shown")
     check({"PROMOTED", "ABORTED"} <= seen[-1], f"the last frame: {frames[-1]}")
     check(any("abort [####" in f for f in frames), "no evidence bar grew")
     check(drawn.rindex("\033[?25h") > drawn.rindex("\033[?25l"), "the cursor stays hidden")
@@ -89,13 +102,14 @@ def check_terminal(code, drawn):
 
 def main():
     serin = os.path.abspath(sys.argv[1])
-    with ThreadPoolExecutor() as pool:  # both wait for their clock most of the time
-        plain = pool.submit(run, serin)
+    with ThreadPoolExecutor(3) as pool:  # they wait for their clock most of the time
+        plain = [pool.submit(run, serin), pool.submit(run, serin, "--no-proxy")]
         drawn = pool.submit(run_on_terminal, serin, "--seed", "2")
-        result = plain.result()
-        print(result.stdout, result.stderr, sep="\n", flush=True)
-        check(result.returncode == 0, f"exit code {result.returncode}")
-        check_run(result.stdout)
+        for i, result in enumerate(p.result() for p in plain):
+            print(result.stdout, result.stderr, sep="\n", flush=True)
+            check(result.returncode == 0, f"exit code {result.returncode}")
+            check_run(result.stdout)
+            check_proxy(result.stdout, i == 0)
         check_terminal(*drawn.result())
     # Too little time is no success: the exit code says so.
     result = run(serin, "--seconds", "1")
