@@ -9,7 +9,11 @@
 #include "engine/base/log.h"
 #include "engine/base/mem.h"
 
-enum { CLIENT_CLOSE_MS = 10000, API_END_TXN = 26 };
+enum {
+    CLIENT_CLOSE_MS = 10000,
+    API_END_TXN = 26,
+    QUEUED_BYTES = 400 /* what a fetched record takes beside its payload */
+};
 
 enum {
     FOR_CONSUMER = 1,
@@ -479,6 +483,39 @@ enum serin_status client_probe(const struct bus *b, struct fault *f)
     if (s == SERIN_OK) s = probe_whole(b, CLIENT_CONSUMER, f);
     if (s == SERIN_OK) s = probe_whole(b, CLIENT_PRODUCER, f);
     return s;
+}
+
+static bool set_by_user(const struct bus *b, const char *name)
+{
+    size_t n;
+    const struct bus_property *p = bus_properties(b, &n);
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(p[i].name, name) == 0) return true;
+    return false;
+}
+
+static size_t clamp(size_t v, size_t least, size_t most)
+{
+    return v < least ? least : v > most ? most : v;
+}
+
+void client_bound_queue(struct client_setup *s, const struct bus *b, size_t bytes,
+                        char texts[4][24])
+{
+    const struct {
+        const char *name;
+        size_t limit;
+    } all[] = {
+        {"queued.max.messages.kbytes", clamp(bytes / 2048, 1, 262144)},
+        {"queued.min.messages", clamp(bytes / 2 / QUEUED_BYTES, 1, 1000000)},
+        {"fetch.max.bytes", clamp(bytes / 32, 1 << 20, 50 << 20)},
+        {"fetch.message.max.bytes", clamp(bytes / 64, 1 << 18, 4 << 20)},
+    };
+    for (size_t i = 0; bytes != 0 && i < sizeof all / sizeof *all; i++) {
+        if (set_by_user(b, all[i].name)) continue;
+        snprintf(texts[i], sizeof texts[i], "%zu", all[i].limit);
+        s->extra[s->n_extra++] = (struct bus_property){all[i].name, texts[i]};
+    }
 }
 
 struct bus_record client_record(const rd_kafka_message_t *m, const char *topic)

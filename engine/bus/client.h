@@ -49,6 +49,14 @@ struct client {
 SERIN_MUST_USE
 enum serin_status client_open(struct client **out, struct bus *b, enum client_kind kind,
                               const struct client_setup *s, struct fault *f);
+/**
+ * Bound what a reader fetches ahead, unless the user's properties do: half of `bytes`
+ * for the payloads, half for what stands around them. A response that is under way
+ * comes on top, compressed, so that it may become ten times as large. 0: the defaults.
+ * texts must live until client_open.
+ */
+void client_bound_queue(struct client_setup *s, const struct bus *b, size_t bytes,
+                        char texts[4][24]);
 /** Bounded: a handle that does not go within 10 s is left to its thread, and said so.
  */
 void client_close(struct client *c);

@@ -31,8 +31,7 @@ enum {
     JOIN_MS = 10000,   /* longest wait of a close for the first assignment */
     QUIT_MS = 2000,    /* and for giving up what is assigned */
     ASSIGNOR_FIXED = 0x020300ff,
-    QUEUED_BYTES = 400, /* what a fetched record takes beside its payload */
-    WAKE_MS = 20,       /* between two wake-ups, and the longest wait for one */
+    WAKE_MS = 20, /* between two wake-ups, and the longest wait for one */
 };
 
 struct change {
@@ -76,42 +75,6 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t kind,
         (struct change){kind, rd_kafka_topic_partition_list_copy(list)};
 }
 
-static bool set_by_user(const struct bus *b, const char *name)
-{
-    size_t n;
-    const struct bus_property *p = bus_properties(b, &n);
-    for (size_t i = 0; i < n; i++)
-        if (strcmp(p[i].name, name) == 0) return true;
-    return false;
-}
-
-static size_t clamp(size_t v, size_t least, size_t most)
-{
-    return v < least ? least : v > most ? most : v;
-}
-
-/* What librdkafka fetches ahead: half of it for the payloads, half for what stands
- * around them. A response that is under way comes on top, compressed, so that it may
- * become ten times as large. */
-static void bound_queue(struct client_setup *s, const struct bus *b, size_t bytes,
-                        char texts[4][24])
-{
-    const struct {
-        const char *name;
-        size_t limit;
-    } all[] = {
-        {"queued.max.messages.kbytes", clamp(bytes / 2048, 1, 262144)},
-        {"queued.min.messages", clamp(bytes / 2 / QUEUED_BYTES, 1, 1000000)},
-        {"fetch.max.bytes", clamp(bytes / 32, 1 << 20, 50 << 20)},
-        {"fetch.message.max.bytes", clamp(bytes / 64, 1 << 18, 4 << 20)},
-    };
-    for (size_t i = 0; bytes != 0 && i < sizeof all / sizeof *all; i++) {
-        if (set_by_user(b, all[i].name)) continue;
-        snprintf(texts[i], sizeof texts[i], "%zu", all[i].limit);
-        s->extra[s->n_extra++] = (struct bus_property){all[i].name, texts[i]};
-    }
-}
-
 static enum serin_status setup(struct consumer *c, struct bus *b,
                                const struct consumer_options *o, struct fault *f)
 {
@@ -125,7 +88,7 @@ static enum serin_status setup(struct consumer *c, struct bus *b,
     /* The decision log is thin and somebody waits for it: no batching at the broker. */
     if (o->by_owner)
         s.extra[s.n_extra++] = (struct bus_property){"fetch.min.bytes", "1"};
-    bound_queue(&s, b, o->queue_bytes, bounds);
+    client_bound_queue(&s, b, o->queue_bytes, bounds);
     enum serin_status status = client_open(&c->client, b, CLIENT_CONSUMER, &s, f);
     if (status != SERIN_OK) return status;
     c->rk = c->client->rk;

@@ -15,7 +15,7 @@
 #include "engine/base/mem.h"
 #include "engine/bus/client.h"
 
-enum { TABLE_BATCH = 1000, OPEN_MS = 10000 };
+enum { TABLE_BATCH = 1000, OPEN_MS = 10000, LOOK_MS = 1000 };
 
 struct part {
     int32_t partition;
@@ -74,15 +74,71 @@ static enum serin_status choose(struct table *t, const struct table_options *o,
     return SERIN_OK;
 }
 
+/* Where a partition that was read before goes on. */
+static enum serin_status resume(struct table *t, const struct table_options *o,
+                                rd_kafka_topic_partition_t *at, struct fault *f)
+{
+    int64_t low, high, start = o->start_of(o->ctx, at->partition);
+    if (start < 0) return SERIN_OK; /* its beginning */
+    rd_kafka_resp_err_t err = rd_kafka_query_watermark_offsets(
+        t->client->rk, t->topic, at->partition, &low, &high, OPEN_MS);
+    if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return client_fault(t->client, f, "asking for the offsets there are", err);
+    at->offset = start >= low && start <= high ? start : low;
+    if (at->offset != start && o->on_gap != NULL)
+        o->on_gap(o->ctx, at->partition, start, at->offset);
+    return SERIN_OK;
+}
+
+/* What list->elems[].offset is left at is the beginning. */
+static enum serin_status place(struct table *t, const struct table_options *o,
+                               rd_kafka_topic_partition_list_t *list, struct fault *f)
+{
+    enum serin_status s = SERIN_OK;
+    for (int i = 0; s == SERIN_OK && i < list->cnt; i++) {
+        rd_kafka_topic_partition_t *at = &list->elems[i];
+        at->offset = o->last > 0       ? RD_KAFKA_OFFSET_TAIL(o->last)
+                     : o->since_ms > 0 ? o->since_ms
+                     : o->start >= 0   ? o->start
+                                       : RD_KAFKA_OFFSET_BEGINNING;
+        if (o->start_of != NULL) {
+            at->offset = RD_KAFKA_OFFSET_BEGINNING;
+            s = resume(t, o, at, f);
+        }
+    }
+    if (s != SERIN_OK || o->since_ms <= 0 || o->start_of != NULL) return s;
+    rd_kafka_resp_err_t err = rd_kafka_offsets_for_times(t->client->rk, list, OPEN_MS);
+    for (int i = 0; err == RD_KAFKA_RESP_ERR_NO_ERROR && i < list->cnt; i++)
+        err = list->elems[i].err;
+    if (err == RD_KAFKA_RESP_ERR_NO_ERROR) return SERIN_OK;
+    return client_fault(t->client, f, "asking where a time is", err);
+}
+
+static enum serin_status assign(struct table *t, const struct table_options *o,
+                                struct fault *f)
+{
+    rd_kafka_topic_partition_list_t *list =
+        rd_kafka_topic_partition_list_new((int)t->n_parts);
+    for (size_t i = 0; i < t->n_parts; i++)
+        rd_kafka_topic_partition_list_add(list, t->topic, t->parts[i].partition);
+    enum serin_status s = place(t, o, list, f);
+    rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (s == SERIN_OK) err = rd_kafka_assign(t->client->rk, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    if (err == RD_KAFKA_RESP_ERR_NO_ERROR) return s;
+    return client_fault(t->client, f, "assigning partitions", err);
+}
+
 static enum serin_status begin(struct table *t, struct bus *b,
                                const struct table_options *o, struct fault *f)
 {
-    char what[128], group[300];
+    char what[128], group[300], bounds[4][24];
     snprintf(what, sizeof what, "table %.100s", o->topic);
     snprintf(group, sizeof group, "%stable", bus_prefix(b));
     struct client_setup s = {.what = what, .owner = t};
     s.extra[s.n_extra++] =
         (struct bus_property){"group.id", group}; /* no member of it */
+    client_bound_queue(&s, b, o->queue_bytes, bounds);
     enum serin_status status = client_open(&t->client, b, CLIENT_TABLE, &s, f);
     if (status != SERIN_OK) return status;
     rd_kafka_t *rk = t->client->rk;
@@ -93,18 +149,7 @@ static enum serin_status begin(struct table *t, struct bus *b,
         return fault_set(f, SERIN_EDOM, "topic \"%s\": %s", t->topic,
                          rd_kafka_err2str(rd_kafka_last_error()));
     status = choose(t, o, f);
-    if (status != SERIN_OK) return status;
-    rd_kafka_topic_partition_list_t *list =
-        rd_kafka_topic_partition_list_new((int)t->n_parts);
-    for (size_t i = 0; i < t->n_parts; i++)
-        rd_kafka_topic_partition_list_add(list, t->topic, t->parts[i].partition)
-            ->offset = o->last > 0     ? RD_KAFKA_OFFSET_TAIL(o->last)
-                       : o->start >= 0 ? o->start
-                                       : RD_KAFKA_OFFSET_BEGINNING;
-    rd_kafka_resp_err_t err = rd_kafka_assign(rk, list);
-    rd_kafka_topic_partition_list_destroy(list);
-    if (err == RD_KAFKA_RESP_ERR_NO_ERROR) return SERIN_OK;
-    return client_fault(t->client, f, "assigning partitions", err);
+    return status == SERIN_OK ? assign(t, o, f) : status;
 }
 
 enum serin_status table_open(struct table **out, struct bus *b,
@@ -213,4 +258,20 @@ void table_retry(struct table **t, char said[TABLE_SAID], const char *who,
 bool table_caught_up(const struct table *t)
 {
     return t->missing == 0;
+}
+
+size_t table_partitions(const struct table *t)
+{
+    return t->n_parts;
+}
+
+bool table_outgrown(struct table *t)
+{
+    struct fault f;
+    const rd_kafka_metadata_t *md = client_metadata(t->client, LOOK_MS, &f);
+    if (md == NULL) return false;
+    const rd_kafka_metadata_topic_t *topic = client_topic(md, t->topic);
+    bool more = topic != NULL && (size_t)topic->partition_cnt > t->n_parts;
+    rd_kafka_metadata_destroy(md);
+    return more;
 }

@@ -12,6 +12,13 @@ struct table_options {
     size_t n_partitions;
     int64_t start; /* first offset of each partition; BUS_OFFSET_NONE = the beginning */
     int64_t last;  /* > 0: only so many of each partition, instead of `start` */
+    int64_t
+        since_ms; /* > 0: from the first at or after this time, instead of `start` */
+    /* Instead of `start`; NULL: no. A start that is not there any more (retention, or a
+     * topic made anew) becomes the first offset that is, and on_gap is told. */
+    int64_t (*start_of)(void *ctx, int32_t partition);
+    void (*on_gap)(void *ctx, int32_t partition, int64_t expected, int64_t found);
+    size_t queue_bytes; /* of records fetched ahead, about; 0 = the default */
     /* One record, value_len 0 and value NULL for a tombstone. On table_poll's thread.
      */
     void (*on_record)(void *ctx, const struct bus_record *r);
@@ -41,5 +48,9 @@ void table_retry(struct table **t, char said[TABLE_SAID], const char *who,
  * opened (not merely to the last stable offset): the state is complete.
  */
 bool table_caught_up(const struct table *t);
+size_t table_partitions(const struct table *t); /* that it reads */
+/** The topic has more partitions than this table reads: open another one. Asks the
+ * brokers and waits for them a second; false when they do not answer. */
+bool table_outgrown(struct table *t);
 
 #endif
