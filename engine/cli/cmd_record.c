@@ -1,18 +1,26 @@
-/* engine/cli/cmd_record.c -- keep what every decision derives from */
+/* engine/cli/cmd_record.c -- keep what decisions derive from: the inbox, or the metrics
+ */
 #include <inttypes.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "engine/cli/cli.h"
-#include "engine/cli/config.h"
+#include "engine/base/clock.h"
+#include "engine/cli/client.h"
+#include "engine/cli/recorded.h"
 #include "engine/replay/record.h"
 
 static const struct cli_option options[] = {
-    {"inbox", 0, NULL, "all partitions of the inbox, from the beginning to now"},
+    {"inbox", 0, NULL, "all partitions of the inbox: what decisions are made of"},
+    {"inputs", 0, NULL, "all input topics of the configuration: the metrics as sent"},
+    {"topic", 0, "T", "this topic of metrics; several times"},
+    {"format", 0, "F", "of --topic's records, instead of the configuration's or auto"},
     {"output", 'o', "FILE", "the recording; - = standard output"},
-    {"follow", 0, NULL, "go on until interrupted"},
+    {"follow", 0, NULL, "go on until interrupted, not only to now"},
+    {"since", 0, "TIME",
+     "not from the beginning: ms since the epoch, or so long ago, such as 15m"},
     {"config", 'c', "FILE", "the engine's serin.yaml"},
     {"brokers", 'b', "LIST", "HOST:PORT,... instead of the file's bootstrap.servers"},
     {0}};
@@ -25,53 +33,110 @@ static void on_signal(int sig)
     atomic_store(&stop, true);
 }
 
-static int record(const struct config *c, const char *path)
+static int record(struct bus *b, const struct record_options *o)
 {
     struct fault f = {0};
-    struct bus *b;
     uint64_t records = 0;
-    struct bus_options bo = config_bus(c);
-    struct record_options o = {.path = path,
-                               .follow = cli_get("follow") != NULL,
-                               .max_lag_ms = config_stage(c).fold.max_lag_ms,
-                               .stop = &stop};
-    if (bus_open(&b, &bo, &f) != SERIN_OK) return cli_fail(CLI_USAGE, "%s", f.text);
     struct sigaction act = {.sa_handler = on_signal};
     sigaction(SIGINT, &act, NULL);
     sigaction(SIGTERM, &act, NULL);
-    enum serin_status rc = record_inbox(b, &o, &records, &f);
-    bus_close(b);
-    if (rc != SERIN_OK) return cli_fail(CLI_UNREACHABLE, "%s", f.text);
+    if (record_run(b, o, &records, &f) != SERIN_OK)
+        return cli_fail(CLI_UNREACHABLE, "%s", f.text);
     fprintf(stderr, "serin: %" PRIu64 " records\n", records);
     return CLI_OK;
+}
+
+/* --since; 0 without it. */
+static bool since(const char *text, int64_t *out)
+{
+    int64_t ago_ms;
+    char *end;
+    *out = 0;
+    if (text == NULL) return true;
+    if (strview_duration_ms(strview_of(text), &ago_ms)) {
+        *out = clock_wall_ms() - ago_ms;
+        return true;
+    }
+    long long ms = strtoll(text, &end, 10);
+    *out = ms;
+    return end != text && *end == '\0' && ms > 0;
+}
+
+/* The topics that the options name. */
+static int choose(const struct cli_verb *v, const struct recorded *r,
+                  struct origin *out)
+{
+    enum { TOPICS = ORIGIN_MAX_TOPICS };
+    const char *topics[TOPICS], *written = cli_get("format");
+    size_t n = cli_get_all("topic", topics, TOPICS);
+    enum format format;
+    if (written != NULL && n == 0) return cli_usage(v, "--format goes with --topic");
+    if (written != NULL && !format_parse(written, &format))
+        return cli_usage(v, "--format: \"%.60s\" is no format", written);
+    for (size_t i = 0; i < n; i++)
+        if (recorded_add(r, topics[i], written != NULL ? &format : NULL, out) !=
+            SERIN_OK)
+            return cli_usage(v, "more than %d topics", TOPICS);
+    if (out->n == 0)
+        return cli_usage(v, "--inputs: the configuration has no inputs; give it by "
+                            "--config, or name topics by --topic");
+    return CLI_OK;
+}
+
+static int with_config(const struct cli_verb *v, const struct config *c,
+                       const char *path)
+{
+    struct fault f = {0};
+    struct bus *b;
+    struct origin origin;
+    const struct bus_options bo = config_bus(c);
+    const struct worker_options worker = config_worker(c);
+    const struct recorded r = {.worker = &worker,
+                               .max_lag_ms = c->max_lag_ms,
+                               .inbox = cli_get("inbox") != NULL,
+                               .inputs = cli_get("inputs") != NULL};
+    struct record_options o = {.path = path,
+                               .origin = &origin,
+                               .follow = cli_get("follow") != NULL,
+                               .stop = &stop};
+    if (!since(cli_get("since"), &o.since_ms))
+        return cli_usage(v,
+                         "--since %.60s: expected ms since the epoch, or a duration "
+                         "such as 15m",
+                         cli_get("since"));
+    if (bus_open(&b, &bo, &f) != SERIN_OK) return cli_fail(CLI_USAGE, "%s", f.text);
+    int code = CLI_USAGE;
+    if (recorded_origin(&r, b, &origin) != SERIN_OK)
+        code = cli_fail(CLI_UNREACHABLE, "out of memory");
+    else
+        code = choose(v, &r, &origin);
+    if (code == CLI_OK) code = record(b, &o);
+    origin_free(&origin);
+    bus_close(b);
+    return code;
 }
 
 static int run(const struct cli_verb *v, char **args, int n_args)
 {
     (void)args, (void)n_args;
-    struct fault f = {0};
     struct config c = {0};
     const char *path = cli_get("output");
-    struct config_overrides over = {.brokers = cli_get("brokers")};
-    if (cli_get("inbox") == NULL) return cli_usage(v, "say what to record: --inbox");
+    if (cli_get("inbox") == NULL && cli_get("inputs") == NULL &&
+        cli_get("topic") == NULL)
+        return cli_usage(v, "say what to record: --inbox, --inputs or --topic T");
     if (path == NULL) return cli_usage(v, "-o FILE is missing");
     if (strcmp(path, "-") == 0 && isatty(STDOUT_FILENO))
         return cli_usage(v, "a recording is no text: redirect it, or give -o FILE");
-    int code = CLI_USAGE;
-    if (config_load(cli_get("config"), &c, stderr) == SERIN_OK) {
-        enum serin_status rc = config_apply(&c, &over, &f);
-        if (rc == SERIN_OK) rc = config_check(&c, false, &f);
-        config_log(&c);
-        code = rc == SERIN_OK ? record(&c, path) : cli_fail(CLI_USAGE, "%s", f.text);
-    }
+    int code = client_config(v, &c);
+    if (code == CLI_OK) code = with_config(v, &c, path);
     config_free(&c);
     return code;
 }
 
 const struct cli_verb cmd_record = {
     "record",
-    "--inbox -o FILE [options]",
-    "Dump the inbox into a file that 'serin replay' reads.",
+    "--inbox | --inputs | --topic T  -o FILE [options]",
+    "Dump the inbox or topics of metrics into a file that 'serin replay' reads.",
     options,
     0,
     0,

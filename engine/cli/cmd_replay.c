@@ -5,10 +5,10 @@
 #include <string.h>
 #include <time.h>
 
-#include "engine/base/doc.h"
 #include "engine/base/strview.h"
 #include "engine/cli/cli.h"
 #include "engine/cli/cmd_replay.h"
+#include "engine/replay/origin.h"
 #include "engine/replay/replay.h"
 #include "engine/serve/view.h"
 #include "proto/decode.h"
@@ -29,20 +29,24 @@ static const struct cli_option options[] = {
      "as the engine's max_lag (default: the recording's, else 60s)"},
     {0}};
 
-/* What the engine that wrote the inbox was set to; 0 where the recording is silent. */
-static int64_t recorded_max_lag(const struct recording_reader *r)
+/* What the engine that wrote the inbox was set to; refuses a recording without one. */
+static int take_origin(const struct recording_reader *r, const char *path,
+                       int64_t *max_lag_ms)
 {
-    struct arena a = {0};
-    struct doc_errors errors = {.arena = &a};
-    struct doc_node *meta;
-    int64_t ms = 0;
-    const char *text = recording_meta(r);
-    if (doc_parse(&a, text, strlen(text), &meta, &errors) == SERIN_OK) {
-        const struct doc_node *n = doc_get(meta, "max_lag_ms");
-        if (n != NULL && n->type == DOC_SCALAR) ms = strtoll(n->text, NULL, 10);
-    }
-    arena_free(&a);
-    return ms;
+    struct origin origin = {0};
+    struct fault f = {0};
+    char names[160];
+    int code = CLI_OK;
+    if (origin_read(&origin, recording_meta(r), &f) != SERIN_OK)
+        code = cli_fail(CLI_USAGE, "%s: %s", path, f.text);
+    else if (origin.n == 0 || origin.topics[0].input)
+        code = cli_fail(CLI_USAGE,
+                        "%s holds no inbox but metrics as sent (%s): judge them by "
+                        "--plan PLAN --from FILE",
+                        path, origin_names(&origin, names, sizeof names));
+    if (*max_lag_ms == 0) *max_lag_ms = origin.max_lag_ms;
+    origin_free(&origin);
+    return code;
 }
 
 int cmd_replay_print_open(const struct cli_verb *v, struct cmd_replay_print *out)
@@ -167,10 +171,13 @@ static int replay(const struct cli_verb *v, const char *path,
         return cli_usage(v, "--max-lag %s: expected a duration such as 60s", lag);
     enum serin_status rc = recording_open(&reader, path, &f);
     if (rc != SERIN_OK) return cli_fail(CLI_USAGE, "%s", f.text);
-    if (lag == NULL) o.max_lag_ms = recorded_max_lag(reader);
+    int code = take_origin(reader, path, &o.max_lag_ms);
+    if (code != CLI_OK) {
+        recording_close(reader);
+        return code;
+    }
     rc = replay_inbox(reader, &o, &result, &f);
     recording_close(reader);
-    int code = CLI_OK;
     if (rc == SERIN_OK || rc == SERIN_EPARSE) code = print(p, &result);
     if (rc != SERIN_OK) code = cli_fail(CLI_USAGE, "%s", f.text);
     replay_free(&result);
