@@ -6,6 +6,7 @@ test_run.py SERIN; no broker but the embedded one is needed.
 
 import http.client
 import os
+import re
 import signal
 import socket
 import ssl
@@ -82,7 +83,8 @@ def start_and_stop(serin, folder):
     config = os.path.join(folder, "serin.yaml")
     with open(config, "w", encoding="utf-8") as file:
         file.write(f"inputs: [{{topic: shop.metrics, format: json}}]\n"
-                   f'http: {{listen: "unix:{sock}"}}\n')
+                   f'http: {{listen: "unix:{sock}"}}\nfleet: {{level: 5%}}\n'
+                   "receive: {prometheus: shop.metrics}\n")
     with Running(serin, "--config", config, "--embedded",
                  env={"NOTIFY_SOCKET": notify}) as run:
         check(listener.recv(100) == b"READY=1", "systemd was not told READY=1")
@@ -122,9 +124,33 @@ def check_metrics(sock, address):
     for name in ("serin_stage_partitions", "serin_fold_ticks_total",
                  "serin_stage_lag_records"):
         check(f"\n{name} " in text, f"no {name} in /metrics")
+    check_watchers(text)
     verdict = subprocess.run(["promtool", "check", "metrics"], input=text, text=True,
                              capture_output=True, check=False)
     check(verdict.returncode == 0, f"promtool: {verdict.stdout}{verdict.stderr}")
+
+
+def check_watchers(text):
+    """What deploy/prometheus asks for is there: here, or at serin notify."""
+    names = set(re.findall(r"^# TYPE (\S+)", text, re.MULTILINE))
+    with open("engine/cli/cmd_notify.c", encoding="utf-8") as file:
+        names |= set(re.findall(r'"(serin_notify_\w+)"', file.read()))
+    for file in ("rules.yaml", "dashboard.json"):
+        with open(f"deploy/prometheus/{file}", encoding="utf-8") as watcher:
+            asked = set(re.findall(r"\b(?:serin|process)_[a-z_]+", watcher.read()))
+        check(asked and asked <= names, f"{file} asks for {asked - names}")
+
+
+def alerts_fire(_, folder):
+    """What wakes somebody, and what does not."""
+    with open("tests/integration/run/rules_test.yaml", encoding="utf-8") as file:
+        cases = file.read().replace("RULES", os.path.abspath("deploy/prometheus/rules.yaml"))
+    at = os.path.join(folder, "rules_test.yaml")
+    with open(at, "w", encoding="utf-8") as file:
+        file.write(cases)
+    done = subprocess.run(["promtool", "test", "rules", at], capture_output=True, text=True,
+                          check=False)
+    check(done.returncode == 0, f"promtool: {done.stdout}{done.stderr}")
 
 
 def without_broker(serin, folder):
@@ -251,7 +277,8 @@ def refusals(serin, folder):
 
 def main():
     serin = os.path.abspath(sys.argv[1])
-    for test in (refusals, without_broker, start_and_stop, second_signal, certificates):
+    for test in (refusals, without_broker, start_and_stop, second_signal, certificates,
+                 alerts_fire):
         with tempfile.TemporaryDirectory(prefix="serin-run-") as folder:
             test(serin, folder)
         print(f"{test.__name__}: ok", flush=True)
