@@ -10,7 +10,6 @@
 #include "engine/replay/hold.h"
 #include "engine/replay/lines.h"
 #include "ingest/partial.h"
-#include "proto/encode.h"
 
 enum {
     LATENESS_MS = 2000, /* of a worker, by default */
@@ -28,7 +27,7 @@ struct feed {
     struct route_table *routes;
     struct aggregate *aggregate;
     struct hold hold;
-    struct arena scratch, window, route;
+    struct arena scratch, route;
     int64_t now_s;     /* of the latest tick; INT64_MIN: none yet */
     int64_t latest_ms; /* largest event time */
     int64_t grid_ms;   /* between the last two seconds that had data */
@@ -113,46 +112,11 @@ static enum serin_status meet(struct feed *d, struct strview line)
 
 /* ---------------------------------------------------------------- into the trial */
 
-/* A whole window, changed. */
-static enum serin_status changed(struct feed *d, const char *id, int64_t start_ms,
-                                 int64_t length_ms, pb_partial *p)
-{
-    struct bytes bytes;
-    pb_inbox m = SERIN__V1__INBOX__INIT;
-    struct change_window w = {start_ms, length_ms,
-                              trial_share(d->trial, strview_of(id), start_ms)};
-    enum serin_status rc = SERIN_OK;
-    if (d->o->change != NULL) rc = d->o->change(d->o->change_ctx, &d->window, &w, p);
-    m.schema = SERIN_SCHEMA;
-    m.body_case = SERIN__V1__INBOX__BODY_PARTIAL;
-    m.partial = p;
-    if (rc == SERIN_OK) rc = encode_inbox(&d->window, &m, &bytes);
-    return rc == SERIN_OK ? trial_partial(d->trial, bytes) : rc;
-}
-
-/* The windows that are over by then, before the fold closes them. */
-static enum serin_status release(struct feed *d, int64_t until_ms)
-{
-    enum serin_status rc = SERIN_OK;
-    for (size_t i = 0; rc == SERIN_OK && i < d->hold.n; i++) {
-        const char *id = hold_id(&d->hold, i);
-        for (;;) {
-            pb_partial *p;
-            int64_t start_ms, length_ms = trial_window_ms(d->trial, strview_of(id));
-            arena_reset(&d->window);
-            rc = hold_take(&d->hold, i, length_ms, until_ms, &d->window, &start_ms, &p);
-            if (rc == SERIN_OK) rc = changed(d, id, start_ms, length_ms, p);
-            if (rc != SERIN_OK) break;
-        }
-        if (rc == SERIN_AGAIN) rc = SERIN_OK;
-    }
-    return rc;
-}
-
 static enum serin_status take(void *ctx, struct strview key, struct bytes value)
 {
     struct feed *d = ctx;
     int64_t now = d->now_s != INT64_MIN ? d->now_s * 1000 : d->latest_ms / 1000 * 1000;
+    if (d->o->ear != NULL) return d->o->ear->partial(d->o->ear->ctx, key, now, value);
     if (d->trial == NULL) return SERIN_OK;
     if (d->o->as != NULL) key = strview_of(d->o->as);
     enum serin_status rc = trial_want(d->trial, key, now + d->o->shift_ms, d->f);
@@ -183,8 +147,12 @@ static enum serin_status flush(struct feed *d)
 static enum serin_status tick(struct feed *d, int64_t wall_ms, int64_t watermark_ms)
 {
     aggregate_closed(d->aggregate, watermark_ms);
+    if (d->o->ear != NULL)
+        return d->o->ear->tick(d->o->ear->ctx, wall_ms, watermark_ms);
     if (d->trial == NULL || trial_rollouts(d->trial) == 0) return SERIN_OK;
-    enum serin_status rc = release(d, watermark_ms + d->o->shift_ms);
+    enum serin_status rc =
+        hold_release(&d->hold, d->trial, watermark_ms + d->o->shift_ms, d->o->change,
+                     d->o->change_ctx);
     if (rc != SERIN_OK) return rc;
     return trial_tick(d->trial, wall_ms + d->o->shift_ms,
                       watermark_ms + d->o->shift_ms);
@@ -325,7 +293,6 @@ enum serin_status feed_run(const struct feed_options *o, struct trial *t,
     route_table_close(d.routes);
     lines_close(d.lines);
     arena_free(&d.scratch);
-    arena_free(&d.window);
     hold_free(&d.hold);
     arena_free(&d.route);
     return rc;

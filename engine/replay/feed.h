@@ -25,6 +25,14 @@ struct feed_report {
     char refusal[320]; /* of the first line that was refused */
 };
 
+/* Who keeps what a trial would get. Not OK stops and is passed on. */
+struct feed_ear {
+    enum serin_status (*partial)(void *ctx, struct strview rollout, int64_t wall_ms,
+                                 struct bytes inbox);
+    enum serin_status (*tick)(void *ctx, int64_t wall_ms, int64_t watermark_ms);
+    void *ctx;
+};
+
 struct feed_options {
     const char *path; /* "-": standard input; JSON lines, plain or zstd */
     enum format format;
@@ -35,6 +43,7 @@ struct feed_options {
     /* Applied to every window once it is over; NULL: cells go on as they come. */
     change_fn change;
     void *change_ctx;
+    const struct feed_ear *ear; /* instead of a trial; NULL: nobody */
     /* Told now and then; NULL: nobody. size 0: not known. */
     void (*progress)(void *ctx, uint64_t read, uint64_t size, int64_t event_ms);
     void *ctx;

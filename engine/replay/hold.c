@@ -9,6 +9,7 @@
 #include "ingest/buckets.h"
 #include "ingest/users.h"
 #include "proto/decode.h"
+#include "proto/encode.h"
 
 struct record {
     struct record *next;
@@ -46,6 +47,7 @@ void hold_free(struct hold *h)
         mem_free(h->rollouts[i].id);
     }
     mem_free(h->rollouts);
+    arena_free(&h->window);
     *h = (struct hold){0};
 }
 
@@ -280,4 +282,50 @@ enum serin_status hold_take(struct hold *h, size_t i, int64_t length_ms,
     r->samples = r->poison = 0;
     *out = p;
     return SERIN_OK;
+}
+
+/* ---------------------------------------------------------------- into the trial */
+
+struct release {
+    struct hold *h;
+    struct trial *t;
+    change_fn change;
+    void *ctx;
+};
+
+/* A whole window, changed. */
+static enum serin_status changed(const struct release *r, const char *id,
+                                 int64_t start_ms, int64_t length_ms, pb_partial *p)
+{
+    struct bytes bytes;
+    pb_inbox m = SERIN__V1__INBOX__INIT;
+    struct change_window w = {start_ms, length_ms,
+                              trial_share(r->t, strview_of(id), start_ms)};
+    enum serin_status rc = SERIN_OK;
+    if (r->change != NULL) rc = r->change(r->ctx, &r->h->window, &w, p);
+    m.schema = SERIN_SCHEMA;
+    m.body_case = SERIN__V1__INBOX__BODY_PARTIAL;
+    m.partial = p;
+    if (rc == SERIN_OK) rc = encode_inbox(&r->h->window, &m, &bytes);
+    return rc == SERIN_OK ? trial_partial(r->t, bytes) : rc;
+}
+
+enum serin_status hold_release(struct hold *h, struct trial *t, int64_t until_ms,
+                               change_fn change, void *ctx)
+{
+    const struct release r = {h, t, change, ctx};
+    enum serin_status rc = SERIN_OK;
+    for (size_t i = 0; rc == SERIN_OK && i < h->n; i++) {
+        const char *id = hold_id(h, i);
+        for (;;) {
+            pb_partial *p;
+            int64_t start_ms, length_ms = trial_window_ms(t, strview_of(id));
+            arena_reset(&h->window);
+            rc = hold_take(h, i, length_ms, until_ms, &h->window, &start_ms, &p);
+            if (rc == SERIN_OK) rc = changed(&r, id, start_ms, length_ms, p);
+            if (rc != SERIN_OK) break;
+        }
+        if (rc == SERIN_AGAIN) rc = SERIN_OK;
+    }
+    return rc;
 }

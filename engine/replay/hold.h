@@ -6,10 +6,9 @@
 
 #include <stddef.h>
 
-#include "engine/base/arena.h"
-#include "engine/base/status.h"
 #include "engine/base/strview.h"
-#include "proto/messages.h"
+#include "engine/replay/change.h"
+#include "engine/replay/trial.h"
 
 struct hold_rollout;
 
@@ -17,6 +16,7 @@ struct hold_rollout;
 struct hold {
     struct hold_rollout *rollouts;
     size_t n, room;
+    struct arena window;
 };
 
 void hold_free(struct hold *h);
@@ -39,5 +39,13 @@ SERIN_MUST_USE
 enum serin_status hold_take(struct hold *h, size_t i, int64_t length_ms,
                             int64_t until_ms, struct arena *a, int64_t *start_ms,
                             pb_partial **out);
+/**
+ * Change every window that ends by until_ms (NULL: as it is) and give it to the trial,
+ * before the fold closes it. Errors: those of the change and of the trial,
+ * SERIN_ENOMEM.
+ */
+SERIN_MUST_USE
+enum serin_status hold_release(struct hold *h, struct trial *t, int64_t until_ms,
+                               change_fn change, void *ctx);
 
 #endif
