@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/base/mem.h"
 #include "engine/replay/replan.h"
 
 enum { LONGEST_MS = 86400000, SHORTEST_MS = 10000, SEAM_MS = 1000 };
@@ -29,28 +30,6 @@ static enum serin_status on_verdict(void *ctx, const pb_verdict *v, struct bytes
     return SERIN_OK;
 }
 
-/* How long they are, without judging. */
-static enum serin_status spans(const struct feed_options *like,
-                               const char *const *files, size_t n, int64_t *sum_ms,
-                               struct fault *f)
-{
-    enum serin_status rc = SERIN_OK;
-    *sum_ms = 0;
-    for (size_t i = 0; rc == SERIN_OK && i < n; i++) {
-        struct feed_report report;
-        struct feed_options o = {
-            .path = files[i], .format = like->format, .plan = like->plan};
-        if (strcmp(files[i], "-") == 0)
-            return fault_set(f, SERIN_EDOM, "it is read twice: give a file, not -");
-        rc = feed_run(&o, NULL, &report, f);
-        if (rc == SERIN_OK && report.samples.routed == 0)
-            return fault_set(f, SERIN_EDOM, "%s: no record for a metric of the plan",
-                             files[i]);
-        if (rc == SERIN_OK) *sum_ms += report.last_ms - report.first_ms + SEAM_MS;
-    }
-    return rc;
-}
-
 /* Calibration looks at baselines only. */
 static enum serin_status without_canary(void *ctx, struct arena *a,
                                         const struct change_window *w, pb_partial *p)
@@ -64,41 +43,33 @@ static enum serin_status without_canary(void *ctx, struct arena *a,
     return SERIN_OK;
 }
 
-static enum serin_status feed_all(const struct feed_options *like,
-                                  const char *const *files, size_t n, struct trial *t,
-                                  struct fault *f)
+static enum serin_status play_all(const struct tape *const *tapes, size_t n,
+                                  struct trial *t, struct fault *f)
 {
     enum serin_status rc = SERIN_OK;
     int64_t end_ms = INT64_MIN;
     for (size_t i = 0; rc == SERIN_OK && i < n; i++) {
-        struct feed_report look;
-        struct feed_options o = {.path = files[i],
-                                 .format = like->format,
-                                 .plan = like->plan,
-                                 .as = like->plan->id,
-                                 .change = without_canary};
-        rc = feed_run(&o, NULL, &look, f);
-        if (rc != SERIN_OK) break;
+        struct tape_about about = tape_about(tapes[i]);
+        struct tape_player p = {.change = without_canary};
         /* To the grid of minutes, so that windows do not straddle a seam. */
-        if (end_ms == INT64_MIN) end_ms = look.first_ms;
-        o.shift_ms = (end_ms - look.first_ms + 59999) / 60000 * 60000;
-        rc = feed_run(&o, t, &look, f);
-        end_ms = look.last_ms + o.shift_ms + SEAM_MS;
+        if (end_ms == INT64_MIN) end_ms = about.first_ms;
+        p.shift_ms = (end_ms - about.first_ms + 59999) / 60000 * 60000;
+        rc = tape_play(tapes[i], t, &p, f);
+        end_ms = about.last_ms + p.shift_ms + SEAM_MS;
     }
     return rc;
 }
 
-static enum serin_status judge_pool(const char *text, const struct feed_options *like,
-                                    const char *const *files, size_t n, struct pool *p,
-                                    struct fault *f)
+static enum serin_status judge_pool(const char *text, const struct tape *const *tapes,
+                                    size_t n, struct pool *p, struct fault *f)
 {
     struct trial *t;
     const pb_rollout *row;
     struct trial_options to = {
-        .plan = text, .id = like->plan->id, .sink = on_verdict, .ctx = p};
+        .plan = text, .id = p->plan->id, .sink = on_verdict, .ctx = p};
     if (trial_open(&t, &to) != SERIN_OK)
         return fault_set(f, SERIN_ENOMEM, "out of memory");
-    enum serin_status rc = feed_all(like, files, n, t, f);
+    enum serin_status rc = play_all(tapes, n, t, f);
     if (rc == SERIN_OK) rc = trial_row(t, 0, &row);
     if (rc == SERIN_OK) p->out->window_ms = row->status->window_ms;
     if (rc == SERIN_OK && !p->started)
@@ -110,28 +81,52 @@ static enum serin_status judge_pool(const char *text, const struct feed_options 
     return rc;
 }
 
-enum serin_status pool_measure(const char *plan, const struct feed_options *like,
-                               const char *const *files, size_t n,
-                               struct pool_result *out, struct fault *f)
+enum serin_status pool_tapes(const char *text, const struct plan *plan,
+                             const struct tape *const *tapes, size_t n,
+                             struct pool_result *out, struct fault *f)
 {
     struct arena a = {0};
     char whole[32];
-    const char *text;
-    int64_t sum_ms;
-    struct pool p = {.plan = like->plan, .out = out};
+    const char *long_text;
+    int64_t sum_ms = 0;
+    struct pool p = {.plan = plan, .out = out};
     *out = (struct pool_result){0};
-    enum serin_status rc = spans(like, files, n, &sum_ms, f);
-    if (rc != SERIN_OK) return rc;
+    for (size_t i = 0; i < n; i++) {
+        struct tape_about about = tape_about(tapes[i]);
+        sum_ms += about.last_ms - about.first_ms + SEAM_MS;
+    }
     int64_t watch_ms = sum_ms < SHORTEST_MS  ? SHORTEST_MS
                        : sum_ms > LONGEST_MS ? LONGEST_MS
                                              : sum_ms;
     snprintf(whole, sizeof whole, "%" PRId64 "ms", watch_ms);
-    rc = replan(&a, plan, strlen(plan), &(struct replan){.calibrate = whole}, &text);
+    enum serin_status rc = replan(&a, text, strlen(text),
+                                  &(struct replan){.calibrate = whole}, &long_text);
     if (rc == SERIN_OK)
-        rc = judge_pool(text, like, files, n, &p, f);
+        rc = judge_pool(long_text, tapes, n, &p, f);
     else
         fault_set(f, rc, "%s", status_text(rc));
     out->windows = out->window_ms > 0 ? (uint64_t)(sum_ms / out->window_ms) : 0;
     arena_free(&a);
+    return rc;
+}
+
+enum serin_status pool_measure(const char *plan, const struct feed_options *like,
+                               const char *const *files, size_t n,
+                               struct pool_result *out, struct fault *f)
+{
+    struct tape **tapes = mem_calloc(n + 1, sizeof *tapes);
+    enum serin_status rc = tapes != NULL ? SERIN_OK : SERIN_ENOMEM;
+    for (size_t i = 0; rc == SERIN_OK && i < n; i++) {
+        struct feed_options o = {.path = files[i],
+                                 .format = like->format,
+                                 .plan = like->plan,
+                                 .as = like->plan->id};
+        rc = tape_read(&tapes[i], &o, NULL, 0, f);
+    }
+    if (rc == SERIN_OK)
+        rc = pool_tapes(plan, like->plan, (const struct tape *const *)tapes, n, out, f);
+    for (size_t i = 0; tapes != NULL && i < n; i++)
+        tape_close(tapes[i]);
+    mem_free(tapes);
     return rc;
 }

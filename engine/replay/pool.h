@@ -2,7 +2,7 @@
 #ifndef SERIN_ENGINE_REPLAY_POOL_H
 #define SERIN_ENGINE_REPLAY_POOL_H
 
-#include "engine/replay/feed.h"
+#include "engine/replay/tape.h"
 
 struct pool_result {
     double phi[PLAN_MAX_METRICS]; /* of the plan's metrics; 0: it wants none */
@@ -11,9 +11,18 @@ struct pool_result {
 };
 
 /**
+ * Calibrate the plan on the baselines of these tapes, one behind the other.
+ * text  of the plan; plan: the same, parsed
+ * Errors: SERIN_EDOM (too little in them: *f says how much is wanted), SERIN_ENOMEM.
+ */
+SERIN_MUST_USE
+enum serin_status pool_tapes(const char *text, const struct plan *plan,
+                             const struct tape *const *tapes, size_t n,
+                             struct pool_result *out, struct fault *f);
+/**
  * Calibrate the plan on the baselines of these recordings, one behind the other.
  * plan  its text; like  its parsed form, format and rollout for the files
- * Errors: as feed_run; SERIN_EDOM (too little in them: *f says how much is wanted).
+ * Errors: as tape_read and pool_tapes.
  */
 SERIN_MUST_USE
 enum serin_status pool_measure(const char *plan, const struct feed_options *like,

@@ -43,8 +43,10 @@ struct look {
     struct hist *all; /* by metric */
 };
 
-static enum serin_status look_partial(void *ctx, const pb_partial *p)
+static enum serin_status look_window(void *ctx, struct arena *a,
+                                     const struct change_window *w, pb_partial *p)
 {
+    (void)a, (void)w;
     struct look *l = ctx;
     enum serin_status rc = SERIN_OK;
     for (size_t i = 0; rc == SERIN_OK && i < p->n_cells; i++) {
@@ -66,7 +68,7 @@ enum serin_status rehearse_usual(const struct tape *t, const struct plan *p,
     enum serin_status rc = l.all != NULL ? SERIN_OK : SERIN_ENOMEM;
     for (size_t i = 0; rc == SERIN_OK && i < p->n_metrics; i++)
         rc = hist_init(&l.all[i], HIST_SCALE);
-    if (rc == SERIN_OK) rc = tape_look(t, look_partial, &l);
+    if (rc == SERIN_OK) rc = tape_windows(t, 1000, look_window, &l);
     for (size_t i = 0; rc == SERIN_OK && i < p->n_metrics; i++) {
         struct hist_view v = hist_view(&l.all[i]);
         out->p99_ms[i] = l.all[i].total > 0 ? hist_quantile(&v, 0.99) : 0;

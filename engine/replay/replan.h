@@ -12,8 +12,11 @@ struct replan {
     bool unchecked;        /* sample_ratio: {check: false} */
     const char *calibrate; /* a duration, or "skip"; NULL: as it is */
     const char *window;    /* a duration; NULL: as it is */
-    const double *phi;     /* of the metrics, in their order; NULL: as they are; 0:
-                            * this one is left alone */
+    bool alone;        /* nobody is asked and nothing waited for: no schedule, after,
+                        * gates and checks */
+    bool fresh;        /* no metric's phi is given */
+    const double *phi; /* of the metrics, in their order; NULL: as they are; 0:
+                        * this one is left alone */
 };
 
 /**

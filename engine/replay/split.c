@@ -50,8 +50,10 @@ static enum serin_status add(uint64_t *list, size_t *n, uint64_t h)
     return SERIN_OK;
 }
 
-static enum serin_status collect_partial(void *ctx, const pb_partial *p)
+static enum serin_status collect_window(void *ctx, struct arena *a,
+                                        const struct change_window *w, pb_partial *p)
 {
+    (void)a, (void)w;
     struct collect *c = ctx;
     enum serin_status rc = SERIN_OK;
     for (size_t i = 0; rc == SERIN_OK && i < p->n_cells; i++) {
@@ -76,7 +78,7 @@ enum serin_status split_units_of(const struct tape *const *tapes, size_t n, bool
     enum serin_status rc =
         out->of_cells != NULL && out->of_strata != NULL ? SERIN_OK : SERIN_ENOMEM;
     for (size_t i = 0; rc == SERIN_OK && i < n; i++)
-        rc = tape_look(tapes[i], collect_partial, &c);
+        rc = tape_windows(tapes[i], 1000, collect_window, &c);
     if (rc != SERIN_OK) split_units_free(out);
     return rc;
 }

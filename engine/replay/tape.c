@@ -30,6 +30,7 @@ struct tape {
     uint64_t grids[GRIDS];
     int64_t data_ms; /* wall of the latest partial; INT64_MIN: none */
     const char *id;  /* the plan's, while it is read */
+    bool as_one;     /* rollouts are not told apart */
     struct arena arena;
     struct fault *f;
 };
@@ -73,7 +74,7 @@ static enum serin_status one_rollout(struct tape *t, struct strview key)
     struct tape_about *a = &t->about;
     if (a->rollout[0] == '\0')
         snprintf(a->rollout, sizeof a->rollout, "%.*s", (int)key.n, key.p);
-    if (strview_eq(strview_of(a->rollout), key)) return SERIN_OK;
+    if (t->as_one || strview_eq(strview_of(a->rollout), key)) return SERIN_OK;
     return fault_set(t->f, SERIN_EDOM,
                      "it holds several rollouts, %s and %.*s: pick one by --rollout",
                      a->rollout, (int)key.n, key.p);
@@ -213,6 +214,7 @@ enum serin_status tape_read(struct tape **out, const struct feed_options *o,
     t->max = max != 0 ? max : TAPE_MAX;
     t->data_ms = INT64_MIN;
     t->id = o->plan->id;
+    t->as_one = o->as != NULL;
     t->f = f;
     *f = (struct fault){0};
     enum serin_status rc = read_all(t, o, by);
@@ -303,19 +305,45 @@ enum serin_status tape_play(const struct tape *t, struct trial *trial,
     return rc;
 }
 
-enum serin_status tape_look(const struct tape *t,
-                            enum serin_status (*look)(void *ctx, const pb_partial *p),
-                            void *ctx)
+/* ---------------------------------------------------------------- looking */
+
+struct looking {
+    struct hold hold;
+    struct arena window;
+    int64_t length_ms;
+    change_fn look;
+    void *ctx;
+};
+
+static enum serin_status look_until(struct looking *l, int64_t until_ms)
 {
-    struct arena a = {0};
+    enum serin_status rc = SERIN_OK;
+    while (rc == SERIN_OK && l->hold.n > 0) {
+        pb_partial *p;
+        struct change_window w = {.length_ms = l->length_ms};
+        arena_reset(&l->window);
+        rc =
+            hold_take(&l->hold, 0, l->length_ms, until_ms, &l->window, &w.start_ms, &p);
+        if (rc == SERIN_OK) rc = l->look(l->ctx, &l->window, &w, p);
+    }
+    return rc == SERIN_AGAIN ? SERIN_OK : rc;
+}
+
+enum serin_status tape_windows(const struct tape *t, int64_t length_ms, change_fn look,
+                               void *ctx)
+{
+    struct looking l = {.length_ms = length_ms, .look = look, .ctx = ctx};
     enum serin_status rc = SERIN_OK;
     for (size_t i = 0; rc == SERIN_OK && i < t->n_events; i++) {
-        pb_inbox *m;
-        if (t->events[i].n == 0) continue;
-        arena_reset(&a);
-        rc = decode_inbox(&a, t->bytes + t->events[i].at, t->events[i].n, &m);
-        if (rc == SERIN_OK) rc = look(ctx, m->partial);
+        const struct event *e = &t->events[i];
+        struct bytes b = {t->bytes + e->at, e->n};
+        if (e->n > 0)
+            rc = hold_put(&l.hold, strview_of("tape"), b, 0);
+        else
+            rc = look_until(&l, e->watermark_ms);
     }
-    arena_free(&a);
+    if (rc == SERIN_OK) rc = look_until(&l, t->about.last_ms + 2 * length_ms);
+    hold_free(&l.hold);
+    arena_free(&l.window);
     return rc;
 }

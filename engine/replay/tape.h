@@ -25,7 +25,8 @@ struct tape_about {
  * Read what o names, all of it under the plan's id. by: attribute whose values become
  * the last part of each cell's stratum (behind a comma where the plan has strata); ""
  * or NULL: none.
- * Errors: as feed_run; SERIN_EDOM (nothing in it for the plan, or several rollouts),
+ * Errors: as feed_run; SERIN_EDOM (nothing in it for the plan, or several rollouts
+ * where o->as does not say that they are one),
  * SERIN_ELIMIT (more than max bytes; 0 = TAPE_MAX). *f says what was found.
  */
 SERIN_MUST_USE
@@ -47,10 +48,10 @@ struct tape_player {
 SERIN_MUST_USE
 enum serin_status tape_play(const struct tape *t, struct trial *trial,
                             const struct tape_player *p, struct fault *f);
-/** Show every partial, as it was recorded. Errors: those of look, SERIN_ENOMEM. */
+/** Show every whole window of length_ms, as it was recorded; what look changes is not
+ * kept. Errors: those of look, SERIN_ENOMEM. */
 SERIN_MUST_USE
-enum serin_status tape_look(const struct tape *t,
-                            enum serin_status (*look)(void *ctx, const pb_partial *p),
-                            void *ctx);
+enum serin_status tape_windows(const struct tape *t, int64_t length_ms, change_fn look,
+                               void *ctx);
 
 #endif
