@@ -128,8 +128,18 @@ enum serin_status consumer_open(struct consumer **out, struct bus *b,
 static void release(struct consumer *c)
 {
     for (size_t i = 0; i < c->held; i++)
-        rd_kafka_message_destroy(c->batch[i]);
+        if (c->batch[i] != NULL) rd_kafka_message_destroy(c->batch[i]);
     c->held = 0;
+}
+
+void consumer_keep(struct consumer *c, const struct bus_record *r)
+{
+    c->batch[r->at] = NULL;
+}
+
+void consumer_free(const struct bus_record *r)
+{
+    rd_kafka_message_destroy((rd_kafka_message_t *)(uintptr_t)r->message);
 }
 
 /* The owned partitions of a list as the caller sees them. */
@@ -150,6 +160,22 @@ static struct bus_partition *partitions_of(const struct consumer *c,
     return p;
 }
 
+static rd_kafka_topic_partition_list_t *list_of(const char *topic, int32_t partition,
+                                                int64_t offset)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, topic, partition)->offset = offset;
+    return list;
+}
+
+/* The client remembers a pause even of what it does not own. */
+static void let_go(struct consumer *c, const struct bus_partition *p)
+{
+    rd_kafka_topic_partition_list_t *list = list_of(p->topic, p->partition, p->offset);
+    rd_kafka_resume_partitions(c->rk, list);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
 static void revoke(struct consumer *c, const rd_kafka_topic_partition_list_t *list,
                    bool lost)
 {
@@ -162,7 +188,9 @@ static void revoke(struct consumer *c, const rd_kafka_topic_partition_list_t *li
     if (n > 0 && c->o.on_revoke != NULL) c->o.on_revoke(c->o.ctx, p, n, lost);
     for (size_t i = 0; i < n; i++) {
         struct slot *s = slots_find(&c->slots, p[i].topic, p[i].partition);
-        if (s != NULL) *s = (struct slot){0};
+        if (s == NULL) continue;
+        if (s->paused) let_go(c, &p[i]);
+        *s = (struct slot){0};
     }
     mem_free(p);
 }
@@ -352,9 +380,7 @@ static void watch(struct consumer *c)
                  "%s: %s [%d] stands still at offset %lld though there are records; "
                  "reading it anew from there",
                  c->client->what, p.topic, (int)p.partition, (long long)p.offset);
-        rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-        rd_kafka_topic_partition_list_add(list, p.topic, p.partition)->offset =
-            p.offset;
+        rd_kafka_topic_partition_list_t *list = list_of(p.topic, p.partition, p.offset);
         place(c, list);
         rd_kafka_topic_partition_list_destroy(list);
     }
@@ -419,8 +445,7 @@ static void skip_gap(struct consumer *c, const struct slots_topic *t, int32_t pa
         s->next = s->start = low;
         s->eof = BUS_OFFSET_NONE;
     }
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(list, t->name, partition)->offset = s->next;
+    rd_kafka_topic_partition_list_t *list = list_of(t->name, partition, s->next);
     place(c, list);
     rd_kafka_topic_partition_list_destroy(list);
     if (s->next == expected || c->o.on_gap == NULL) return;
@@ -436,7 +461,7 @@ static void take_event(struct consumer *c, const rd_kafka_message_t *m)
         m->rkt != NULL ? slots_topic(&c->slots, rd_kafka_topic_name(m->rkt)) : NULL;
     struct slot *s = t != NULL ? slots_find(&c->slots, t->name, m->partition) : NULL;
     if (m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-        if (s == NULL) return;
+        if (s == NULL || s->paused) return;
         s->eof = m->offset;
         if (m->offset > s->next) s->next = m->offset;
     } else if (m->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
@@ -462,7 +487,8 @@ static bool take_record(struct consumer *c, const rd_kafka_message_t *m,
     }
     if (m->partition >= t->n) return false;
     struct slot *s = &t->items[m->partition];
-    if (!s->owned || m->offset < s->next) return false; /* not ours now, or seen */
+    /* Not ours now, or seen, or to be read again when it is resumed. */
+    if (!s->owned || m->offset < s->next || s->paused) return false;
     s->next = m->offset + 1;
     *out = client_record(m, t->name);
     out->message = m;
@@ -489,12 +515,37 @@ static void wake(struct consumer *c)
     for (size_t i = 0; i < c->slots.n; i++) {
         const struct slots_topic *t = &c->slots.topics[i];
         for (int32_t k = 0; k < t->n; k++)
-            if (t->items[k].owned && high_of(c, t->name, k) > t->items[k].next)
+            if (t->items[k].owned && !t->items[k].paused &&
+                high_of(c, t->name, k) > t->items[k].next)
                 rd_kafka_topic_partition_list_add(list, t->name, k)->offset =
                     RD_KAFKA_OFFSET_END;
     }
     /* The answer does not matter. */
     if (list->cnt > 0) rd_kafka_offsets_for_times(c->rk, list, WAKE_MS);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+/* Records that were fetched ahead of a pause are dropped by the batch call, which then
+ * stands behind them: so the place is named when reading goes on. */
+void consumer_pause(struct consumer *c, const char *topic, int32_t partition)
+{
+    struct slot *s = slots_find(&c->slots, topic, partition);
+    if (s == NULL || s->paused) return;
+    rd_kafka_topic_partition_list_t *list = list_of(topic, partition, s->next);
+    s->paused = rd_kafka_pause_partitions(c->rk, list) == RD_KAFKA_RESP_ERR_NO_ERROR;
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+void consumer_resume(struct consumer *c, const char *topic, int32_t partition)
+{
+    struct slot *s = slots_find(&c->slots, topic, partition);
+    if (s == NULL || !s->paused) return;
+    struct bus_partition p = {topic, partition, s->next};
+    s->paused = false;
+    let_go(c, &p);
+    if (s->leaving) return;
+    rd_kafka_topic_partition_list_t *list = list_of(topic, partition, s->next);
+    place(c, list);
     rd_kafka_topic_partition_list_destroy(list);
 }
 
@@ -543,7 +594,7 @@ enum serin_status consumer_poll(struct consumer *c, struct bus_record *out, size
         if (c->batch[i]->err != RD_KAFKA_RESP_ERR_NO_ERROR)
             take_event(c, c->batch[i]);
         else if (take_record(c, c->batch[i], &at, &out[*n]))
-            ++*n;
+            out[(*n)++].at = i;
     }
     client_watch(c->client);
     return s;

@@ -21,6 +21,7 @@ struct bus_record {
     const void *key, *value;
     size_t key_len, value_len;
     const void *message; /* the client's, for consumer_content_type */
+    size_t at;           /* in the client's batch, for consumer_keep */
 };
 
 enum bus_start { BUS_START_EARLIEST, BUS_START_LATEST };
@@ -63,6 +64,14 @@ enum serin_status consumer_poll(struct consumer *c, struct bus_record *out, size
 /** A record's header "content-type"; empty without one. Not free: 50 ns. Lives as the
  * record. */
 struct strview consumer_content_type(const struct bus_record *r);
+/** A record of the latest poll outlives the next one: it is the caller's, until
+ * consumer_free, before the consumer is closed. Keeps the whole fetch it came in. */
+void consumer_keep(struct consumer *c, const struct bus_record *r);
+void consumer_free(const struct bus_record *r);
+/** Fetch and hand out no more of this partition, what was fetched ahead of it included;
+ * until consumer_resume, which goes on where it stood, or until it is not owned. */
+void consumer_pause(struct consumer *c, const char *topic, int32_t partition);
+void consumer_resume(struct consumer *c, const char *topic, int32_t partition);
 /** Read again from these offsets (after an aborted transaction). */
 SERIN_MUST_USE
 enum serin_status consumer_rewind(struct consumer *c, const struct bus_partition *p,

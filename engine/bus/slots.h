@@ -13,6 +13,7 @@
 struct slot {
     bool owned;
     bool leaving;  /* on_revoke is running for it */
+    bool paused;   /* by consumer_pause */
     int64_t start; /* where this ownership began to read */
     int64_t next;  /* next offset to hand out */
     int64_t eof; /* end of the partition as last reported; BUS_OFFSET_NONE = not yet */

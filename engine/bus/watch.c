@@ -176,7 +176,7 @@ bool watch_partition(struct watch *w, const struct slots *s, int timeout_ms,
         const struct slots_topic *t = &s->topics[i];
         for (int32_t k = 0; k < t->n && asked < STILL_EACH; k++) {
             struct slot *slot = &t->items[k];
-            if (!slot->owned) continue;
+            if (!slot->owned || slot->paused) continue;
             bool moved = slot->still_ms == 0 || slot->next != slot->still_at;
             if (!moved && now - slot->still_ms < STILL_MS) continue;
             slot->still_at = slot->next;

@@ -405,18 +405,31 @@ static void case_missing(void)
     bus_close(b);
 }
 
-/* ---- rebalances in the midst of large batches must not lose a record ---- */
+/* ---- rebalances and pauses in the midst of large batches must not lose a record ----
+ */
 
 enum { SKIP_EACH = 500000, SKIP_MS = 20000, SKIP_BATCH = 20000 };
 
 static int64_t skip_next[PARTITIONS];
+static bool skip_paused[PARTITIONS];
 static char skip_group[300];
 
 static void skip_assign(void *ctx, struct bus_partition *p, size_t n)
 {
     (void)ctx;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         p[i].offset = skip_next[p[i].partition];
+        skip_paused[p[i].partition] = false;
+    }
+}
+
+/* Each partition rests now and then, for as many polls as it was read before. */
+static void skip_pause(struct consumer *c, unsigned turn, const struct bus_partition *p)
+{
+    bool *paused = &skip_paused[p->partition];
+    if (turn % 8 != (unsigned)p->partition) return;
+    *paused = !*paused;
+    (*paused ? consumer_pause : consumer_resume)(c, p->topic, p->partition);
 }
 
 static struct consumer *skip_open(struct bus *b, bool resident, struct seen *s)
@@ -454,23 +467,44 @@ static void *skip_guests(void *prefix)
     return NULL;
 }
 
+/* A record that was kept is still the same when others have come. */
+static void skip_kept(struct consumer *c, struct bus_record r)
+{
+    static struct bus_record kept;
+    if (kept.message != NULL) {
+        CHECK(strtoll(kept.value, NULL, 10) == kept.offset, "record %lld is another",
+              (long long)kept.offset);
+        consumer_free(&kept);
+    }
+    kept.message = NULL;
+    if (c == NULL) return;
+    consumer_keep(c, &r);
+    kept = r;
+}
+
 /* Every partition's offsets follow one another; at the end of the topic from its start.
  */
 static void skip_read(struct consumer *c)
 {
     static struct bus_record r[SKIP_BATCH];
+    static unsigned turn;
+    turn++;
     struct bus_partition own[PARTITIONS];
     size_t n, done = 0;
     OK(consumer_poll(c, r, SKIP_BATCH, &n, 20, &fault));
     for (size_t i = 0; i < n; i++) {
         int64_t *next = &skip_next[r[i].partition];
+        CHECK(!skip_paused[r[i].partition], "a record of a paused partition");
         CHECK(r[i].offset == *next, "partition %d: %lld came, expected %lld",
               (int)r[i].partition, (long long)r[i].offset, (long long)*next);
         ++*next;
     }
     size_t owned = consumer_assignment(c, own, PARTITIONS);
-    for (size_t i = 0; i < owned; i++)
+    for (size_t i = 0; i < owned; i++) {
         done += own[i].offset >= SKIP_EACH;
+        skip_pause(c, turn, &own[i]);
+    }
+    if (n > 0) skip_kept(c, r[n - 1]);
     if (owned == 0 || done < owned) return;
     for (size_t i = 0; i < owned; i++)
         own[i].offset = skip_next[own[i].partition] = 0;
@@ -495,6 +529,7 @@ static void case_skip(void)
         skip_read(c);
     stopping = 1;
     pthread_join(guests, NULL);
+    skip_kept(NULL, (struct bus_record){.offset = 0});
     consumer_close(c);
     bus_close(b);
 }
