@@ -278,7 +278,7 @@ static enum serin_status number(struct out *o, const struct field *f, const json
 
 static enum serin_status packed(struct out *o, const struct field *f, const json_t *j)
 {
-    size_t i, at;
+    size_t i, at = 0;
     json_t *v;
     if (!json_is_array(j)) return wrong(o, f, "a list");
     enum serin_status s = open_length(o, f->number, &at);
