@@ -377,7 +377,7 @@ struct gather *cumulative_gather(struct cumulative *c)
 void cumulative_forget(struct cumulative *c)
 {
     gather_forget(c->gather);
-    memset(c->entries, 0, c->room * sizeof *c->entries);
+    if (c->n != 0) memset(c->entries, 0, c->room * sizeof *c->entries);
     c->n = c->n_log = c->sealed = 0;
     c->latest_ns = INT64_MIN;
     c->since_ns = INT64_MAX;
