@@ -166,6 +166,10 @@ enum serin_status worker_open(struct worker **out, struct bus *b,
                                    .header_bytes = w->memory / 32};
     atomic_store(&w->counters.memory_limit, w->memory);
     name_member(w, o->index);
+    w->index = o->index;
+    w->levels = o->levels;
+    w->n_levels = o->n_levels;
+    worker_align_forget_all(w);
     pthread_mutex_init(&w->lock, NULL);
     enum serin_status s = take_inputs(w, o, f);
     if (s == SERIN_OK) {
@@ -286,11 +290,10 @@ static void refuse(struct worker *w, struct worker_source *s,
     if (s->topic->dead_letter != NULL) letter_add(w, s->topic->dead_letter, r);
 }
 
-static void take_record(struct worker *w, const struct bus_record *r, int64_t now_ms,
-                        int64_t mono_ms)
+static void take_record(struct worker *w, struct worker_source *s,
+                        const struct bus_record *r, int64_t now_ms, int64_t mono_ms)
 {
-    struct worker_source *s = worker_source_find(w, r->topic, r->partition);
-    if (s == NULL || !s->assigned || r->offset < s->next) return;
+    if (r->offset < s->next) return;
     struct reject why;
     enum serin_status status;
     s->next = r->offset + 1;
@@ -316,7 +319,11 @@ static void take_record(struct worker *w, const struct bus_record *r, int64_t no
     }
     s->pending.decoded++;
     int64_t latest = aggregate_latest(w->aggregate);
-    if (latest > s->latest_ms) s->latest_ms = latest;
+    if (latest <= s->latest_ms) return;
+    w->align.stale |= s->latest_ms == INT64_MIN;
+    s->latest_ms = latest;
+    s->rose_ms = mono_ms;
+    worker_align_took(w, s);
 }
 
 /* ---------------------------------------------------------------- the loop */
@@ -338,16 +345,16 @@ static void on_revoke(void *ctx, const struct bus_partition *p, size_t n, bool l
 
 static enum serin_status clients_open(struct worker *w, struct fault *f)
 {
-    struct consumer_options o = {.group = w->group,
-                                 .topics = w->names,
-                                 .start = w->from_latest ? BUS_START_LATEST
-                                                         : BUS_START_EARLIEST,
-                                 .on_assign = worker_source_assign,
-                                 .on_revoke = on_revoke,
-                                 .on_gap = worker_source_gap,
-                                 .member = w->member,
-                                 .queue_bytes = w->memory / 2,
-                                 .ctx = w};
+    struct consumer_options o = {
+        .group = w->group,
+        .topics = w->names,
+        .start = w->from_latest ? BUS_START_LATEST : BUS_START_EARLIEST,
+        .on_assign = worker_source_assign,
+        .on_revoke = on_revoke,
+        .on_gap = worker_source_gap,
+        .member = w->member,
+        .queue_bytes = w->memory / 2 - w->memory / WORKER_KEPT_SHARE,
+        .ctx = w};
     w->broken = w->must_rewind = false;
     for (size_t i = 0; i < w->n_sources; i++)
         w->sources[i].assigned = false;
@@ -363,6 +370,7 @@ static enum serin_status clients_open(struct worker *w, struct fault *f)
 static void clients_close(struct worker *w)
 {
     worker_flush_settle(w, true);
+    worker_align_forget_all(w);
     consumer_close(w->consumer);
     producer_close(w->producer);
     table_close(w->table);
@@ -409,6 +417,7 @@ static void rewind_if_due(struct worker *w)
 static int poll_wait(const struct worker *w)
 {
     int64_t left = w->flushed_ms + w->flush_ms - clock_mono_ms();
+    if (w->align.ready) return 0;
     if (left < 0 || !w->moved) left = w->moved ? 0 : POLL_MS;
     return (int)(left < POLL_MS ? left : POLL_MS);
 }
@@ -417,6 +426,48 @@ static void flush_if_due(struct worker *w)
 {
     /* Under load this is the only moment without cells. */
     if (worker_flush_due(w) && !w->broken) routes_follow(w);
+}
+
+/* One record of the batch: taken, or kept until the other partitions have come as far.
+ */
+static void take_or_keep(struct worker *w, const struct bus_record *r, int64_t now_ms,
+                         int64_t mono_ms)
+{
+    struct worker_source *s = worker_source_find(w, r->topic, r->partition);
+    if (s == NULL || !s->assigned) return;
+    if (s->n_kept == 0 && !worker_align_ahead(w, s)) {
+        take_record(w, s, r, now_ms, mono_ms);
+    } else if (!worker_align_keep(w, s, r)) {
+        struct fault f = {0};
+        fault_set(&f, SERIN_ENOMEM, "no memory for a record that has to wait");
+        worker_flush_failed(w, &f, "reading");
+    }
+    if (w->align.stale) worker_align_look(w, mono_ms);
+}
+
+/* What may be taken of the records that were kept. */
+static void take_kept(struct worker *w, int64_t now_ms, int64_t mono_ms)
+{
+    const struct bus_record *r;
+    size_t left = WORKER_BATCH;
+    for (bool some = w->align.held; some && left > 0 && !w->must_rewind;) {
+        some = false;
+        worker_align_look(w, mono_ms);
+        for (size_t i = 0; i < w->n_sources && !w->must_rewind; i++) {
+            struct worker_source *s = &w->sources[i];
+            while (left > 0 && !w->must_rewind &&
+                   (r = worker_align_next(w, s)) != NULL) {
+                (void)worker_source_find(w, r->topic, r->partition);
+                take_record(w, s, r, now_ms, mono_ms);
+                worker_align_pop(w, s);
+                left--;
+                some = true;
+                if (w->align.spanned || (left & 255) == 0) flush_if_due(w);
+            }
+        }
+    }
+    w->align.ready = left == 0;
+    worker_align_bound(w);
 }
 
 static enum serin_status turn(struct worker *w, struct fault *f)
@@ -428,10 +479,13 @@ static enum serin_status turn(struct worker *w, struct fault *f)
     worker_flush_settle(w, false);
     int64_t now_ms = clock_wall_ms(), mono_ms = clock_mono_ms();
     /* A flush that fails half-way makes the rest of the batch void: it comes again. */
+    worker_align_batch(w, w->batch, n);
     for (size_t i = 0; i < n && !w->must_rewind; i++) {
-        take_record(w, &w->batch[i], now_ms, mono_ms);
-        if ((i & 255) == 255 || w->batch[i].value_len > LARGE) flush_if_due(w);
+        take_or_keep(w, &w->batch[i], now_ms, mono_ms);
+        if ((i & 255) == 255 || w->batch[i].value_len > LARGE || w->align.spanned)
+            flush_if_due(w);
     }
+    if (!w->must_rewind) take_kept(w, now_ms, mono_ms);
     if (!w->must_rewind) flush_if_due(w);
     rewind_if_due(w);
     if (!w->broken) routes_follow(w);

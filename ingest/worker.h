@@ -3,6 +3,8 @@
 #ifndef SERIN_INGEST_WORKER_H
 #define SERIN_INGEST_WORKER_H
 
+#include <stdatomic.h>
+
 #include "engine/base/status.h"
 #include "engine/bus/bus.h"
 #include "ingest/quarantine.h"
@@ -22,6 +24,13 @@ struct worker_input {
     int64_t tick_ns; /* of times in a format that does not tell its unit; 0 = its own */
 };
 
+/* How far a worker is in event time: the least of the partitions that have more to
+ * come. Written by that worker, read by all of the process. */
+struct worker_level {
+    _Atomic int64_t level_ms; /* INT64_MAX: nothing is to come */
+    _Atomic int64_t rose_ms;  /* monotonic; since when it stands there */
+};
+
 struct worker_options {
     const struct worker_input *inputs;
     size_t n_inputs;
@@ -34,6 +43,8 @@ struct worker_options {
     size_t max_message;  /* bytes; 0 = 4 MiB */
     size_t memory;       /* bytes, records fetched ahead included; 0 = 512 MiB */
     unsigned index;      /* among the workers of this process: its name and its id */
+    struct worker_level *levels; /* one of each of them, all INT64_MAX; NULL: alone */
+    unsigned n_levels;
 };
 
 enum { WORKER_MAX_MEMBER = 272 };

@@ -95,7 +95,8 @@ static void measure(struct worker *w)
     const struct worker_commit *c = &w->commit;
     if (c->messages > 0) w->record_bytes = c->bytes / c->messages;
     size_t queued =
-        consumer_queued(w->consumer) * (WORKER_QUEUED_BYTES + w->record_bytes);
+        consumer_queued(w->consumer) * (WORKER_QUEUED_BYTES + w->record_bytes) +
+        w->align.bytes;
     set(&w->counters.queued, queued);
     set(&w->counters.memory, queued + aggregate_memory(w->aggregate) + w->dead.used +
                                  w->scratch.used + quarantine_memory());
@@ -236,6 +237,7 @@ void worker_flush(struct worker *w)
     }
     c->letters = w->letters != NULL;
     worker_flush_drop(w);
+    worker_align_flushed(w);
     c->under_way = true;
     if (!c->started) {
         commit(w);
@@ -282,7 +284,7 @@ bool worker_flush_due(struct worker *w)
     int64_t since = clock_mono_ms() - w->flushed_ms;
     bool busy = w->commit.under_way; /* the next one waits for it */
     bool due = aggregate_full(w->aggregate) || w->dead.used >= WORKER_DEAD_BYTES ||
-               (!busy && w->moved && since >= w->flush_ms) ||
+               w->align.spanned || (!busy && w->moved && since >= w->flush_ms) ||
                (!busy && since >= WORKER_TICK_MS && assigned_any(w));
     if (due) worker_flush(w);
     return due;

@@ -18,6 +18,11 @@ enum {
     WORKER_DEAD_TRIES = 20,      /* failed flushes after which they stay behind */
     WORKER_QUEUED_BYTES = 400, /* what a record fetched ahead takes beside its bytes */
     WORKER_TELL_MS = 10000,    /* between two lines about the same trouble */
+    /* Event time of one flush, and of a partition ahead of another one: the judge keeps
+     * what no watermark closes yet, 576 cells a metric (9 s of all 64 strata). */
+    WORKER_SPAN_MS = 3000,
+    WORKER_AHEAD_MS = 3000,
+    WORKER_KEPT_SHARE = 8, /* of the memory, for records of partitions ahead */
 };
 
 /* One input topic. */
@@ -43,6 +48,27 @@ struct worker_source {
     int64_t lag;
     struct worker_tally pending, held, done; /* of this flush; on its way; committed */
     int64_t held_latest_ms;
+    /* worker_align.c */
+    int64_t rose_ms;   /* monotonic; when latest_ms last rose */
+    int64_t level_ms;  /* stands for latest_ms while there is none; INT64_MIN: none */
+    int64_t batch_end; /* behind the last record of the batch at hand */
+    bool unread;       /* more to come, as of the latest look */
+    bool paused;
+    struct bus_record *kept; /* read, not taken; from kept_at on */
+    size_t kept_at, n_kept, kept_room, kept_bytes;
+};
+
+/* What of event time may be taken now. */
+struct worker_align {
+    int64_t first_ms, second_ms; /* bounds of the slowest partition and of the next */
+    const struct worker_source *first; /* it; NULL: of another worker, or nobody */
+    int64_t flushed_ms; /* the slowest at the latest flush; INT64_MIN: not known */
+    int64_t looked_ms;  /* monotonic; closely */
+    bool held;          /* records are kept, or partitions paused */
+    bool ready;         /* some of them could be taken at once */
+    bool stale;         /* a partition has its first sample: look again */
+    bool spanned;       /* the flush holds all that it may */
+    size_t bytes;       /* kept */
 };
 
 /* A record on its way to a dead-letter topic. */
@@ -104,6 +130,9 @@ struct worker {
     unsigned letters_failed; /* flushes in a row that failed with letters */
 
     struct worker_commit commit;
+    struct worker_align align;
+    struct worker_level *levels; /* of all workers of the process; NULL: alone */
+    unsigned index, n_levels;
 
     uint64_t messages, bytes, quarantined; /* of this flush */
     bool moved;                            /* offsets to commit */
@@ -149,6 +178,31 @@ enum serin_status worker_source_rewind(struct worker *w, struct fault *f);
 SERIN_MUST_USE
 enum serin_status worker_source_tick(struct worker *w, struct arena *a,
                                      struct bytes *out);
+
+/* worker_align.c */
+/** A batch begins: who has records in it. */
+void worker_align_batch(struct worker *w, const struct bus_record *r, size_t n);
+/** See anew who is ahead of whom. */
+void worker_align_look(struct worker *w, int64_t now_ms);
+/** Nothing may be taken of this partition now. */
+bool worker_align_ahead(const struct worker *w, const struct worker_source *s);
+/** A record of it was taken. */
+void worker_align_took(struct worker *w, const struct worker_source *s);
+/** A flush ended; what comes next belongs to another one. */
+void worker_align_flushed(struct worker *w);
+/** Keep a record until it may be taken; false: no memory. */
+SERIN_MUST_USE
+bool worker_align_keep(struct worker *w, struct worker_source *s,
+                       const struct bus_record *r);
+/** The first record kept that may be taken; NULL: none. Then pop it. */
+const struct bus_record *worker_align_next(const struct worker *w,
+                                           const struct worker_source *s);
+void worker_align_pop(struct worker *w, struct worker_source *s);
+/** Stop fetching where much is kept, go on where it is little again. */
+void worker_align_bound(struct worker *w);
+/** Drop what is kept: it will be read again, or by others. */
+void worker_align_forget(struct worker *w, struct worker_source *s);
+void worker_align_forget_all(struct worker *w);
 
 /* worker_flush.c */
 /** Partials, dead letters, ticks and offsets in one transaction, whose commit is begun.

@@ -18,6 +18,7 @@ struct member {
 
 struct worker_pool {
     struct member *members;
+    struct worker_level *levels;
     unsigned n;
     atomic_int failed; /* the first that ended by itself, plus 1 */
 };
@@ -30,12 +31,17 @@ enum serin_status worker_pool_open(struct worker_pool **out, struct bus *b,
         return fault_set(f, SERIN_EDOM, "ingest threads: %u; expected 1 to %d", n,
                          WORKER_POOL_MAX);
     struct worker_pool *p = mem_calloc(1, sizeof *p);
-    if (p == NULL || (p->members = mem_calloc(n, sizeof *p->members)) == NULL) {
-        mem_free(p);
+    if (p == NULL || (p->members = mem_calloc(n, sizeof *p->members)) == NULL ||
+        (p->levels = mem_calloc(n, sizeof *p->levels)) == NULL) {
+        worker_pool_close(p);
         return fault_set(f, SERIN_ENOMEM, "out of memory for the workers");
     }
     struct worker_options one = *o;
     one.memory = o->memory / n;
+    one.levels = p->levels;
+    one.n_levels = n;
+    for (unsigned i = 0; i < n; i++)
+        atomic_store(&p->levels[i].level_ms, INT64_MAX);
     one.max_series = o->max_series / n + (o->max_series % n != 0);
     enum serin_status s = SERIN_OK;
     for (; s == SERIN_OK && p->n < n; p->n += s == SERIN_OK) {
@@ -57,6 +63,7 @@ void worker_pool_close(struct worker_pool *p)
     for (unsigned i = 0; i < p->n; i++)
         worker_close(p->members[i].worker);
     mem_free(p->members);
+    mem_free(p->levels);
     mem_free(p);
 }
 

@@ -88,6 +88,7 @@ static bool room_for_one(struct worker *w)
     size_t room = w->sources_room != 0 ? 2 * w->sources_room : 64;
     worker_source_account(w);
     w->last = NULL;
+    w->align.first = NULL;
     struct worker_source *s = mem_realloc(w->sources, room, sizeof *s);
     if (s == NULL) return false;
     w->sources = s;
@@ -110,6 +111,7 @@ static struct worker_source *source_add(struct worker *w, const struct bus_parti
     struct worker_source *s = &w->sources[w->n_sources++];
     *s = (struct worker_source){.topic = topic, .partition = p->partition};
     s->latest_ms = s->held_latest_ms = s->committed_latest_ms = INT64_MIN;
+    s->level_ms = INT64_MIN;
     s->lag = -1;
     return s;
 }
@@ -130,7 +132,9 @@ void worker_source_assign(void *ctx, struct bus_partition *p, size_t n)
         s->assigned = true;
         s->next = p[i].offset;
         s->latest_ms = s->committed_latest_ms;
-        s->heard_ms = clock_mono_ms();
+        s->heard_ms = s->rose_ms = clock_mono_ms();
+        s->unread = true;
+        s->batch_end = 0;
     }
     /* Who had them until now may have counted on from what is remembered here. */
     if (n != 0) {
@@ -146,7 +150,9 @@ void worker_source_drop(struct worker *w, const struct bus_partition *p, size_t 
 {
     for (size_t i = 0; i < n; i++) {
         struct worker_source *s = worker_source_find(w, p[i].topic, p[i].partition);
-        if (s != NULL) s->assigned = false;
+        if (s == NULL) continue;
+        worker_align_forget(w, s);
+        s->assigned = false;
     }
     worker_source_show(w);
 }
@@ -164,7 +170,8 @@ void worker_source_gap(void *ctx, const struct bus_partition *p, int64_t expecte
     if (s == NULL) return;
     s->gaps++;
     s->done.gaps++;
-    if (found > s->next) s->next = found;
+    /* What is kept of it lies before the gap. */
+    if (found > s->next && s->n_kept == 0) s->next = found;
 }
 
 size_t worker_source_positions(struct worker *w)
@@ -207,11 +214,14 @@ void worker_source_rollback(struct worker *w)
         w->sources[i].latest_ms = w->sources[i].committed_latest_ms;
         w->sources[i].pending = w->sources[i].held = (struct worker_tally){0};
     }
+    w->align.spanned = false;
+    w->align.flushed_ms = INT64_MIN;
 }
 
 enum serin_status worker_source_rewind(struct worker *w, struct fault *f)
 {
     size_t n = 0;
+    worker_align_forget_all(w);
     for (size_t i = 0; i < w->n_sources; i++) {
         const struct worker_source *s = &w->sources[i];
         if (!s->assigned) continue;
@@ -239,7 +249,8 @@ static void source_fill(struct worker *w, struct worker_source *s, int64_t now_m
     out->partition = s->partition;
     out->known = s->latest_ms != INT64_MIN;
     out->watermark_ms = out->known ? s->latest_ms - w->lateness_ms : 0;
-    out->idle = now_ms - s->heard_ms >= w->idle_ms &&
+    if (lag >= 0) lag += (int64_t)s->n_kept;
+    out->idle = now_ms - s->heard_ms >= w->idle_ms && s->n_kept == 0 &&
                 consumer_caught_up(w->consumer, topic, s->partition);
     out->lag = lag > 0 ? (uint64_t)lag : 0;
     out->gaps = s->gaps;

@@ -21,7 +21,7 @@ struct table {
 struct consumer {
     struct consumer_options o;
     int64_t next[FAKE_PARTITIONS];
-    bool mine[FAKE_PARTITIONS];
+    bool mine[FAKE_PARTITIONS], paused[FAKE_PARTITIONS];
     bool joined;
 };
 struct producer {
@@ -224,15 +224,16 @@ enum serin_status consumer_poll(struct consumer *c, struct bus_record *out, size
         fake.on_idle(fake.ctx);
         return SERIN_OK;
     }
-    size_t room = 1 + fake_random(50);
+    size_t room = fake.each != 0 ? max : 1 + fake_random(50), each = fake.each;
     for (int p = 0; p < FAKE_PARTITIONS; p++) {
         if (c->mine[p] && c->next[p] < fake.low[p]) {
             struct bus_partition at = {c->o.topics[0], p, fake.low[p]};
             c->o.on_gap(c->o.ctx, &at, c->next[p], fake.low[p]);
             c->next[p] = fake.low[p];
         }
-        while (c->mine[p] && c->next[p] < (int64_t)fake.input[p].n && *n < max &&
-               *n < room && fake_random(8) != 0) {
+        size_t upto = each != 0 ? *n + each : SIZE_MAX;
+        while (c->mine[p] && !c->paused[p] && c->next[p] < (int64_t)fake.input[p].n &&
+               *n < room && *n < upto && (each != 0 || fake_random(8) != 0)) {
             const struct fake_record *r = &fake.input[p].items[c->next[p]];
             out[(*n)++] = (struct bus_record){.topic = c->o.topics[0],
                                               .partition = p,
@@ -242,6 +243,26 @@ enum serin_status consumer_poll(struct consumer *c, struct bus_record *out, size
         }
     }
     return SERIN_OK;
+}
+
+void consumer_keep(struct consumer *c, const struct bus_record *r)
+{
+    (void)c, (void)r; /* the log keeps all of them */
+}
+void consumer_free(const struct bus_record *r)
+{
+    (void)r;
+}
+void consumer_pause(struct consumer *c, const char *topic, int32_t partition)
+{
+    (void)topic;
+    c->paused[partition] = true;
+    fake.pauses++;
+}
+void consumer_resume(struct consumer *c, const char *topic, int32_t partition)
+{
+    (void)topic;
+    c->paused[partition] = false;
 }
 
 enum serin_status consumer_rewind(struct consumer *c, const struct bus_partition *p,

@@ -14,6 +14,21 @@ if(TARGET serin_ingest AND worker_sources)
                        TIMEOUT 300)
 endif()
 
+# An hour of backlog judged as at the pace of the clock.
+if(TARGET serin_core AND worker_sources)
+  add_executable(integration-ingest-backlog
+    ${CMAKE_CURRENT_LIST_DIR}/test_worker_backlog.c ${CMAKE_CURRENT_LIST_DIR}/fake_bus.c
+    ${worker_sources})
+  target_link_libraries(integration-ingest-backlog
+    PRIVATE serin_ingest serin_core serin_support PkgConfig::CRITERION)
+  add_test(NAME integration-ingest-backlog
+    COMMAND ${CMAKE_SOURCE_DIR}/tests/support/run_clean.sh
+            $<TARGET_FILE:integration-ingest-backlog>
+    WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  set_tests_properties(integration-ingest-backlog PROPERTIES LABELS integration
+                       TIMEOUT 300)
+endif()
+
 # A partition whose broker is away, among others that go on.
 if(TARGET serin_worker)
   add_executable(integration-ingest-hung ${CMAKE_CURRENT_LIST_DIR}/test_worker_hung.c)
