@@ -82,16 +82,21 @@ class Unix(http.client.HTTPConnection):
         self.sock.connect(self.path)
 
 
+def connected(bootstrap):
+    """The section of serin.yaml for brokers that let everybody in."""
+    return f'kafka: {{bootstrap.servers: "{bootstrap}"}}'
+
+
 class Engine:
     """`serin run` with a configuration of its own; calling it is the command line."""
 
-    def __init__(self, program, folder, bootstrap, prefix, config, listen=()):
+    def __init__(self, program, folder, bootstrap, prefix, config, listen=(), kafka=None):
         self.program, self.bootstrap, self.prefix = program, bootstrap, prefix
         self.address = f"unix:{folder}/serin.sock"
         addresses = json.dumps([self.address, *listen])
         path = os.path.join(folder, "serin.yaml")
         with open(path, "w", encoding="utf-8") as file:
-            file.write(f"kafka: {{bootstrap.servers: \"{bootstrap}\"}}\n"
+            file.write(f"{kafka or connected(bootstrap)}\n"
                        f"topics: {{prefix: \"{prefix}\", partitions: 2}}\n"
                        f"http: {{listen: {addresses}, insecure: true}}\n{config}")
         self.command = [program, "run", "--config", path]
