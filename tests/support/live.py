@@ -111,8 +111,11 @@ class Engine:
                   f"expected {code}: {out.stdout}{out.stderr}")
         return out
 
+    def json(self, *arguments):
+        return json.loads(self(*arguments, "-o", "json").stdout)
+
     def verdicts(self, rollout):
-        told = json.loads(self("history", rollout, "-o", "json").stdout)
+        told = self.json("history", rollout)
         return told if isinstance(told, list) else told["verdicts"]
 
     def weight_bp(self, rollout):

@@ -27,8 +27,11 @@ import threading
 import time
 
 ROOT = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
+sys.path.insert(0, os.path.join(ROOT, "tests", "support"))
+from live import Engine, check, wait_for  # noqa: E402
+
 INPUT = "shop.metrics"
-SECONDS = 150  # upper bound for everything that must happen; nothing is timed below it
+CONFIG = f"inputs: [{{topic: {INPUT}, format: json}}]\nfleet: {{level: 5%}}\n"
 
 PLAN = """\
 apiVersion: serin/v1
@@ -69,21 +72,6 @@ ROLLOUTS = {
     "wins": {"odds": 2, "experiment": "duration: 1h"},
     "even": {"odds": 1, "experiment": "duration: 20s, keep: true, weight: 20%"},
 }
-
-
-def check(condition, message):
-    if not condition:
-        raise AssertionError(message)
-
-
-def wait_for(what, test, seconds=SECONDS):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        result = test()
-        if result:
-            return result
-        time.sleep(0.2)
-    raise AssertionError(f"waited {seconds} s in vain for: {what}")
 
 
 def poisson_like(rng, mean):
@@ -188,40 +176,6 @@ class Verdicts(threading.Thread):
         self.join()
 
 
-class Serin:
-    """The command line, pointed at the engine under test."""
-
-    def __init__(self, program, folder):
-        self.program, self.folder = program, folder
-        self.address = f"unix:{folder}/serin.sock"
-
-    def __call__(self, *arguments, code=0, text=None):
-        out = subprocess.run([self.program, *arguments], text=True, input=text,
-                             capture_output=True, timeout=60, check=False,
-                             env={**os.environ, "SERIN_ADDR": self.address})
-        if code is not None:
-            check(out.returncode == code, f"serin {arguments}: exit code {out.returncode}, "
-                  f"expected {code}: {out.stdout}{out.stderr}")
-        return out
-
-    def json(self, *arguments):
-        return json.loads(self(*arguments, "-o", "json").stdout)
-
-    def start(self, bootstrap):
-        config = os.path.join(self.folder, "serin.yaml")
-        with open(config, "w", encoding="utf-8") as file:
-            file.write(f"kafka: {{bootstrap.servers: \"{bootstrap}\"}}\n"
-                       f"inputs: [{{topic: {INPUT}, format: json}}]\n"
-                       "topics: {partitions: 4}\nfleet: {level: 5%}\n"
-                       f"http: {{listen: \"{self.address}\"}}\n")
-        self.process = subprocess.Popen([self.program, "run", "--config", config])
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(30)
-        check(code == 0, f"serin run ended with {code} after SIGTERM")
-
-
 def wait_codes(serin):
     """What each of them ended with, as scripts see it."""
     serin("wait", "healthy", code=0)
@@ -234,18 +188,15 @@ def wait_codes(serin):
     serin("status", code=2)
     serin("frobnicate", code=2)
     serin("lint", "-", code=2, text="id: x\nsteeps: []\n")
-    gone = Serin(serin.program, serin.folder + "/gone")
-    gone("list", code=5)
+    serin("list", "--addr", serin.address + ".gone", code=5)
 
 
 def compare_history(serin, verdicts):
     """The CLI tells of each rollout what kcat read."""
     for name in ROLLOUTS:
-        told = serin.json("history", name)
-        told = told if isinstance(told, list) else told["verdicts"]
         theirs = [(v["id"], v["kind"], v["from_bp"], v["to_bp"], v["reason"])
                   for v in verdicts.of(name)]
-        ours = [(v["id"], v["verdict"], v["from_bp"], v["to_bp"], v["reason"]) for v in told]
+        ours = [(v["id"], v["verdict"], v["from_bp"], v["to_bp"], v["reason"]) for v in serin.verdicts(name)]
         check(ours == theirs, f"history of {name}: {ours}, kcat read {theirs}")
         check([v["seq"] for v in verdicts.of(name)] ==
               list(range(1, len(theirs) + 1)), f"{name}: numbers with gaps: {theirs}")
@@ -301,11 +252,10 @@ def judge(serin, verdicts):
     check(1 <= phi[0]["dispersion"] < 3, f"measured dispersion {phi}")
 
 
-def stop_without_broker(serin, kafka, store, bootstrap):
+def stop_without_broker(serin, kafka, store):
     """SIGTERM ends it though its broker is gone; the half minute of librdkafka's time-outs
     is not waited for."""
-    serin.start(bootstrap)
-    wait_for("the engine", lambda: serin("status", "healthy", code=None).returncode == 0)
+    serin.start()
     subprocess.run([kafka, "kill", "1", "--dir", store], check=True)
     time.sleep(3)  # transactions are open now, and nobody answers
     serin.process.send_signal(signal.SIGTERM)
@@ -321,14 +271,13 @@ def main():
             [kafka, "start", "--port", "0", "--dir", store, "--set",
              "auto.create.topics.enable=true", "--set", "num.partitions=4"],
             stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
-        serin, traffic, verdicts = Serin(program, folder), Traffic(bootstrap), None
+        serin, traffic, verdicts = None, Traffic(bootstrap), None
         try:
             traffic.start()
             wait_for("the input topic", lambda: INPUT in subprocess.run(
                 ["kcat", "-L", "-b", bootstrap], capture_output=True, text=True,
                 check=False).stdout)
-            serin.start(bootstrap)
-            wait_for("the engine", lambda: serin("list", code=None).returncode == 0)
+            serin = Engine(program, folder, bootstrap, "serin.", CONFIG)
             verdicts = Verdicts(bootstrap, traffic)
             verdicts.start()
             for name, rollout in ROLLOUTS.items():
@@ -342,13 +291,13 @@ def main():
             compare_history(serin, verdicts)
             traffic.stop()
             serin.stop()
-            stop_without_broker(serin, kafka, store, bootstrap)
+            stop_without_broker(serin, kafka, store)
         finally:
             if verdicts:
                 verdicts.stop()
             traffic.kcat.kill()
-            if getattr(serin, "process", None) and serin.process.poll() is None:
-                serin.process.kill()
+            if serin:
+                serin.kill()
             subprocess.run([kafka, "stop", "--dir", store], check=False)
     print("acceptance: all as promised")
 
