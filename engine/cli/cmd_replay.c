@@ -20,7 +20,12 @@ static const struct cli_option options[] = {
     {"format", 0, "NAME", "of the lines: auto (default), json or influx"},
     {"rollout", 0, "R", "only this one of those that the records name"},
     {"at-weight", 0, "HOW",
-     "as-recorded (default): the split is taken as it is; commanded: it has to follow"},
+     "as-recorded (default): the split is taken as it is; commanded: requests are left "
+     "out at random until it is that of the verdicts"},
+    {"inject", 0, "SPEC",
+     "a fault that was not there, such as errors=x2@10m, latency=+30%@12:00,ramp=5m, "
+     "latency=+500ms/1%, silence=canary@5m..6m; several times, or separated by ';'"},
+    {"seed", 0, "N", "of what is drawn for --at-weight commanded and --inject; 1"},
     {"calibrate-from", 0, "FILE",
      "measure the dispersion on the baseline of these metrics; several times"},
     {"output", 'o', "FORMAT", "table (default), jsonl or json"},

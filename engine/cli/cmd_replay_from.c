@@ -6,6 +6,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/cli/cmd_replay.h"
+#include "engine/cli/cmd_replay_scene.h"
 #include "engine/cli/file.h"
 #include "engine/cli/output.h"
 #include "engine/cli/show.h"
@@ -22,7 +23,8 @@ struct replayed {
     struct arena arena;
     const char *text; /* the plan as it judges */
     struct plan *plan;
-    bool unchecked;     /* the sample ratio is not */
+    bool commanded; /* the split follows the verdicts */
+    struct scene *scene;
     bool shown;         /* progress */
     int64_t max_lag_ms; /* 0: the engine's */
     int64_t began_ms;
@@ -97,14 +99,12 @@ static int calibrate(struct replayed *r, const struct feed_options *o)
                                       .phi = found.phi});
 }
 
+/* A split that is taken as it is cannot be a wrong one. */
 static int traffic(const struct cli_verb *v, struct replayed *r)
 {
-    const char *how = cli_get("at-weight");
-    bool commanded = how != NULL && strcmp(how, "commanded") == 0;
-    if (how != NULL && !commanded && strcmp(how, "as-recorded") != 0)
-        return cli_usage(v, "--at-weight %s: expected as-recorded or commanded", how);
-    r->unchecked = !commanded && r->plan->srm_check;
-    return r->unchecked ? change(r, &(struct replan){.unchecked = true}) : CLI_OK;
+    int code = cmd_replay_scene_commanded(v, &r->commanded);
+    if (code != CLI_OK || r->commanded || !r->plan->srm_check) return code;
+    return change(r, &(struct replan){.unchecked = true});
 }
 
 /* ---------------------------------------------------------------- what is told */
@@ -152,10 +152,11 @@ static void tell(const struct replayed *r, const struct feed_report *n)
     if (n->refused > 0)
         fprintf(stderr, "serin: %" PRIu64 " lines refused; the first: %s\n", n->refused,
                 n->refusal);
-    if (r->unchecked)
+    if (!r->commanded)
         fputs("serin: at weight as recorded: the split is taken as it is, whatever "
               "weight the verdicts command; it is not checked\n",
               stderr);
+    cmd_replay_scene_tell(r->scene, r->commanded);
 }
 
 /* Of one rollout, as `wait`: what is neither promoted nor aborted is undecided. */
@@ -207,10 +208,12 @@ static int judge(struct replayed *r, struct feed_options *o)
     cmd_replay_print_close(&r->print);
     int code = r->code;
     if (code == CLI_OK && rc != SERIN_OK && rc != SERIN_EPARSE)
-        code = cli_fail(rc == SERIN_ENOMEM ? CLI_UNREACHABLE : CLI_USAGE, "%s", f.text);
+        code = cli_fail(rc == SERIN_ENOMEM ? CLI_UNREACHABLE : CLI_USAGE, "%s",
+                        cmd_replay_scene_why(r->scene, f.text));
     else if (code == CLI_OK && trial_rollouts(t) > 0) {
         tell(r, &report);
-        code = outcomes(t);
+        code = cmd_replay_scene_end(r->scene, &report);
+        if (code == CLI_OK) code = outcomes(t);
     } else if (code == CLI_OK && rc == SERIN_OK) {
         code = nothing(r, &report, o->path);
     }
@@ -237,7 +240,10 @@ int cmd_replay_from(const struct cli_verb *v, const struct cmd_replay_print *p)
     o.plan = r.plan;
     if (code == CLI_OK) code = calibrate(&r, &o);
     if (code == CLI_OK) code = traffic(v, &r);
+    o.plan = r.plan;
+    if (code == CLI_OK) code = cmd_replay_scene_open(v, &o, r.commanded, &r.scene);
     if (code == CLI_OK) code = judge(&r, &o);
+    scene_close(r.scene);
     arena_free(&r.arena);
     return code;
 }

@@ -123,9 +123,16 @@ def traffic(dir):
     half = packed(lines("web", share=0.5))
     code, _, err = run("--plan", p, "--from", "-", data=half)
     check(code == 0 and "as recorded" in err, "as recorded: any split is taken, and said")
-    code, out, _ = run("--plan", p, "--at-weight", "commanded", "--from", "-", "-o", "jsonl",
-                       data=half)
-    check(code == 4 and ("HOLD", "sample_ratio") in verdicts(out), "commanded: the split counts")
+    code, out, err = run("--plan", p, "--at-weight", "commanded", "--from", "-", "-o", "jsonl",
+                         data=half)
+    last = json.loads(out.splitlines()[-2])
+    split = last["metrics"][0]
+    share = split["canary"]["n"] / (split["canary"]["n"] + split["baseline"]["n"])
+    check(code == 0 and 0.09 < share < 0.11 and "not simulated" in err,
+          f"commanded: half becomes the plan's 10 % ({code} {share:.3f} {err})")
+    code, out, _ = run("--plan", p, "--at-weight", "commanded", "--inject",
+                       "sample_ratio=x0.5@5s", "--from", "-", "-o", "jsonl", data=half)
+    check(code == 4 and ("HOLD", "sample_ratio") in verdicts(out), "a wrong split is seen")
     code, out, _ = run("--plan", plan(dir, "require_ack: true\n"), "--from", "-", data=half)
     check(code == 0, "weights that want an acknowledgement get one")
 
