@@ -18,14 +18,23 @@
 
 enum { POLL_MS = 100, OPEN_MS = 5000, FLUSH_MS = 10000 };
 
-/* A rollout that is moved here, or that cannot be (target NULL, and why). */
+/* One of the targets that a plan names. */
+struct place {
+    const char *name; /* "": said inline */
+    struct target *target;
+    bool refused; /* it cannot be moved: target is NULL */
+};
+
+/* A rollout that is moved here, or that cannot be. */
 struct moved {
     struct moved *next;
     char id[132];
     uint8_t plan_hash[HASH_DIGEST];
     struct arena arena; /* of its plan's section */
-    struct target *target;
-    uint64_t refused_seq; /* the verdict that was answered with a refusal */
+    struct place places[PLAN_MAX_TARGETS];
+    size_t n_places;
+    bool final;           /* its last verdict was heard */
+    uint64_t refused_seq; /* the verdict that was answered with a refusal; 0: none */
 };
 
 struct act {
@@ -72,6 +81,7 @@ static enum serin_status acknowledge(struct act *a, struct target_report *r,
     ack.applied_bp = r->applied_bp;
     ack.t_ms = clock_wall_ms();
     ack.error = r->error;
+    ack.target = r->name;
     box.schema = SERIN_SCHEMA;
     box.body_case = SERIN__V1__INBOX__BODY_ACK;
     box.ack = &ack;
@@ -101,12 +111,15 @@ static void send_reports(struct act *a)
         log_error("act", "an acknowledgement was not written: %s", f.text);
 }
 
-static void refuse(struct act *a, struct moved *m, uint64_t seq, const struct fault *f)
+static void refuse(struct act *a, struct moved *m, const struct place *p, uint64_t seq,
+                   const struct fault *f)
 {
+    log_error("act", "%s: %s", m->id, f->text);
+    if (seq == 0) return; /* no verdict yet to answer to */
     struct target_report *r = mem_calloc(1, sizeof *r);
     m->refused_seq = seq;
-    log_error("act", "%s: %s", m->id, f->text);
     if (r == NULL) return;
+    snprintf(r->name, sizeof r->name, "%s", p->name);
     snprintf(r->rollout, sizeof r->rollout, "%s", m->id);
     snprintf(r->verdict_id, sizeof r->verdict_id, "%s/%llu", m->id,
              (unsigned long long)seq);
@@ -129,62 +142,92 @@ static void forget(struct act *a, struct moved *gone)
     while (*at != gone)
         at = &(*at)->next;
     *at = gone->next;
-    target_close(gone->target);
+    for (size_t i = 0; i < gone->n_places; i++)
+        target_close(gone->places[i].target);
     arena_free(&gone->arena);
     mem_free(gone);
 }
 
-static enum serin_status not_twice(struct act *a, const struct moved *m,
+static enum serin_status not_twice(struct act *a, const struct place *p,
                                    struct fault *f)
 {
     for (const struct moved *o = a->moved; o != NULL; o = o->next)
-        if (o != m && o->target != NULL &&
-            strcmp(target_place(o->target), target_place(m->target)) == 0)
-            return fault_set(f, SERIN_ESTATE,
-                             "rollout %s already moves %s: end it first, or give this "
-                             "one a place of its own",
-                             o->id, target_place(o->target));
+        for (size_t i = 0; i < o->n_places; i++)
+            if (&o->places[i] != p && o->places[i].target != NULL &&
+                strcmp(target_place(o->places[i].target), target_place(p->target)) == 0)
+                return fault_set(f, SERIN_ESTATE,
+                                 "rollout %s already moves %s: end it first, or give "
+                                 "this one a place of its own",
+                                 o->id, target_place(p->target));
     return SERIN_OK;
 }
 
-/* The section of its plan; false: none, or not one for this process. */
-static bool wanted(struct act *a, struct moved *m, const pb_rollout *row,
-                   struct fault *f, enum serin_status *rc)
+static enum serin_status occupy(struct act *a, struct moved *m, struct place *p,
+                                const struct driver *d, const void *settings,
+                                struct fault *f)
 {
-    struct plan *p;
-    struct section s = {0};
-    struct doc_errors errors = {.arena = &m->arena};
-    const struct driver *d = NULL;
-    const void *settings = NULL;
-    *rc = plan_parse(&m->arena, row->plan, strlen(row->plan), &p, &errors);
-    if (*rc != SERIN_OK || p->actuate == NULL) return false;
-    *rc = section_read(&m->arena, p->actuate, &s, &errors);
-    if (*rc == SERIN_OK && errors.total != 0)
-        *rc = fault_set(f, SERIN_EDOM, "plan, line %u: %s", errors.items[0].line,
-                        errors.items[0].text);
-    if (*rc == SERIN_OK) *rc = section_resolve(a->o.policy, &s, &d, &settings, f);
-    if (*rc != SERIN_OK) return true;
-    if (a->o.kind != NULL && strcmp(d->name, a->o.kind) != 0) return false;
-    struct target_options to = {.lease_ms = a->o.policy->lease_ms,
+    struct target_options to = {.name = p->name,
+                                .lease_ms = a->o.policy->lease_ms,
                                 .check_ms = a->o.policy->check_ms,
                                 .dry_run = a->o.dry_run,
                                 .report = on_report,
                                 .ctx = a};
-    *rc = target_open(&m->target, m->id, d, settings, &to, f);
-    if (*rc == SERIN_OK) *rc = not_twice(a, m, f);
-    if (*rc != SERIN_OK && m->target != NULL) {
-        target_close(m->target);
-        m->target = NULL;
+    enum serin_status rc = target_open(&p->target, m->id, d, settings, &to, f);
+    if (rc == SERIN_OK) rc = not_twice(a, p, f);
+    if (rc != SERIN_OK && p->target != NULL) {
+        target_close(p->target);
+        p->target = NULL;
     }
-    return true;
+    return rc;
+}
+
+/* Target i of the section is moved here, is refused, or is another process' business.
+ */
+static void take_place(struct act *a, struct moved *m, const struct section *s,
+                       size_t i, uint64_t seq)
+{
+    struct fault f = {0};
+    struct place *p = &m->places[m->n_places];
+    const struct driver *d = NULL;
+    const void *settings = NULL;
+    enum serin_status rc = section_resolve(a->o.policy, s, i, &d, &settings, &f);
+    if (rc == SERIN_ENOENT && s->n_targets > 1) return; /* of several, others' */
+    if (rc == SERIN_OK && a->o.kind != NULL && strcmp(d->name, a->o.kind) != 0) return;
+    p->name = s->n_targets != 0 ? s->targets[i] : "";
+    m->n_places++;
+    if (rc == SERIN_OK) rc = occupy(a, m, p, d, settings, &f);
+    p->refused = rc != SERIN_OK;
+    if (p->refused) refuse(a, m, p, seq, &f);
+}
+
+/* The section of its plan: what of it is for this process. */
+static void take_places(struct act *a, struct moved *m, const pb_rollout *row)
+{
+    struct plan *plan;
+    struct fault f = {0};
+    struct section s = {0};
+    struct doc_errors errors = {.arena = &m->arena};
+    uint64_t seq = row->status->seq;
+    if (plan_parse(&m->arena, row->plan, strlen(row->plan), &plan, &errors) !=
+            SERIN_OK ||
+        plan->actuate == NULL ||
+        section_read(&m->arena, plan->actuate, &s, &errors) != SERIN_OK)
+        return;
+    if (errors.total != 0) {
+        fault_set(&f, SERIN_EDOM, "plan, line %u: %s", errors.items[0].line,
+                  errors.items[0].text);
+        m->places[m->n_places++] = (struct place){.name = "", .refused = true};
+        refuse(a, m, &m->places[0], seq, &f);
+        return;
+    }
+    for (size_t i = 0; i < (s.n_targets != 0 ? s.n_targets : 1); i++)
+        take_place(a, m, &s, i, seq);
 }
 
 /* A rollout is taken up while it is live: what ended before this process began is
  * somebody's past, and its place may be another's by now. */
 static struct moved *take_up(struct act *a, const pb_rollout *row)
 {
-    struct fault f = {0};
-    enum serin_status rc;
     struct moved *m = mem_calloc(1, sizeof *m);
     if (m == NULL) return NULL;
     snprintf(m->id, sizeof m->id, "%s", row->rollout);
@@ -192,12 +235,17 @@ static struct moved *take_up(struct act *a, const pb_rollout *row)
         memcpy(m->plan_hash, row->plan_hash.data, HASH_DIGEST);
     m->next = a->moved;
     a->moved = m;
-    if (!wanted(a, m, row, &f, &rc)) {
-        forget(a, m);
-        return NULL;
-    }
-    if (rc != SERIN_OK && row->status->seq != 0) refuse(a, m, row->status->seq, &f);
-    return m;
+    take_places(a, m, row);
+    if (m->n_places != 0) return m;
+    forget(a, m);
+    return NULL;
+}
+
+static bool refused(const struct moved *m)
+{
+    for (size_t i = 0; i < m->n_places; i++)
+        if (m->places[i].refused) return true;
+    return false;
 }
 
 static bool same_plan(const struct moved *m, const pb_rollout *row)
@@ -206,28 +254,40 @@ static bool same_plan(const struct moved *m, const pb_rollout *row)
            memcmp(m->plan_hash, row->plan_hash.data, HASH_DIGEST) == 0;
 }
 
+/* Of a rollout that is moved here. */
+static void hear(struct moved *m, const pb_status *s, int64_t said_ms)
+{
+    struct lease_word w = {.seq = s->seq,
+                           .weight_bp = s->weight_bp,
+                           .final = s->final,
+                           .stopped = s->final && s->weight_bp == 0};
+    for (size_t i = 0; i < m->n_places; i++)
+        if (m->places[i].target != NULL)
+            target_hear(m->places[i].target, &w, (const char *const *)s->audience,
+                        s->n_audience, said_ms);
+    m->final = s->final;
+}
+
+/* It has another plan now, or what was refused may be tried again at this verdict:
+ * others may have ended. */
+static bool outdated(const struct moved *m, const pb_rollout *row)
+{
+    const pb_status *s = row->status;
+    return !same_plan(m, row) || (refused(m) && s->seq > m->refused_seq && !s->final);
+}
+
 static void take_row(struct act *a, const pb_rollout *row, int64_t said_ms)
 {
     const pb_status *s = row->status;
     struct moved *m = find(a, row->rollout);
     if (s == NULL || (a->o.rollout != NULL && strcmp(a->o.rollout, row->rollout) != 0))
         return;
-    if (m != NULL && !same_plan(m, row)) { /* applied again, with another plan */
+    if (m != NULL && outdated(m, row)) {
         forget(a, m);
         m = NULL;
     }
     if (m == NULL && !s->final) m = take_up(a, row);
-    if (m == NULL) return;
-    if (m->target == NULL) { /* try again at each verdict: others may have ended */
-        if (s->seq > m->refused_seq || s->final) forget(a, m);
-        return;
-    }
-    struct lease_word w = {.seq = s->seq,
-                           .weight_bp = s->weight_bp,
-                           .final = s->final,
-                           .stopped = s->final && s->weight_bp == 0};
-    target_hear(m->target, &w, (const char *const *)s->audience, s->n_audience,
-                said_ms);
+    if (m != NULL) hear(m, s, said_ms);
 }
 
 static void on_row(void *ctx, const struct bus_record *r)
@@ -242,12 +302,21 @@ static void on_row(void *ctx, const struct bus_record *r)
     arena_free(&memory);
 }
 
+/* Nothing is left to do of it. */
+static bool done(const struct moved *m)
+{
+    for (size_t i = 0; i < m->n_places; i++)
+        if (m->places[i].target != NULL && !target_done(m->places[i].target))
+            return false;
+    return m->final;
+}
+
 static void let_go(struct act *a)
 {
     struct moved *m = a->moved, *next;
     for (; m != NULL; m = next) {
         next = m->next;
-        if (m->target != NULL && target_done(m->target)) {
+        if (done(m)) {
             log_info("act", "%s: has ended", m->id);
             forget(a, m);
         }

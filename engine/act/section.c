@@ -19,24 +19,56 @@ static void unknown_kind(const struct doc_node *at, struct doc_errors *errors)
                   keys_hint(at->text, names, hint), all);
 }
 
+static void read_name(struct section *out, const struct doc_node *name,
+                      struct doc_errors *errors)
+{
+    if (name->type != DOC_SCALAR || *name->text == '\0') {
+        doc_error_add(errors, name,
+                      "actuate: a target is a name of serin.yaml's "
+                      "actuate.targets");
+        return;
+    }
+    for (size_t i = 0; i < out->n_targets; i++)
+        if (strcmp(out->targets[i], name->text) == 0)
+            doc_error_add(errors, name, "actuate: target \"%.64s\" is named twice",
+                          name->text);
+    out->targets[out->n_targets++] = name->text;
+}
+
+/* {target: NAME} or {targets: [NAME, ...]}. */
+static void read_names(const struct doc_node *map, struct section *out,
+                       struct doc_errors *errors)
+{
+    const struct doc_node *at = map->items[0];
+    bool several = strcmp(map->keys[0]->text, "targets") == 0;
+    if (map->n != 1)
+        doc_error_add(errors, at, "actuate: names of targets, and nothing else");
+    else if (!several)
+        read_name(out, at, errors);
+    else if (at->type != DOC_LIST || at->n == 0 || at->n > PLAN_MAX_TARGETS)
+        doc_error_add(errors, at, "actuate: targets is a list of 1 to %d names",
+                      PLAN_MAX_TARGETS);
+    for (size_t i = 0; several && map->n == 1 && at->type == DOC_LIST && i < at->n &&
+                       i < PLAN_MAX_TARGETS;
+         i++)
+        read_name(out, at->items[i], errors);
+}
+
 enum serin_status section_read(struct arena *a, const struct doc_node *map,
                                struct section *out, struct doc_errors *errors)
 {
-    const struct doc_node *kind = doc_get(map, "kind"),
-                          *target = doc_get(map, "target");
+    const struct doc_node *kind = doc_get(map, "kind");
+    bool named = doc_get(map, "target") != NULL || doc_get(map, "targets") != NULL;
     *out = (struct section){0};
-    if (map->type != DOC_MAP || (kind == NULL) == (target == NULL)) {
+    if (map->type != DOC_MAP || (kind == NULL) == !named) {
         doc_error_add(
             errors, map,
             "actuate: expected {target: NAME}, a target that serin.yaml names, "
-            "or {kind: KIND, ...}");
+            "{targets: [NAME, ...]}, or {kind: KIND, ...}");
         return SERIN_OK;
     }
-    if (target != NULL) {
-        if (target->type != DOC_SCALAR || map->n != 1)
-            doc_error_add(errors, target, "actuate: a target's name, and nothing else");
-        else
-            out->target = target->text;
+    if (named) {
+        read_names(map, out, errors);
         return SERIN_OK;
     }
     if (kind->type != DOC_SCALAR) {
@@ -101,7 +133,7 @@ static enum serin_status read_targets(struct arena *a, const struct doc_node *ma
     for (size_t i = 0; rc == SERIN_OK && i < map->n; i++) {
         struct section *s = &out->targets[out->n_targets].section;
         rc = section_read(a, map->items[i], s, errors);
-        if (s->target != NULL)
+        if (s->n_targets != 0)
             doc_error_add(errors, map->items[i], "a target cannot be another one");
         out->targets[out->n_targets++].name = map->keys[i]->text;
     }
@@ -140,32 +172,38 @@ enum serin_status section_policy(struct arena *a, const struct doc_node *map,
     return w.targets != NULL ? read_targets(a, w.targets, out, errors) : SERIN_OK;
 }
 
-enum serin_status section_resolve(const struct section_policy *p,
-                                  const struct section *s, const struct driver **driver,
-                                  const void **settings, struct fault *f)
+static enum serin_status resolve_inline(const struct section_policy *p,
+                                        const struct section *s,
+                                        const struct driver **driver,
+                                        const void **settings, struct fault *f)
 {
-    if (s->target == NULL) {
-        for (size_t i = 0; i < p->n_inline; i++) {
-            if (strcmp(p->inline_kinds[i], s->driver->name) != 0) continue;
-            *driver = s->driver;
-            *settings = s->settings;
-            return SERIN_OK;
-        }
-        return fault_set(
-            f, SERIN_EDOM,
-            "this actuator takes kind %s from no plan: name a target under "
-            "actuate.targets of its serin.yaml and say actuate: {target: "
-            "NAME}, or list the kind under actuate.inline",
-            s->driver->name);
+    for (size_t i = 0; i < p->n_inline; i++) {
+        if (strcmp(p->inline_kinds[i], s->driver->name) != 0) continue;
+        *driver = s->driver;
+        *settings = s->settings;
+        return SERIN_OK;
     }
-    for (size_t i = 0; i < p->n_targets; i++) {
-        if (strcmp(p->targets[i].name, s->target) != 0) continue;
-        *driver = p->targets[i].section.driver;
-        *settings = p->targets[i].section.settings;
+    return fault_set(f, SERIN_EDOM,
+                     "this actuator takes kind %s from no plan: name a target under "
+                     "actuate.targets of its serin.yaml and say actuate: {target: "
+                     "NAME}, or list the kind under actuate.inline",
+                     s->driver->name);
+}
+
+enum serin_status section_resolve(const struct section_policy *p,
+                                  const struct section *s, size_t i,
+                                  const struct driver **driver, const void **settings,
+                                  struct fault *f)
+{
+    if (s->n_targets == 0) return resolve_inline(p, s, driver, settings, f);
+    for (size_t k = 0; k < p->n_targets; k++) {
+        if (strcmp(p->targets[k].name, s->targets[i]) != 0) continue;
+        *driver = p->targets[k].section.driver;
+        *settings = p->targets[k].section.settings;
         return SERIN_OK;
     }
     return fault_set(f, SERIN_ENOENT,
                      "this actuator has no target \"%.64s\": add it under "
                      "actuate.targets of its serin.yaml",
-                     s->target);
+                     s->targets[i]);
 }

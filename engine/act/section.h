@@ -10,14 +10,15 @@ enum { SECTION_TARGETS = 64 };
 
 /* What a section says. */
 struct section {
-    const char *target;          /* named in serin.yaml; NULL: said inline */
+    const char *targets[PLAN_MAX_TARGETS]; /* named in serin.yaml; none: said inline */
+    size_t n_targets;
     const struct driver *driver; /* of an inline one */
     const void *settings;        /* as its keys fill them, in the arena */
 };
 
 /**
- * Read `{target: NAME}` or `{kind: KIND, ...}`. Every problem is noted at its place.
- * Errors: SERIN_ENOMEM only.
+ * Read `{target: NAME}`, `{targets: [NAME, ...]}` or `{kind: KIND, ...}`. Every problem
+ * is noted at its place. Errors: SERIN_ENOMEM only.
  */
 SERIN_MUST_USE
 enum serin_status section_read(struct arena *a, const struct doc_node *map,
@@ -49,13 +50,15 @@ SERIN_MUST_USE
 enum serin_status section_policy(struct arena *a, const struct doc_node *map,
                                  struct section_policy *out, struct doc_errors *errors);
 /**
- * What a plan's section comes to here. Errors: SERIN_ENOENT (no such target),
- * SERIN_EDOM (a kind that is not allowed inline); *f says what to do.
+ * What target i of a plan's section comes to here; of an inline one, i = 0.
+ * Errors: SERIN_ENOENT (no such target), SERIN_EDOM (a kind that is not allowed
+ * inline); *f says what to do.
  */
 SERIN_MUST_USE
 enum serin_status section_resolve(const struct section_policy *p,
-                                  const struct section *s, const struct driver **driver,
-                                  const void **settings, struct fault *f);
+                                  const struct section *s, size_t i,
+                                  const struct driver **driver, const void **settings,
+                                  struct fault *f);
 /** For the configuration's own table: the members of the section's JSON Schema. */
 extern const char section_schema[];
 

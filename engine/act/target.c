@@ -19,7 +19,7 @@ enum {
 };
 
 struct target {
-    char rollout[132], place[DRIVER_PLACE];
+    char rollout[132], name[64], place[DRIVER_PLACE];
     const struct driver *driver;
     void *own;
     struct target_options o;
@@ -77,6 +77,7 @@ static void report(struct target *t, const struct task *k, uint32_t bp,
     snprintf(r->rollout, sizeof r->rollout, "%s", t->rollout);
     snprintf(r->verdict_id, sizeof r->verdict_id, "%s", k->verdict_id);
     snprintf(r->error, sizeof r->error, "%.255s", error);
+    snprintf(r->name, sizeof r->name, "%s", t->name);
     r->applied_bp = bp;
     t->told_seq = k->seq;
     t->told_bp = bp;
@@ -201,6 +202,7 @@ enum serin_status target_open(struct target **out, const char *rollout,
     struct target *t = mem_calloc(1, sizeof *t);
     if (t == NULL) return fault_set(f, SERIN_ENOMEM, "out of memory for %s", rollout);
     snprintf(t->rollout, sizeof t->rollout, "%s", rollout);
+    snprintf(t->name, sizeof t->name, "%s", o->name);
     t->driver = d;
     t->o = *o;
     lease_open(&t->lease, o->lease_ms);

@@ -12,10 +12,12 @@
 struct target_report {
     struct target_report *next;
     char rollout[132], verdict_id[160], error[256]; /* "" = it is in force */
+    char name[64];                                  /* as in target_options */
     uint32_t applied_bp;                            /* as read back */
 };
 
 struct target_options {
+    const char *name; /* as the plan names it; "" where it does not. Is copied */
     int64_t lease_ms, check_ms; /* check: between two looks at what is in force */
     bool dry_run;               /* say on standard output what would be done */
     /** Takes the report over (mem_free). Called on the target's thread. */

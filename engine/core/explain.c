@@ -53,15 +53,23 @@ static bool down(const struct evidence *e)
                                   : e->metric->direction == PLAN_DOWN;
 }
 
+void explain_clock(int64_t ms, char out[16])
+{
+    int64_t s = ms / 1000 % 86400;
+    snprintf(out, 16, "%02d:%02d:%02d UTC", (int)(s / 3600), (int)(s / 60 % 60),
+             (int)(s % 60));
+}
+
 /* "; began about 14:03:20 UTC, 42 windows before" */
 static void began(const struct rollout *r, const struct evidence *e, struct turn *t)
 {
     int64_t ms = 0;
+    char clock[16];
     if (!(evidence_onset(e, &ms) > 0)) return;
-    long long s = (long long)(ms / 1000),
-              windows = (r->range.last_ms - ms) / r->window_ms;
-    explain_add(t, "; began about %02lld:%02lld:%02lld UTC, %lld window%s before",
-                s / 3600 % 24, s / 60 % 60, s % 60, windows, windows == 1 ? "" : "s");
+    long long windows = (r->range.last_ms - ms) / r->window_ms;
+    explain_clock(ms, clock);
+    explain_add(t, "; began about %s, %lld window%s before", clock, windows,
+                windows == 1 ? "" : "s");
 }
 
 static size_t strongest(const struct rollout *r)

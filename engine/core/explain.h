@@ -8,6 +8,8 @@
 void explain_percent(double share, char out[24]);
 /** "90 s", "15 min", "2.5 h". */
 void explain_span(int64_t ms, char out[24]);
+/** "14:03:20 UTC". */
+void explain_clock(int64_t ms, char out[16]);
 /** Abort by evidence: reason harm or limit, the metric to blame if there is one. */
 void explain_harm(const struct rollout *r, struct turn *t);
 /** The step's tolerance is ruled out: reason non_inferior, with the weakest metric. */

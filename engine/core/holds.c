@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "engine/core/acks.h"
 #include "engine/core/calibrate.h"
 #include "engine/core/explain.h"
 #include "engine/core/external.h"
@@ -225,22 +226,7 @@ static bool bad_data(const struct fold *f, const struct rollout *r, struct turn 
 
 static bool actuator(const struct fold *f, const struct rollout *r, struct turn *t)
 {
-    char span[24];
-    if (!holds_unconfirmed(r)) return false;
-    if (r->ack.heard && r->ack.error[0] != '\0') {
-        explain_add(t, "the actuator failed: %s", r->ack.error);
-        return true;
-    }
-    if (r->ack.heard) {
-        explain_add(t, "the actuator reads back %g %% instead of %g %%",
-                    r->ack.applied_bp / 100.0, r->weight_bp / 100.0);
-        return true;
-    }
-    if (streamclock_now(&f->clock) - r->began_ms <= r->plan->ack_timeout_ms)
-        return false;
-    explain_span(r->plan->ack_timeout_ms, span);
-    explain_add(t, "no actuator confirmed %g %% within %s", r->weight_bp / 100.0, span);
-    return true;
+    return acks_trouble(r, streamclock_now(&f->clock), t);
 }
 
 static bool dispersion(const struct fold *f, const struct rollout *r, struct turn *t)
@@ -411,13 +397,6 @@ bool holds_timed_out(const struct fold *f, const struct rollout *r)
     if (r->plan->strategy == PLAN_EXPERIMENT) return false; /* it concludes */
     if (step->kind == PLAN_STEP_PAUSE) return false;
     return streamclock_now(&f->clock) - r->began_ms > step->timeout_ms + r->extend_ms;
-}
-
-bool holds_unconfirmed(const struct rollout *r)
-{
-    if (!r->plan->require_ack || r->step == 0) return false;
-    return !r->ack.heard || r->ack.error[0] != '\0' ||
-           r->ack.applied_bp != r->weight_bp;
 }
 
 void holds_quality(struct rollout *r, int64_t now_ms, uint64_t good, uint64_t bad)

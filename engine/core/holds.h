@@ -17,8 +17,6 @@ bool holds_dead(const struct fold *f, const struct rollout *r, struct turn *t);
 bool holds_fresh(const struct fold *f, const struct rollout *r);
 /** The step ran out of time; not while it waits for a gate or only watches. */
 bool holds_timed_out(const struct fold *f, const struct rollout *r);
-/** The actuator has not confirmed the present weight; never so without require_ack. */
-bool holds_unconfirmed(const struct rollout *r);
 /** Note samples used and lost, for HOLD(bad_data). */
 void holds_quality(struct rollout *r, int64_t now_ms, uint64_t good, uint64_t bad);
 

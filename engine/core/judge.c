@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "engine/base/mem.h"
+#include "engine/core/acks.h"
 #include "engine/core/aftermath.h"
 #include "engine/core/experiment.h"
 #include "engine/core/explain.h"
@@ -443,7 +444,7 @@ static void judge_on(struct fold *f, struct rollout *r, size_t cells)
 static void close_window(struct fold *f, struct rollout *r)
 {
     size_t cells = pending_front(&r->pending, r->closed_ms);
-    bool counts = r->step != 0 && r->closed_ms >= r->settle_ms && !holds_unconfirmed(r);
+    bool counts = r->step != 0 && r->closed_ms >= r->settle_ms && !acks_missing(r);
     for (size_t i = 0; i < r->evidence.n; i++)
         if (r->evidence.metrics[i].risk != NULL) count_users(f, r, i, cells, counts);
     if (r->calibrate != NULL && rollout_under(r) == ROLLOUT_CALIBRATING)
@@ -652,17 +653,21 @@ static bool pending(const struct rollout *r, int64_t now, struct turn *t)
     return t->message[0] != '\0';
 }
 
+/* Say what it waits for; a row, no verdict. */
+static bool wait_so(struct rollout *r, const struct turn *t)
+{
+    if (strcmp(r->message, t->message) == 0) return false;
+    snprintf(r->reason, sizeof r->reason, "%s", t->reason);
+    snprintf(r->message, sizeof r->message, "%s", t->message);
+    r->row_due = r->dirty = true;
+    return false;
+}
+
 static bool from_pending(struct fold *f, struct rollout *r)
 {
     int64_t now = streamclock_now(&f->clock);
     struct turn t = turn_of(r, "schedule");
-    if (pending(r, now, &t)) {
-        if (strcmp(r->message, t.message) == 0) return false;
-        snprintf(r->reason, sizeof r->reason, "%s", t.reason);
-        snprintf(r->message, sizeof r->message, "%s", t.message);
-        r->row_due = r->dirty = true;
-        return false;
-    }
+    if (pending(r, now, &t)) return wait_so(r, &t);
     t.reason = "calibrating";
     explain_add(&t, "measures the baseline before the first weight");
     r->calibrate_ms = now;
@@ -711,8 +716,12 @@ static bool from_observing(struct fold *f, struct rollout *r)
 
 static bool from_settling(struct fold *f, struct rollout *r)
 {
-    struct turn t = turn_of(r, "");
-    if (streamclock_now(&f->clock) < r->settle_ms || holds_unconfirmed(r)) return false;
+    struct turn t = turn_of(r, "actuator");
+    if (acks_missing(r)) {
+        acks_tell(r, &t);
+        return wait_so(r, &t);
+    }
+    if (streamclock_now(&f->clock) < r->settle_ms) return false;
     strategy_settled(r, &t);
     return take(f, r, EV_SETTLED, &t);
 }
@@ -785,28 +794,20 @@ void judge_settle(struct fold *f, struct rollout *r)
 }
 
 /* ---- an actuator speaks */
-static uint64_t verdict_seq(const struct rollout *r, const char *id)
-{
-    size_t n = strlen(r->id);
-    if (strncmp(id, r->id, n) != 0 || id[n] != '/') return 0;
-    return strtoull(id + n + 1, NULL, 10);
-}
-
-/* Words about an earlier weight are late news, not a wrong weight. */
 void judge_ack(struct fold *f, struct rollout *r, const pb_ack *a)
 {
-    if (decide_final(r->state) || r->plan == NULL || !r->plan->require_ack) return;
-    if (r->ack.weight_seq == 0 || verdict_seq(r, a->verdict_id) < r->ack.weight_seq)
-        return;
-    bool before = holds_unconfirmed(r);
+    if (decide_final(r->state) || r->plan == NULL) return;
+    bool before = acks_missing(r);
+    if (!acks_take(r, a)) return;
     r->stale = true; /* the bake counts from the acknowledgement */
-    r->ack.heard = true;
-    r->ack.applied_bp = a->applied_bp;
-    snprintf(r->ack.error, sizeof r->ack.error, "%.95s", a->error);
     r->dirty = true;
-    if (before && !holds_unconfirmed(r)) {
+    if (before && !acks_missing(r)) {
+        struct turn t = turn_of(r, "warm_up");
         r->settle_ms = streamclock_now(&f->clock) + rollout_step(r)->warmup_ms;
         evidence_wait(&r->evidence, r->settle_ms);
+        explain_add(&t, "%g %% is confirmed; the warm-up is no evidence",
+                    r->weight_bp / 100.0);
+        if (r->state == ROLLOUT_SETTLING) wait_so(r, &t);
     }
     judge_settle(f, r);
 }

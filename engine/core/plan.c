@@ -121,6 +121,18 @@ static void fill_texts(struct plan *p)
         if (p->gates[i].reason == NULL) p->gates[i].reason = "";
 }
 
+/* Who has to confirm a weight. What else `actuate` says is checked by engine/act. */
+static void name_targets(struct plan *p)
+{
+    const struct doc_node *one = doc_get(p->actuate, "target"),
+                          *all = doc_get(p->actuate, "targets");
+    if (p->actuate != NULL) p->require_ack = true;
+    if (one != NULL && one->type == DOC_SCALAR) p->targets[p->n_targets++] = one->text;
+    for (size_t i = 0; all != NULL && all->type == DOC_LIST && i < all->n; i++)
+        if (all->items[i]->type == DOC_SCALAR && p->n_targets < PLAN_MAX_TARGETS)
+            p->targets[p->n_targets++] = all->items[i]->text;
+}
+
 enum serin_status plan_parse(struct arena *a, const char *text, size_t n,
                              struct plan **out, struct doc_errors *errors)
 {
@@ -140,7 +152,7 @@ enum serin_status plan_parse(struct arena *a, const char *text, size_t n,
     fill_criteria(p);
     if (!set_experiment(a, p)) return SERIN_ENOMEM;
     if (!p->srm_check) p->srm_tolerance = -1;
-    if (p->actuate != NULL) p->require_ack = true;
+    name_targets(p);
     p->lateness_ms = 2000;
     hash_digest(text, n, p->hash);
     plan_check(p, root, errors);

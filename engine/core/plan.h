@@ -18,6 +18,7 @@ enum {
     PLAN_MAX_GATES = 16,
     PLAN_MAX_CHECKS = 16,
     PLAN_MAX_AFTER = 8,
+    PLAN_MAX_TARGETS = 8,
     PLAN_MAX_STRATA = 64,
     PLAN_MAX_PER_USER = 3 /* 224 KiB each in a snapshot, which a message has to hold */
 };
@@ -216,10 +217,12 @@ struct plan {
     struct plan_freeze *freezes;
     size_t n_freezes;
     enum plan_action on_no_data, on_timeout, on_sample_ratio;
-    int64_t after_abort_ms;         /* how long its effect is watched; 0 = not */
-    int64_t silence_ms;             /* canary silent this long: abort */
-    bool require_ack;               /* also set by an `actuate` section */
-    const struct doc_node *actuate; /* as written; NULL = none */
+    int64_t after_abort_ms;                /* how long its effect is watched; 0 = not */
+    int64_t silence_ms;                    /* canary silent this long: abort */
+    bool require_ack;                      /* also set by an `actuate` section */
+    const struct doc_node *actuate;        /* as written; NULL = none */
+    const char *targets[PLAN_MAX_TARGETS]; /* that it names */
+    size_t n_targets;
     int64_t ack_timeout_ms;
     bool srm_check;
     double srm_tolerance;      /* eps of the sample-ratio check; < 0 = off */

@@ -132,9 +132,11 @@ struct rollout_wait {
 /* What the actuator said about the weight now commanded. */
 struct rollout_ack {
     uint64_t weight_seq; /* of the verdict that set the weight; 0 = none */
-    bool heard;
-    uint32_t applied_bp;
-    char error[96];
+    struct rollout_acked {
+        bool heard;
+        uint32_t applied_bp;
+        char error[96];
+    } at[PLAN_MAX_TARGETS]; /* by the order of the plan */
 };
 
 /* Samples used and samples lost, in this and in the half minute before. */

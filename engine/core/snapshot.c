@@ -302,6 +302,22 @@ static void outside_out(struct arena *a, const struct rollout *r, pb_fold_state 
     *bad = *bad || !facts_waits(r, a, &m->waits, &m->n_waits);
 }
 
+static void acks_out(struct arena *a, const struct rollout *r, pb_fold_state *m,
+                     bool *bad)
+{
+    size_t n = r->plan != NULL && r->plan->n_targets > 1 ? r->plan->n_targets - 1 : 0;
+    Serin__V1__AckState *acks = get(a, n, sizeof *acks, bad);
+    m->more_acks = get(a, n, sizeof *m->more_acks, bad);
+    for (size_t i = 0; i < n && !*bad; i++) {
+        const struct rollout_acked *from = &r->ack.at[i + 1];
+        serin__v1__ack_state__init(&acks[i]);
+        acks[i].acked = from->heard;
+        acks[i].acked_bp = from->applied_bp;
+        acks[i].error = messages_text(from->error);
+        m->more_acks[m->n_more_acks++] = &acks[i];
+    }
+}
+
 static void commands_out(struct arena *a, const struct rollout *r, pb_fold_state *m,
                          bool *bad)
 {
@@ -370,9 +386,9 @@ static void head_out(struct arena *a, const struct rollout *r, pb_fold_state *m,
     m->weight_bp = r->weight_bp;
     m->final = decide_final(r->state);
     m->weight_seq = r->ack.weight_seq;
-    m->acked = r->ack.heard;
-    m->acked_bp = r->ack.applied_bp;
-    m->ack_error = (char *)r->ack.error;
+    m->acked = r->ack.at[0].heard;
+    m->acked_bp = r->ack.at[0].applied_bp;
+    m->ack_error = (char *)r->ack.at[0].error;
     m->prev_hash =
         (ProtobufCBinaryData){HASH_DIGEST, (uint8_t *)(uintptr_t)r->prev_hash};
     m->audit_seq = r->audit_seq;
@@ -433,6 +449,7 @@ enum serin_status snapshot_save(const struct fold *f, const struct rollout *r,
     if (!bad) pending_out(scratch, r, &m, &bad);
     if (!bad) gates_out(scratch, r, &m, &bad);
     if (!bad) outside_out(scratch, r, &m, &bad);
+    if (!bad) acks_out(scratch, r, &m, &bad);
     if (!bad) commands_out(scratch, r, &m, &bad);
     if (!bad) aftermath_out(scratch, r, &m, &bad);
     if (bad) return SERIN_ENOMEM;

@@ -329,6 +329,12 @@ static bool digest_in(uint8_t out[HASH_DIGEST], const ProtobufCBinaryData *b)
     return true;
 }
 
+static void ack_in(struct rollout_acked *to, bool heard, uint32_t bp, const char *error)
+{
+    *to = (struct rollout_acked){.heard = heard, .applied_bp = bp};
+    snprintf(to->error, sizeof to->error, "%.*s", (int)sizeof to->error - 1, error);
+}
+
 static void times_in(struct rollout *r, const pb_fold_state *m)
 {
     r->created_ms = m->created_ms;
@@ -349,9 +355,11 @@ static void times_in(struct rollout *r, const pb_fold_state *m)
     r->gap = m->gap;
     r->late = m->late;
     r->poison = m->poison;
-    r->ack = (struct rollout_ack){
-        .weight_seq = m->weight_seq, .heard = m->acked, .applied_bp = m->acked_bp};
-    snprintf(r->ack.error, sizeof r->ack.error, "%s", m->ack_error);
+    r->ack = (struct rollout_ack){.weight_seq = m->weight_seq};
+    ack_in(&r->ack.at[0], m->acked, m->acked_bp, m->ack_error);
+    for (size_t i = 0; i < m->n_more_acks && i + 1 < PLAN_MAX_TARGETS; i++)
+        ack_in(&r->ack.at[i + 1], m->more_acks[i]->acked, m->more_acks[i]->acked_bp,
+               m->more_acks[i]->error);
     snprintf(r->reason, sizeof r->reason, "%s", m->reason);
     snprintf(r->message, sizeof r->message, "%s", m->message);
 }

@@ -262,6 +262,12 @@ void inbox_verb(struct inbox *b, const char *rollout, Serin__V1__Verb verb,
 void inbox_ack(struct inbox *b, const char *rollout, uint64_t seq, uint32_t applied_bp,
                const char *error)
 {
+    inbox_ack_of(b, "", rollout, seq, applied_bp, error);
+}
+
+void inbox_ack_of(struct inbox *b, const char *target, const char *rollout,
+                  uint64_t seq, uint32_t applied_bp, const char *error)
+{
     char id[160];
     pb_inbox in = SERIN__V1__INBOX__INIT;
     pb_ack a = SERIN__V1__ACK__INIT;
@@ -269,6 +275,7 @@ void inbox_ack(struct inbox *b, const char *rollout, uint64_t seq, uint32_t appl
     a.rollout = (char *)rollout;
     a.verdict_id = id;
     a.actuator = "test";
+    a.target = (char *)target;
     a.applied_bp = applied_bp;
     a.error = (char *)error;
     in.schema = SERIN_SCHEMA;

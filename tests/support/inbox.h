@@ -69,5 +69,8 @@ void inbox_verb(struct inbox *b, const char *rollout, Serin__V1__Verb verb,
                 const char *actor);
 void inbox_ack(struct inbox *b, const char *rollout, uint64_t seq, uint32_t applied_bp,
                const char *error);
+/** The same of one of several targets. */
+void inbox_ack_of(struct inbox *b, const char *target, const char *rollout,
+                  uint64_t seq, uint32_t applied_bp, const char *error);
 
 #endif

@@ -19,6 +19,7 @@ NGINX = "/usr/sbin/nginx"
 
 class Nginx:
     """An edge that boots with nothing for the canary."""
+    kind = "nginx"
 
     def __init__(self, folder, port, log, ports, name):
         self.folder, self.name, self.process = folder, name, None

@@ -35,7 +35,7 @@ metrics:
   - {{name: errors, phi: 1}}
   - {{name: latency, kind: latency, phi: 1}}
 sample_ratio: {{tolerance: 20%}}
-actuate: {{target: edge}}
+actuate: {{targets: [edge, spare]}}
 """
 LOG = '{"backend":"%b","status":%ST,"ms":%Ta}'
 
@@ -48,6 +48,7 @@ def free_port():
 
 class Haproxy:
     """One process with a configuration of its own."""
+    kind = "haproxy"
 
     def __init__(self, folder, name, text):
         self.path = os.path.join(folder, name + ".cfg")
@@ -229,9 +230,10 @@ actuate:
   check: 1s
   targets:
     edge: {self.edge.target()}
+    spare: {{kind: exec, command: [/bin/echo, "{{weight_bp}}"]}}
 """)
         self.config = os.path.join(folder, "serin.yaml")
-        self.actuator = None
+        self.actuator = self.spare = None
         self.load = Load(port)
         self.seen = []  # (time, weight in force), as the proxy itself says
 
@@ -241,9 +243,13 @@ actuate:
         self.log.start()
         self.load.start()
         self.start_actuator()
+        self.spare = self.actuate("--kind", "exec")
+
+    def actuate(self, *more):
+        return subprocess.Popen([self.program, "actuate", "-c", self.config, *more])
 
     def start_actuator(self):
-        self.actuator = subprocess.Popen([self.program, "actuate", "-c", self.config])
+        self.actuator = self.actuate("--kind", self.edge.kind)
 
     def stop_actuator(self):
         self.actuator.kill()
@@ -269,6 +275,9 @@ actuate:
         self.load.stopping.set()
         if self.actuator is not None:
             self.stop_actuator()
+        if self.spare is not None:
+            self.spare.kill()
+            self.spare.wait()
         self.engine.kill()
         self.edge.stop()
         self.servers.stop()
@@ -291,7 +300,10 @@ def faults(world):
     """Whatever breaks, the canary gets no more than the last verdict gave it."""
     world.begin()
     world.edge.stop()
-    live.wait_for("the engine to be told", lambda: "actuator" in json.dumps(world.status()))
+    live.wait_for("the engine to be told",
+                  lambda: "actuator edge" in world.status()["message"])
+    live.check(world.spare.poll() is None and world.status()["reason"] == "actuator",
+               "the other target speaks for this one")
     world.edge.start()
     live.wait_for("the restarted proxy to be set again", lambda: world.weight() == 2000)
     live.wait_for("RESUME", lambda: world.status()["state"] == "OBSERVING")

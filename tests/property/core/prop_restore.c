@@ -40,7 +40,7 @@ static const char plan_b[] = "apiVersion: serin/v1\n"
                              "  baseline: {version: \"1\"}\n"
                              "window: 2s\n"
                              "calibrate: skip\n"
-                             "require_ack: true\n"
+                             "actuate: {targets: [eu, us]}\n"
                              "steps:\n"
                              "  - {weight: 20%, worse_than: 3, bake: 10s, warmup: 2s}\n"
                              "  - {weight: 100%, watch: 20s, warmup: 2s}\n"
@@ -192,10 +192,11 @@ static void commands_at(struct inbox *b, int s)
         inbox_apply(b, "b", plan_b);
         break;
     case 3:
-        inbox_ack(b, "b", 1, 1000, ""); /* a wrong weight first */
+        inbox_ack_of(b, "us", "b", 1, 2000, "");
+        inbox_ack_of(b, "eu", "b", 1, 1000, ""); /* a wrong weight first */
         break;
     case 5:
-        inbox_ack(b, "b", 1, 2000, "");
+        inbox_ack_of(b, "eu", "b", 1, 2000, "");
         break;
     case 12:
         inbox_verb(b, "b", SERIN__V1__VERB__VERB_HOLD, "ann");

@@ -36,6 +36,11 @@ Test(section, every_mistake_is_shown_at_its_place)
     refused("{socket: /x}", 1, "or {kind: KIND");
     refused("{target: a, kind: haproxy}", 1, "expected");
     refused("{target: a, map: b}", 10, "nothing else");
+    refused("{target: []}", 10, "is a name");
+    refused("{targets: a}", 11, "list of 1 to 8");
+    refused("{targets: []}", 11, "list of 1 to 8");
+    refused("{targets: [a, b, a]}", 18, "named twice");
+    refused("{targets: [a], kind: haproxy}", 1, "expected");
     refused("{kind: [haproxy]}", 8, "a word");
     refused("{kind: haprxy}", 8, "did you mean \"haproxy\"?");
     refused("{kind: haproxy, mapp: /x}", 17, "mapp");
@@ -60,15 +65,15 @@ Test(section, a_plan_gets_what_the_owner_allows_and_nothing_else)
     struct section named = read_("{target: edge}", &e),
                    other = read_("{target: egde}", &e),
                    own = read_("{kind: haproxy, map: /n}", &e);
-    cr_assert(eq(int, section_resolve(&p, &named, &d, &settings, &f), SERIN_OK));
+    cr_assert(eq(int, section_resolve(&p, &named, 0, &d, &settings, &f), SERIN_OK));
     cr_assert(eq(str, (char *)(uintptr_t)d->name, (char *)"haproxy"));
-    cr_assert(eq(int, section_resolve(&p, &other, &d, &settings, &f), SERIN_ENOENT));
+    cr_assert(eq(int, section_resolve(&p, &other, 0, &d, &settings, &f), SERIN_ENOENT));
     cr_assert(strstr(f.text, "actuate.targets") != NULL, "%s", f.text);
-    cr_assert(eq(int, section_resolve(&p, &own, &d, &settings, &f), SERIN_EDOM));
+    cr_assert(eq(int, section_resolve(&p, &own, 0, &d, &settings, &f), SERIN_EDOM));
     cr_assert(strstr(f.text, "actuate.inline") != NULL, "%s", f.text);
     cr_assert(
         eq(int, section_policy(&memory, doc("{inline: haproxy}"), &p, &e), SERIN_OK));
-    cr_assert(eq(int, section_resolve(&p, &own, &d, &settings, &f), SERIN_OK));
+    cr_assert(eq(int, section_resolve(&p, &own, 0, &d, &settings, &f), SERIN_OK));
     cr_assert(settings == own.settings);
 }
 

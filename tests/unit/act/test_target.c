@@ -96,7 +96,8 @@ static struct target *begin(int64_t lease_ms)
 {
     struct target *t = NULL;
     struct fault f = {0};
-    struct target_options o = {.lease_ms = lease_ms, .check_ms = 20, .report = take};
+    struct target_options o = {
+        .lease_ms = lease_ms, .check_ms = 20, .name = "", .report = take};
     log_setup(LOG_ERROR_LEVEL + 1, false);
     cr_assert(eq(int, target_open(&t, "r", &fake, NULL, &o, &f), SERIN_OK));
     return t;
