@@ -27,6 +27,18 @@ double draw_uniform(struct draw *d)
     return ((double)(next(d) >> 11) + 0.5) * 0x1p-53;
 }
 
+/* Marsaglia's polar method; the second number is not kept. */
+double draw_normal(struct draw *d)
+{
+    double u, v, r;
+    do {
+        u = 2 * draw_uniform(d) - 1;
+        v = 2 * draw_uniform(d) - 1;
+        r = u * u + v * v;
+    } while (r >= 1 || r == 0);
+    return u * sqrt(-2 * elem_log(r) / r);
+}
+
 /* Trials until the next success are geometric. */
 static uint64_t by_waiting(struct draw *d, uint64_t n, double p)
 {

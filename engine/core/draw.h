@@ -13,6 +13,8 @@ struct draw {
 struct draw draw_seeded(uint64_t seed);
 /** Uniform in (0, 1). */
 double draw_uniform(struct draw *d);
+/** Normal: mean 0, variance 1. */
+double draw_normal(struct draw *d);
 /** Bad ones of n independent units, each with probability p in [0, 1]. */
 uint64_t draw_binomial(struct draw *d, uint64_t n, double p);
 /** Events when `mean` >= 0 are expected (Poisson), in lumps of phi >= 1. */

@@ -49,10 +49,14 @@ static enum rollout_result by_limits(const struct plan_experiment *x,
 
 enum rollout_result experiment_answer(const struct rollout *r)
 {
-    const struct plan_experiment *x = &r->plan->experiment;
-    const struct evidence *e = primary(r);
+    return experiment_decide(r->plan, primary(r));
+}
+
+enum rollout_result experiment_decide(const struct plan *p, const struct evidence *e)
+{
+    const struct plan_experiment *x = &p->experiment;
     double level = x->level / 2, lower, upper;
-    if (e->counts.n == 0 || e->counts.n < r->plan->min_requests) return RESULT_NONE;
+    if (e->counts.n == 0 || e->counts.n < p->min_requests) return RESULT_NONE;
     /* Limits are dear; without one of these they cannot decide. */
     struct sides s = sides_of(e);
     if (!level_crossed(s.more, level) && !level_crossed(s.less, level) &&

@@ -14,6 +14,8 @@
 bool experiment_is(const struct rollout *r);
 /** What the evidence says now; RESULT_NONE while it is open. */
 enum rollout_result experiment_answer(const struct rollout *r);
+/** The same of a plan's evidence; e: of its primary metric. */
+enum rollout_result experiment_decide(const struct plan *p, const struct evidence *e);
 /** It is over, by r->answer or by its time: result, reason, sentence and weight go to
  * *t. False: it goes on. now_ms: the stream's. */
 bool experiment_ends(const struct rollout *r, int64_t now_ms, struct turn *t);

@@ -163,19 +163,12 @@ static void limits(const struct evidence *e, double alpha, double beta, double *
     if (!(*upper >= 0)) *upper = INFINITY;
 }
 
-/* Batches until the sequence suffices, when the coming ones differ by nothing from a
- * baseline of size a and vary as before. */
-static double missing(const struct evidence *e, const struct gauge_moments *m,
-                      double w_s, double beta)
+double kind_gauge_needs(double t, double sum, double each, double v, double beta)
 {
     const double most = 1e6;
-    const struct gauge_moments *all = &((const struct gauge_own *)e->own)->all;
-    double r = relative(e, w_s), rho2 = gauge_rho2(beta, t_opt);
-    struct gauge g = kind_gauge_against(all, r);
-    double v = gauge_variance(&g), sum = (r * m->a - m->d) * m->t, each = r * all->a;
-    double low = -1, high = fmax(0, GAUGE_MIN_BATCHES - m->t), reach = 1;
-    if (gauge_state(&g) != GAUGE_READY || !(each > 0)) return INFINITY;
-    for (; !level_crossed(gauge_mixture(sum + high * each, m->t + high, v, rho2), beta);
+    double rho2 = gauge_rho2(beta, t_opt);
+    double low = -1, high = fmax(0, GAUGE_MIN_BATCHES - t), reach = 1;
+    for (; !level_crossed(gauge_mixture(sum + high * each, t + high, v, rho2), beta);
          reach *= 2) {
         low = high;
         high += reach;
@@ -184,10 +177,23 @@ static double missing(const struct evidence *e, const struct gauge_moments *m,
     while (low >= 0 && high - low > 1) {
         double mid = floor((low + high) / 2);
         bool enough =
-            level_crossed(gauge_mixture(sum + mid * each, m->t + mid, v, rho2), beta);
+            level_crossed(gauge_mixture(sum + mid * each, t + mid, v, rho2), beta);
         *(enough ? &high : &low) = mid;
     }
     return high;
+}
+
+/* When the coming batches differ by nothing from the baseline's size so far, and vary
+ * as before. */
+static double missing(const struct evidence *e, const struct gauge_moments *m,
+                      double w_s, double beta)
+{
+    const struct gauge_moments *all = &((const struct gauge_own *)e->own)->all;
+    double r = relative(e, w_s), each = r * all->a;
+    struct gauge g = kind_gauge_against(all, r);
+    if (gauge_state(&g) != GAUGE_READY || !(each > 0)) return INFINITY;
+    return kind_gauge_needs(m->t, (r * m->a - m->d) * m->t, each, gauge_variance(&g),
+                            beta);
 }
 
 static double left(const struct evidence *e, size_t s, double w_s, double beta,

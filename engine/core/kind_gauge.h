@@ -24,6 +24,12 @@ void kind_gauge_add(struct gauge_moments *m, double canary, double baseline, int
 /** The sequence d - tolerance * a, with its mean and its own variance. */
 struct gauge kind_gauge_against(const struct gauge_moments *m, double tolerance);
 
+/**
+ * More batches until the promote sequence suffices at level beta, after t with this sum
+ * of r |b_i| - d_i, when every coming one adds `each` > 0; v: its variance. +inf beyond
+ * a million. GAUGE_MIN_BATCHES in all at least.
+ */
+double kind_gauge_needs(double t, double sum, double each, double v, double beta);
 /** Neighbouring batches resemble each other more than chance would have them. */
 bool kind_gauge_correlated(const struct gauge_moments *m);
 

@@ -1,6 +1,7 @@
 /* The outlook against what whole rollouts are known to take: closed forms and simulated
  * figures of the statistics' specification. */
 #include "engine/core/outlook.h"
+#include "engine/core/kind_gauge.h"
 #include "engine/core/outlook_shape.h"
 #include "engine/base/mem.h"
 #include "stats/forecast.h"
@@ -21,14 +22,25 @@ static const char ramp[] =
          "  - {weight: 100%}\n"
          "metrics: [{name: errors, phi: 1, abort_over: 1.2}]\n";
 
-static struct outlook look(const char *text, double rate, double errors, unsigned runs,
-                           size_t n_odds)
+static struct outlook answer(const char *text, const struct outlook_query *q)
 {
     struct arena a = {0};
     struct doc_errors e = {0};
     struct plan *p = NULL;
     struct fault f = {0};
     static struct outlook o;
+    int rc = plan_parse(&a, text, strlen(text), &p, &e);
+    cr_assert(eq(int, rc, SERIN_OK), "%s",
+              doc_errors_format(&e, "plan", text, strlen(text)));
+    rc = outlook_make(p, q, &o, &f);
+    cr_assert(eq(int, rc, SERIN_OK), "%s", f.text);
+    arena_free(&a);
+    return o;
+}
+
+static struct outlook look(const char *text, double rate, double errors, unsigned runs,
+                           size_t n_odds)
+{
     struct outlook_query q = {
         .rate = rate,
         .errors = {errors, errors, errors},
@@ -37,13 +49,7 @@ static struct outlook look(const char *text, double rate, double errors, unsigne
         .n_bads = n_odds,
         .runs = runs,
         .seed = 1};
-    int rc = plan_parse(&a, text, strlen(text), &p, &e);
-    cr_assert(eq(int, rc, SERIN_OK), "%s",
-              doc_errors_format(&e, "plan", text, strlen(text)));
-    rc = outlook_make(p, &q, &o, &f);
-    cr_assert(eq(int, rc, SERIN_OK), "%s", f.text);
-    arena_free(&a);
-    return o;
+    return answer(text, &q);
 }
 
 static bool near(double x, double expected, double relative)
@@ -357,4 +363,190 @@ Test(outlook, other_kinds_are_looked_at_too)
         cr_expect(eq(int, rc, i == 2 ? SERIN_OK : SERIN_EDOM));
         arena_free(&a);
     }
+}
+
+/* Means of pods: batches until the sequence suffices, by its formula; and pods beyond a
+ * bound, as shares of pods. */
+Test(outlook, what_pods_show_is_looked_at_too)
+{
+    static const char *const metrics[] = {
+        "{name: a, kind: gauge, batch: 1m, abort_over: 1.1}",
+        "{name: a, kind: saturation, bound: 9, batch: 1m, phi: 1, abort_over: 1.2}"};
+    for (size_t i = 0; i < 2; i++) {
+        char text[700];
+        snprintf(text, sizeof text,
+                 HEAD "window: 10s\nsteps:\n"
+                      "  - {weight: 25%%, worse_than: 1.5, bake: 0s, warmup: 0s, "
+                      "timeout: 90h}\n  - {weight: 100%%}\nmetrics: [%s]\n",
+                 metrics[i]);
+        const struct outlook_query q = {.rate = 100,
+                                        .errors = {0.2},
+                                        .levels = {{40, 20, 8}},
+                                        .phi = 1,
+                                        .bads = {{OUTLOOK_ODDS, 0, 2, 0}},
+                                        .n_bads = 1,
+                                        .runs = 100,
+                                        .seed = 1};
+        struct outlook o = answer(text, &q);
+        const struct outlook_found *found = &o.steps[0].found[0];
+        double v = 20 * 20 * (1.0 / 2 + 1.5 * 1.5 / 6);
+        double gauge_s = 60 * kind_gauge_needs(0, 0, 0.5 * 40, v, 0.05);
+        double pods_s = forecast_seconds(
+            0.05, 0, forecast_promote_share(0.2, 0.25, 1.5), 8.0 / 60, 1);
+        double aborted_s =
+            60 *
+            kind_gauge_needs(0, 0, 0.9 * 40, 20 * 20 * (1.0 / 2 + 1.1 * 1.1 / 6), 0.01);
+        fprintf(stderr, "%zu: %g s, forecast %g s; aborted %g s\n", i, o.whole.mean_s,
+                o.steps[0].forecast_s, found->abort.mean_s);
+        cr_expect(near(o.steps[0].forecast_s, i == 0 ? gauge_s : pods_s, 1e-9));
+        cr_expect(near(o.whole.mean_s, o.steps[0].forecast_s, 0.25));
+        cr_expect(ge(uint, o.whole.hits, 94));
+        cr_expect(ge(uint, found->abort.hits, 95));
+        if (i == 0) cr_expect(near(found->abort.mean_s, aborted_s, 0.25));
+        cr_expect(isnan(found->hurt)); /* nobody can say */
+        cr_expect(near(found->exposed,
+                       25 * (found->abort.mean_s * found->abort.hits) / 100, 0.2));
+    }
+}
+
+static const char strategies[] =
+    HEAD "window: 10s\n%s\nsteps:\n%s"
+         "metrics: [{name: errors, phi: 1, abort_over: 1.2%s}]\n";
+
+static struct outlook strategy(const char *keys, const char *steps, const char *more,
+                               struct outlook_query q)
+{
+    char text[900];
+    snprintf(text, sizeof text, strategies, keys, steps, more);
+    q.errors[0] = 0.001;
+    q.phi = q.seed = 1;
+    q.bads[0] = (struct outlook_bad){OUTLOOK_ODDS, 0, 4, 0};
+    q.n_bads = 1;
+    if (q.runs == 0) q.runs = 40;
+    return answer(text, &q);
+}
+
+/* Copies are evidence that hurts nobody; a pause takes its time, and what follows is
+ * hurt once people have it. */
+Test(outlook, mirrors_and_pauses)
+{
+    struct outlook o = strategy(
+        "",
+        "  - {kind: mirror, share: 25%, worse_than: 2, bake: 0s, warmup: 0s, timeout: "
+        "9h}\n"
+        "  - {kind: pause, for: 1h}\n"
+        "  - {weight: 25%, worse_than: 1.9, bake: 0s, warmup: 0s, timeout: 9h}\n"
+        "  - {kind: pause}\n  - {weight: 100%}\n",
+        "", (struct outlook_query){.rate = 2000});
+    double copies_s =
+        forecast_seconds(0.05, 0, forecast_promote_share(0.001, 0.2, 2), 2500, 1);
+    cr_expect(near(o.steps[0].forecast_s, copies_s, 1e-9));
+    cr_expect(near(o.steps[0].passes.mean_s, 60 + copies_s, 0.6));
+    cr_expect(eq(dbl, o.steps[0].found[0].exposed, 0));
+    cr_expect(eq(dbl, o.steps[0].found[0].hurt, 0));
+    cr_expect(ge(uint, o.steps[0].found[0].abort.hits, 38));
+    cr_expect(eq(dbl, o.steps[1].passes.mean_s, 3600));
+    cr_expect(gt(dbl, o.whole.mean_s, 3600));
+    cr_expect(gt(dbl, o.steps[2].found[0].hurt, 1));
+    cr_expect(eq(dbl, o.steps[3].passes.mean_s, 0));
+    cr_expect(says(&o, 4, "waits until a person promotes"));
+}
+
+/* With as many testers as known; without, it is said. */
+Test(outlook, previews)
+{
+    static const char steps[] =
+        "  - {kind: preview, worse_than: 2, bake: 5m, warmup: 0s, timeout: 9h}\n"
+        "  - {weight: 100%}\n";
+    struct outlook_query q = {.rate = 2000, .preview = 500};
+    struct outlook o = strategy("strategy: blue_green", steps, "", q);
+    double seconds =
+        forecast_seconds(0.05, 0, forecast_promote_share(0.001, 0.2, 2), 2500, 1);
+    cr_expect(near(o.steps[0].forecast_s, seconds, 1e-9));
+    cr_expect(eq(uint, o.whole.hits, 40));
+    cr_expect(eq(dbl, o.steps[0].found[0].hurt, 0));
+    cr_expect(ge(uint, o.steps[0].found[0].abort.hits, 38));
+    q.preview = 0.05;
+    o = strategy("strategy: blue_green", steps, "", q);
+    cr_expect(says(&o, 1, "never decides"));
+    q.preview = 0;
+    o = strategy("strategy: blue_green", steps, "", q);
+    cr_expect(o.steps[0].guessed);
+    cr_expect(says(&o, 1, "preview: not simulated"));
+    cr_expect(eq(dbl, o.whole.mean_s, 300));
+    cr_expect(eq(uint, o.steps[0].found[0].abort.runs, 0));
+}
+
+/* Segments alone: limits, min_requests and bake decide. */
+Test(outlook, segments)
+{
+    static const char keys[] = "strategy: flag\nflag: f\nstrata: [s]\ncriteria: "
+                               "{min_requests: 6000}";
+    static const char steps[] =
+        "  - {audience: [house], bake: 1m, warmup: 0s, timeout: 2h}\n"
+        "  - {weight: 50%, worse_than: 2, bake: 0s, timeout: 9h}\n"
+        "  - {weight: 100%}\n";
+    struct outlook_query q = {
+        .rate = 1000, .segments = {{"house", 0.01}}, .n_segments = 1};
+    struct outlook o = strategy(keys, steps, ", limit: 0.3%", q);
+    const struct outlook_found *found = &o.steps[0].found[0];
+    cr_expect(near(o.steps[0].passes.mean_s, 600, 0.03)); /* 10 a second */
+    cr_expect(eq(uint, o.whole.hits, 40));
+    cr_expect(eq(uint, found->promoted, 0)); /* .4 % is above its limit */
+    cr_expect(near(found->hurt, found->exposed * 0.003, 0.01));
+    q.segments[0].share = 0.0001;
+    o = strategy(keys, steps, ", limit: 0.3%", q);
+    cr_expect(says(&o, 1, "can never pass: min_requests 6000"));
+    q.segments[0].name = "others";
+    o = strategy(keys, steps, ", limit: 0.3%", q);
+    cr_expect(o.steps[0].guessed);
+    cr_expect(says(&o, 1, "the share of the requests of house is not given"));
+}
+
+/* How often it wins without an effect and with one, and how long that takes. */
+Test(outlook, experiments)
+{
+    static const char text[] =
+        "id: r\ncohorts: {canary: {v: \"2\"}, baseline: {v: \"1\"}}\n"
+        "calibrate: skip\nwindow: 10s\nstrategy: experiment\nexperiment: {metric: "
+        "bought, better: up, weight: 50%, duration: 14d, equivalent: 10%}\n"
+        "metrics:\n  - {name: bought, phi: 1}\n  - {name: errors, phi: 1}\n";
+    struct outlook_query q = {.rate = 100,
+                              .errors = {0.05, 0.001},
+                              .phi = 1,
+                              .bads = {{OUTLOOK_ODDS, 0, 1.2, 0},
+                                       {OUTLOOK_ODDS, 0, 1 / 1.2, 0},
+                                       {OUTLOOK_ODDS, 1, 10, 0},
+                                       {OUTLOOK_ODDS, 0, 1.12, 0}},
+                              .n_bads = 4,
+                              .runs = 60,
+                              .seed = 1};
+    struct outlook o = answer(text, &q);
+    const struct outlook_answer *none = &o.answers[0], *up = &o.answers[1],
+                                *down = &o.answers[2], *bad = &o.answers[3];
+    double same_s = forecast_seconds(0.025, 0, forecast_promote_share(0.05, 0.5, 1.1),
+                                     100, 1),
+           win_s =
+               forecast_seconds(0.025, 0, forecast_abort(0.05, 0.5, 1.2, 1), 100, 1);
+    fprintf(stderr, "no effect %g s (%g), win %g s (%g)\n",
+            none->ends[OUTLOOK_SAME].mean_s, same_s, up->ends[OUTLOOK_WIN].mean_s,
+            win_s);
+    /* The forms know the best point of one side only: a mixture is slower, and to show
+     * that there is no difference both sides are needed. */
+    cr_expect(ge(dbl, none->ends[OUTLOOK_SAME].mean_s, same_s));
+    cr_expect(le(dbl, none->ends[OUTLOOK_SAME].mean_s, 3 * same_s));
+    cr_expect(ge(dbl, up->ends[OUTLOOK_WIN].mean_s, win_s));
+    cr_expect(le(dbl, up->ends[OUTLOOK_WIN].mean_s, 2.5 * win_s));
+    cr_expect(le(uint, none->ends[OUTLOOK_WIN].hits + none->ends[OUTLOOK_LOSE].hits,
+                 10)); /* 3 of 60 at level .05, and 4 standard deviations */
+    cr_expect(ge(uint, up->ends[OUTLOOK_WIN].hits, 56));
+    cr_expect(ge(uint, down->ends[OUTLOOK_LOSE].hits, 56));
+    cr_expect(ge(uint, bad->ends[OUTLOOK_GUARDED].hits, 56));
+    cr_expect(eq(sz, o.n_notes, 0), "%s", o.notes[0].text);
+    q.rate = 0.001;
+    q.runs = 10;
+    o = answer(text, &q);
+    cr_expect(eq(uint, o.answers[0].open, 10));
+    cr_expect(says(&o, 0, "never decides"));
+    cr_expect(says(&o, 0, "is found in"));
 }
