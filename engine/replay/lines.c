@@ -9,7 +9,7 @@
 
 #include "engine/base/mem.h"
 
-enum { BLOCK = 128 * 1024 };
+enum { BLOCK = 128 * 1024, PEEK = 256 };
 static const uint8_t zstd_magic[4] = {0x28, 0xb5, 0x2f, 0xfd};
 
 struct lines {
@@ -21,6 +21,7 @@ struct lines {
     bool inside; /* of a packed frame */
     char *text;  /* unpacked, not given out yet from `at` on */
     size_t n, at, room;
+    size_t max; /* bytes that may wait */
     uint64_t number, read, size;
 };
 
@@ -38,7 +39,8 @@ static enum serin_status refill(struct lines *l, struct fault *f)
     l->stored_at = 0;
     l->stored_n = fread(l->stored, 1, BLOCK, l->file);
     l->read += l->stored_n;
-    return ferror(l->file) ? cannot(f, l, "read") : SERIN_OK;
+    /* Asked to stop while it waited for a pipe: that was all. */
+    return ferror(l->file) && errno != EINTR ? cannot(f, l, "read") : SERIN_OK;
 }
 
 static enum serin_status start(struct lines *l, struct fault *f)
@@ -61,6 +63,7 @@ enum serin_status lines_open(struct lines **out, const char *path, struct fault 
 {
     struct lines *l = mem_calloc(1, sizeof *l);
     if (l == NULL) return fault_set(f, SERIN_ENOMEM, "out of memory");
+    l->max = LINES_MAX;
     l->path = mem_strdup(path);
     l->stored = mem_calloc(BLOCK, 1);
     enum serin_status rc = l->path != NULL && l->stored != NULL
@@ -85,7 +88,7 @@ void lines_close(struct lines *l)
     mem_free(l);
 }
 
-bool lines_is_recording(struct lines *l)
+bool lines_is_recording(const struct lines *l)
 {
     return l->stored_n >= 8 && memcmp(l->stored, "SERINREC", 8) == 0;
 }
@@ -96,11 +99,12 @@ static enum serin_status make_room(struct lines *l, struct fault *f)
     if (l->at > 0) memmove(l->text, l->text + l->at, l->n - l->at);
     l->n -= l->at;
     l->at = 0;
-    if (l->n > LINES_MAX)
+    if (l->n > l->max)
         return fault_set(f, SERIN_ELIMIT,
-                         "%s: line %" PRIu64 " is longer than %zu bytes: expected "
-                         "lines of JSON",
-                         l->path, l->number + 1, LINES_MAX);
+                         "%s: %s %" PRIu64 " is longer than %zu bytes: expected "
+                         "records of metrics, a line each",
+                         l->path, l->max == LINES_MAX ? "line" : "the whole from line",
+                         l->number + 1, l->max);
     if (l->room - l->n >= BLOCK) return SERIN_OK;
     size_t room = l->room + (l->room > BLOCK ? l->room : BLOCK);
     char *grown = mem_realloc(l->text, room, 1);
@@ -166,6 +170,33 @@ enum serin_status lines_next(struct lines *l, struct strview *line, struct fault
         l->number++;
         return SERIN_OK;
     }
+}
+
+enum serin_status lines_peek(struct lines *l, struct strview *head, struct fault *f)
+{
+    enum serin_status rc = SERIN_OK;
+    while (rc == SERIN_OK && l->n - l->at < PEEK)
+        rc = more(l, f);
+    *head = (struct strview){l->text + l->at, l->n - l->at};
+    return rc == SERIN_AGAIN ? SERIN_OK : rc;
+}
+
+enum serin_status lines_rest(struct lines *l, size_t max, struct strview *all,
+                             struct fault *f)
+{
+    enum serin_status rc = SERIN_OK;
+    l->max = max;
+    while (rc == SERIN_OK)
+        rc = more(l, f);
+    *all = (struct strview){l->text + l->at, l->n - l->at};
+    l->at = l->n;
+    return rc == SERIN_AGAIN ? SERIN_OK : rc;
+}
+
+FILE *lines_stream(const struct lines *l, struct strview *head)
+{
+    *head = (struct strview){(const char *)l->stored, l->stored_n};
+    return l->file;
 }
 
 uint64_t lines_number(const struct lines *l)

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "engine/base/status.h"
 #include "engine/base/strview.h"
@@ -28,7 +29,19 @@ void lines_close(struct lines *l);
 SERIN_MUST_USE
 enum serin_status lines_next(struct lines *l, struct strview *line, struct fault *f);
 /** Does it begin as a recording of engine/replay/recording.h? */
-bool lines_is_recording(struct lines *l);
+bool lines_is_recording(const struct lines *l);
+/** How it begins, unpacked, before the first line is taken: at least 256 bytes where
+ * there are so many. Errors: as lines_next. */
+SERIN_MUST_USE
+enum serin_status lines_peek(struct lines *l, struct strview *head, struct fault *f);
+/** All that is left, at most max bytes; it lives until lines_close. Errors: as
+ * lines_next, SERIN_ELIMIT: it is more. */
+SERIN_MUST_USE
+enum serin_status lines_rest(struct lines *l, size_t max, struct strview *all,
+                             struct fault *f);
+/** The stream and what was read of it already, for who reads on in another way; both
+ * live as long as *l. */
+FILE *lines_stream(const struct lines *l, struct strview *head);
 uint64_t lines_number(const struct lines *l); /* of the line given last, from 1 */
 /** Bytes of the file read so far, and in all (0: not known, a pipe). */
 uint64_t lines_read(const struct lines *l);

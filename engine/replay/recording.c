@@ -209,6 +209,8 @@ uint64_t recording_written(const struct recording_writer *w)
 
 struct recording_reader {
     FILE *file;
+    struct strview head; /* read from it already, by another */
+    bool adopted;        /* the file is another's */
     char *path, *meta;
     ZSTD_DCtx *zstd;
     uint8_t *raw;    /* RECORDING_FRAME_MAX + 1 */
@@ -229,11 +231,20 @@ static enum serin_status damaged(struct fault *f, const struct recording_reader 
                      r->path, what, r->bytes, (unsigned)r->frame, r->total);
 }
 
+static size_t pull(struct recording_reader *r, void *out, size_t n)
+{
+    size_t first = n < r->head.n ? n : r->head.n;
+    if (first != 0) memcpy(out, r->head.p, first);
+    r->head.p += first;
+    r->head.n -= first;
+    return first + (first < n ? fread((char *)out + first, 1, n - first, r->file) : 0);
+}
+
 /* Reads n bytes: SERIN_OK, SERIN_AGAIN at the very end, SERIN_EPARSE in the middle. */
 static enum serin_status fetch(struct recording_reader *r, void *out, size_t n,
                                struct fault *f)
 {
-    size_t got = fread(out, 1, n, r->file);
+    size_t got = pull(r, out, n);
     if (got == n) return SERIN_OK;
     if (ferror(r->file)) return cannot(f, "read", r->path);
     return got == 0 ? SERIN_AGAIN : damaged(f, r, "cut short");
@@ -286,11 +297,11 @@ static enum serin_status read_head(struct recording_reader *r, struct fault *f)
 {
     uint8_t head[RECORDING_HEADER];
     enum kind kind;
-    r->file = strcmp(r->path, "-") == 0 ? stdin : fopen(r->path, "rb");
+    if (!r->adopted) r->file = strcmp(r->path, "-") == 0 ? stdin : fopen(r->path, "rb");
     if (r->file == NULL)
         return errno == ENOENT ? fault_set(f, SERIN_ENOENT, "%s: no such file", r->path)
                                : cannot(f, "open", r->path);
-    if (fread(head, 1, sizeof head, r->file) != sizeof head ||
+    if (pull(r, head, sizeof head) != sizeof head ||
         memcmp(head, file_magic, sizeof file_magic) != 0)
         return fault_set(f, SERIN_EPARSE,
                          "%s is no serin recording: it does not start with SERINREC. "
@@ -310,11 +321,13 @@ static enum serin_status read_head(struct recording_reader *r, struct fault *f)
     return r->meta != NULL ? SERIN_OK : fault_set(f, SERIN_ENOMEM, "no memory to read");
 }
 
-enum serin_status recording_open(struct recording_reader **out, const char *path,
-                                 struct fault *f)
+static enum serin_status reader_open(struct recording_reader **out,
+                                     const struct recording_reader *as,
+                                     const char *path, struct fault *f)
 {
     struct recording_reader *r = mem_calloc(1, sizeof *r);
     if (r == NULL) return fault_set(f, SERIN_ENOMEM, "no memory to read a recording");
+    *r = *as;
     r->stored_room = ZSTD_compressBound(RECORDING_FRAME_MAX);
     r->path = mem_strdup(path);
     r->raw = mem_calloc(RECORDING_FRAME_MAX + 1, 1);
@@ -332,10 +345,24 @@ enum serin_status recording_open(struct recording_reader **out, const char *path
     return SERIN_OK;
 }
 
+enum serin_status recording_open(struct recording_reader **out, const char *path,
+                                 struct fault *f)
+{
+    return reader_open(out, &(struct recording_reader){0}, path, f);
+}
+
+enum serin_status recording_adopt(struct recording_reader **out, FILE *stream,
+                                  struct strview head, const char *path,
+                                  struct fault *f)
+{
+    const struct recording_reader as = {.file = stream, .head = head, .adopted = true};
+    return reader_open(out, &as, path, f);
+}
+
 void recording_close(struct recording_reader *r)
 {
     if (r == NULL) return;
-    if (r->file != NULL && r->file != stdin) fclose(r->file);
+    if (r->file != NULL && r->file != stdin && !r->adopted) fclose(r->file);
     ZSTD_freeDCtx(r->zstd);
     mem_free(r->path);
     mem_free(r->meta);
@@ -354,6 +381,11 @@ uint64_t recording_read(const struct recording_reader *r)
     return r->total;
 }
 
+uint64_t recording_bytes(const struct recording_reader *r)
+{
+    return r->bytes;
+}
+
 /* Frames until one has records. SERIN_AGAIN: whole, and read to its end. */
 static enum serin_status more(struct recording_reader *r, struct fault *f)
 {
@@ -366,7 +398,8 @@ static enum serin_status more(struct recording_reader *r, struct fault *f)
         if (r->raw_n != 8 || get(r->raw, 8) != r->total)
             return damaged(f, r, "an end frame that counts other records");
         r->ended = true;
-        if (fgetc(r->file) != EOF) return damaged(f, r, "more bytes after the end");
+        if (r->head.n != 0 || fgetc(r->file) != EOF)
+            return damaged(f, r, "more bytes after the end");
     }
     return r->left > 0 ? SERIN_OK : SERIN_AGAIN;
 }

@@ -27,8 +27,10 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "engine/base/status.h"
+#include "engine/base/strview.h"
 
 enum { RECORDING_MAJOR = 1, RECORDING_MINOR = 1 };
 #define RECORDING_FRAME_MAX ((size_t)16 << 20) /* bytes of a payload, unpacked */
@@ -79,6 +81,12 @@ struct recording_reader; /* opaque; thread: one */
 SERIN_MUST_USE
 enum serin_status recording_open(struct recording_reader **out, const char *path,
                                  struct fault *f);
+/** Read on in a stream of which these bytes were read already; both are the caller's
+ * and outlive *out. path is for messages. As recording_open. */
+SERIN_MUST_USE
+enum serin_status recording_adopt(struct recording_reader **out, FILE *stream,
+                                  struct strview head, const char *path,
+                                  struct fault *f);
 void recording_close(struct recording_reader *r);
 /** The meta object's text, NUL-terminated; lives as long as *r. */
 const char *recording_meta(const struct recording_reader *r);
@@ -90,6 +98,7 @@ const char *recording_meta(const struct recording_reader *r);
 SERIN_MUST_USE
 enum serin_status recording_next(struct recording_reader *r,
                                  struct recording_record *out, struct fault *f);
-uint64_t recording_read(const struct recording_reader *r); /* records so far */
+uint64_t recording_read(const struct recording_reader *r);  /* records so far */
+uint64_t recording_bytes(const struct recording_reader *r); /* of the file, so far */
 
 #endif
