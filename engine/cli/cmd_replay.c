@@ -8,6 +8,7 @@
 #include "engine/base/strview.h"
 #include "engine/cli/cli.h"
 #include "engine/cli/cmd_replay.h"
+#include "engine/cli/cmd_replay_source.h"
 #include "engine/replay/origin.h"
 #include "engine/replay/replay.h"
 #include "engine/serve/view.h"
@@ -15,9 +16,9 @@
 
 static const struct cli_option options[] = {
     {"inbox", 0, "FILE", "recording by 'serin record --inbox'; - = standard input"},
-    {"from", 0, "FILE", "recorded metrics, JSON lines (.zst too); - = standard input"},
+    {"from", 0, "FILE", "recorded metrics (.zst too); - = standard input"},
     {"plan", 0, "PLAN", "with --from: the plan that judges them"},
-    {"format", 0, "NAME", "of the lines: auto (default), json or influx"},
+    CMD_REPLAY_SOURCE_OPTIONS,
     {"rollout", 0, "R", "only this one of those that the records name"},
     {"at-weight", 0, "HOW",
      "as-recorded (default): the split is taken as it is; commanded: requests are left "

@@ -7,6 +7,7 @@
 #include "engine/base/clock.h"
 #include "engine/cli/cmd_replay.h"
 #include "engine/cli/cmd_replay_scene.h"
+#include "engine/cli/cmd_replay_source.h"
 #include "engine/cli/file.h"
 #include "engine/cli/output.h"
 #include "engine/cli/show.h"
@@ -28,12 +29,19 @@ struct replayed {
     bool shown;         /* progress */
     int64_t max_lag_ms; /* 0: the engine's */
     int64_t began_ms;
+    struct cmd_replay_pace pace;
 };
+
+static bool go_on(void *ctx, int64_t event_ms)
+{
+    return cmd_replay_pace_wait(&((struct replayed *)ctx)->pace, event_ms);
+}
 
 static enum serin_status print_verdict(void *ctx, const pb_verdict *v, struct bytes b)
 {
     struct replayed *r = ctx;
     r->code = cmd_replay_print(&r->print, v, b);
+    if (r->pace.factor > 0) fflush(stdout); /* when it is due, not when the buffer is */
     return r->code == CLI_OK ? SERIN_OK : SERIN_ENOMEM;
 }
 
@@ -129,7 +137,7 @@ static int nothing(const struct replayed *r, const struct feed_report *n,
          n->n_rollouts);
     list(metrics, sizeof metrics, n->metrics[0], sizeof n->metrics[0], n->n_metrics);
     if (n->lines == 0)
-        return cli_fail(CLI_USAGE, "%s: empty: expected lines of metrics", path);
+        return cli_fail(CLI_USAGE, "%s: empty: expected records of metrics", path);
     if (picked != NULL && n->n_rollouts > 0 && strstr(rollouts, picked) == NULL)
         return cli_fail(CLI_USAGE, "%s: no record of rollout %s; it names %s", path,
                         picked, rollouts);
@@ -150,8 +158,9 @@ static void tell(const struct replayed *r, const struct feed_report *n)
             n->lines, (double)(n->last_ms - n->first_ms) / 1000, c->routed, c->unrouted,
             c->late, c->poison + c->dropped);
     if (n->refused > 0)
-        fprintf(stderr, "serin: %" PRIu64 " lines refused; the first: %s\n", n->refused,
-                n->refusal);
+        fprintf(stderr, "serin: %" PRIu64 " records refused; the first: %s\n",
+                n->refused, n->refusal);
+    if (n->stopped) fputs("serin: stopped; what came so far is judged\n", stderr);
     if (!r->commanded)
         fputs("serin: at weight as recorded: the split is taken as it is, whatever "
               "weight the verdicts command; it is not checked\n",
@@ -199,6 +208,7 @@ static int judge(struct replayed *r, struct feed_options *o)
                                .ctx = r};
     o->plan = r->plan;
     o->progress = progress;
+    o->go_on = go_on;
     o->ctx = r;
     if (trial_open(&t, &to) != SERIN_OK)
         return cli_fail(CLI_UNREACHABLE, "out of memory");
@@ -224,19 +234,17 @@ static int judge(struct replayed *r, struct feed_options *o)
 
 int cmd_replay_from(const struct cli_verb *v, const struct cmd_replay_print *p)
 {
-    const char *format = cli_get("format"), *plan = cli_get("plan");
+    const char *plan = cli_get("plan");
     struct replayed r = {.print = *p, .arena = {.max = (size_t)64 << 20}};
     struct feed_options o = {.path = cli_get("from"), .rollout = cli_get("rollout")};
     const char *lag = cli_get("max-lag");
     if (lag != NULL && !strview_duration_ms(strview_of(lag), &r.max_lag_ms))
         return cli_usage(v, "--max-lag %s: expected a duration such as 60s", lag);
     if (plan == NULL) return cli_usage(v, "--plan PLAN is missing: it judges --from");
-    if (format != NULL && (!format_parse(format, &o.format) ||
-                           (o.format != FORMAT_AUTO && o.format != FORMAT_JSON &&
-                            o.format != FORMAT_INFLUX)))
-        return cli_usage(v, "--format %s: expected auto, json or influx", format);
     r.shown = isatty(STDERR_FILENO) && !isatty(STDOUT_FILENO);
-    int code = read_plan(&r, plan);
+    int code = cmd_replay_source(v, &o);
+    if (code == CLI_OK) code = cmd_replay_pace_open(v, &r.pace);
+    if (code == CLI_OK) code = read_plan(&r, plan);
     o.plan = r.plan;
     if (code == CLI_OK) code = calibrate(&r, &o);
     if (code == CLI_OK) code = traffic(v, &r);

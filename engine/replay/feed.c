@@ -8,8 +8,9 @@
 #include "engine/base/mem.h"
 #include "engine/core/streamclock.h"
 #include "engine/replay/hold.h"
-#include "engine/replay/lines.h"
 #include "ingest/partial.h"
+#include "proto/decode.h"
+#include "proto/encode.h"
 
 enum {
     LATENESS_MS = 2000, /* of a worker, by default */
@@ -23,14 +24,16 @@ struct feed {
     struct trial *trial;
     struct feed_report *out;
     struct fault *f;
-    struct lines *lines;
+    struct source *source;
     struct route_table *routes;
     struct aggregate *aggregate;
     struct hold hold;
-    struct arena scratch, route;
-    int64_t now_s;     /* of the latest tick; INT64_MIN: none yet */
-    int64_t latest_ms; /* largest event time */
-    int64_t grid_ms;   /* between the last two seconds that had data */
+    struct arena scratch, route, cut;
+    int64_t now_s;          /* of the latest tick; INT64_MIN: none yet */
+    int64_t latest_ms;      /* largest event time */
+    int64_t grid_ms;        /* between the last two seconds that had data */
+    int64_t from_ms, to_ms; /* known once the first time is */
+    bool ranged, judged;    /* judged: something lies in the range */
 };
 
 /* ---------------------------------------------------------------- names */
@@ -44,26 +47,6 @@ static void note(char *names, size_t width, uint64_t *n, struct strview name)
     if (known < FEED_NAMES)
         snprintf(names + known * width, width, "%.*s", (int)name.n, name.p);
     ++*n;
-}
-
-/* The next text member of that name in the line, from *at on. Ids and names of metrics
- * need no escapes; the decoder proper reads the line afterwards. */
-static bool member(struct strview line, const char *key, size_t *at,
-                   struct strview *out)
-{
-    const char *p, *end = line.p + line.n;
-    size_t n = strlen(key);
-    while ((p = memmem(line.p + *at, line.n - *at, key, n)) != NULL) {
-        *at = (size_t)(p - line.p) + n;
-        for (p += n; p < end && (*p == ' ' || *p == ':');)
-            p++;
-        if (p == end || *p != '"') continue;
-        const char *close = memchr(p + 1, '"', (size_t)(end - p) - 1);
-        if (close == NULL) return false;
-        *out = (struct strview){p + 1, (size_t)(close - p) - 1};
-        return true;
-    }
-    return false;
 }
 
 static enum serin_status put_route(struct feed *d, struct strview id)
@@ -82,44 +65,58 @@ static enum serin_status put_route(struct feed *d, struct strview id)
 
 static enum serin_status flush(struct feed *d);
 
-/* Routes for the rollouts that a line names; they change between flushes only. */
-static enum serin_status meet(struct feed *d, struct strview line)
+/* A route for a rollout that a record names; they change between flushes only. */
+static enum serin_status meet(void *ctx, struct strview id, struct strview metric)
 {
-    struct strview id, metric;
-    size_t at = 0;
-    if (d->out->samples.routed == 0 && d->out->lines < PROGRESS_LINES) {
-        while (member(line, "\"metric\"", &at, &metric))
-            note(d->out->metrics[0], sizeof d->out->metrics[0], &d->out->n_metrics,
-                 metric);
-        at = 0;
-    }
-    while (member(line, "\"rollout\"", &at, &id)) {
-        if (id.n == 0 || id.n > 128) continue;
-        struct series_name name = {.rollout = id};
-        struct route_match found[ROUTE_MAX_MATCHES];
-        size_t n = 0;
-        enum serin_status rc = route_table_find(d->routes, &name, found, &n);
-        if (rc == SERIN_OK && n > 0) continue;
-        note(d->out->rollouts[0], sizeof d->out->rollouts[0], &d->out->n_rollouts, id);
-        bool wanted =
-            d->o->rollout == NULL || strview_eq(strview_of(d->o->rollout), id);
-        if (rc == SERIN_OK && wanted) rc = flush(d);
-        if (rc == SERIN_OK && wanted) rc = put_route(d, id);
-        if (rc != SERIN_OK) return rc;
-    }
-    return SERIN_OK;
+    struct feed *d = ctx;
+    struct series_name name = {.rollout = id};
+    struct route_match found[ROUTE_MAX_MATCHES];
+    size_t n = 0;
+    if (metric.n != 0 && d->out->samples.routed == 0 && d->out->lines < PROGRESS_LINES)
+        note(d->out->metrics[0], sizeof d->out->metrics[0], &d->out->n_metrics, metric);
+    if (id.n == 0 || id.n > 128) return SERIN_OK;
+    enum serin_status rc = route_table_find(d->routes, &name, found, &n);
+    if (rc != SERIN_OK || n > 0) return rc;
+    note(d->out->rollouts[0], sizeof d->out->rollouts[0], &d->out->n_rollouts, id);
+    if (d->o->rollout != NULL && !strview_eq(strview_of(d->o->rollout), id))
+        return SERIN_OK;
+    rc = flush(d);
+    return rc == SERIN_OK ? put_route(d, id) : rc;
 }
 
 /* ---------------------------------------------------------------- into the trial */
 
+/* The cells of the range only; *value stays where all of them are. */
+static enum serin_status in_range(struct feed *d, struct bytes *value, bool *any)
+{
+    pb_inbox *m;
+    size_t kept = 0;
+    arena_reset(&d->cut);
+    enum serin_status rc = decode_inbox(&d->cut, value->p, value->n, &m);
+    if (rc != SERIN_OK) return rc;
+    pb_partial *p = m->partial;
+    for (size_t i = 0; i < p->n_cells; i++)
+        if (p->cells[i]->window_ms >= d->from_ms && p->cells[i]->window_ms < d->to_ms)
+            p->cells[kept++] = p->cells[i];
+    bool all = kept == p->n_cells;
+    p->n_cells = kept;
+    *any = kept > 0;
+    d->judged |= *any;
+    return all || !*any ? SERIN_OK : encode_inbox(&d->cut, m, value);
+}
+
 static enum serin_status take(void *ctx, struct strview key, struct bytes value)
 {
     struct feed *d = ctx;
+    bool any = true;
     int64_t now = d->now_s != INT64_MIN ? d->now_s * 1000 : d->latest_ms / 1000 * 1000;
+    if (d->ranged && now < d->from_ms) now = d->from_ms / 1000 * 1000;
+    enum serin_status rc = d->ranged ? in_range(d, &value, &any) : SERIN_OK;
+    if (rc != SERIN_OK || !any) return rc;
     if (d->o->ear != NULL) return d->o->ear->partial(d->o->ear->ctx, key, now, value);
     if (d->trial == NULL) return SERIN_OK;
     if (d->o->as != NULL) key = strview_of(d->o->as);
-    enum serin_status rc = trial_want(d->trial, key, now + d->o->shift_ms, d->f);
+    rc = trial_want(d->trial, key, now + d->o->shift_ms, d->f);
     if (rc != SERIN_OK) return rc;
     if (d->o->change == NULL && d->o->as == NULL && d->o->shift_ms == 0)
         return trial_partial(d->trial, value);
@@ -150,6 +147,8 @@ static enum serin_status tick(struct feed *d, int64_t wall_ms, int64_t watermark
     if (d->o->ear != NULL)
         return d->o->ear->tick(d->o->ear->ctx, wall_ms, watermark_ms);
     if (d->trial == NULL || trial_rollouts(d->trial) == 0) return SERIN_OK;
+    if (d->o->go_on != NULL && !d->out->stopped)
+        d->out->stopped = !d->o->go_on(d->o->ctx, wall_ms);
     enum serin_status rc =
         hold_release(&d->hold, d->trial, watermark_ms + d->o->shift_ms, d->o->change,
                      d->o->change_ctx);
@@ -166,7 +165,8 @@ static enum serin_status advance(struct feed *d, int64_t before_ms)
     if (d->now_s != INT64_MIN) {
         int64_t gap_s = to_s - d->now_s, step_s = gap_s > HOUR_S ? 60 : 1;
         int64_t silent_s = gap_s > DAY_S ? DAY_S : gap_s;
-        for (int64_t s = step_s; rc == SERIN_OK && s < silent_s; s += step_s)
+        for (int64_t s = step_s; rc == SERIN_OK && s < silent_s && !d->out->stopped;
+             s += step_s)
             rc = tick(d, (d->now_s + s) * 1000, before_ms - LATENESS_MS);
         d->grid_ms = gap_s * 1000;
     }
@@ -188,41 +188,49 @@ static enum serin_status finish(struct feed *d)
         if (rc == SERIN_OK && row->status->window_ms > window_ms)
             window_ms = row->status->window_ms;
     }
-    int64_t end_ms = d->latest_ms + window_ms;
+    int64_t last_ms = d->latest_ms < d->to_ms ? d->latest_ms : d->to_ms - 1;
+    int64_t end_ms = last_ms + window_ms;
     return rc == SERIN_OK ? tick(d, end_ms, end_ms) : rc;
 }
 
-/* ---------------------------------------------------------------- lines */
+/* ---------------------------------------------------------------- records */
 
 static void refuse(struct feed *d, const struct reject *why)
 {
+    char place[160];
     if (d->out->refused++ > 0) return;
-    snprintf(d->out->refusal, sizeof d->out->refusal, "line %" PRIu64 ": %s: %s",
-             lines_number(d->lines), quarantine_text(why->reason), why->detail);
+    source_place(d->source, place);
+    snprintf(d->out->refusal, sizeof d->out->refusal, "%s: %s: %s", place,
+             quarantine_text(why->reason), why->detail);
 }
 
-static bool blank(struct strview line)
+/* The first time in the recording. */
+static void begin(struct feed *d, int64_t t_ms)
 {
-    return line.n == 0 || (line.n == 1 && line.p[0] == '\r');
+    const struct feed_range *r = &d->o->range;
+    int64_t zero = r->after_start ? t_ms : 0;
+    d->out->first_ms = t_ms;
+    if (r->since) d->from_ms = zero + r->from_ms;
+    if (r->until) d->to_ms = zero + r->to_ms;
 }
 
-static enum serin_status take_line(struct feed *d, struct strview line)
+static enum serin_status take_record(struct feed *d, const struct source_record *r)
 {
     struct reject why;
-    if (blank(line)) return SERIN_OK;
-    enum serin_status rc = meet(d, line);
+    enum serin_status rc = source_names(d->source, r, meet, d);
     if (rc != SERIN_OK) return rc;
     d->out->lines++;
+    aggregate_input(d->aggregate, r->input);
     aggregate_message(d->aggregate, STREAMCLOCK_END_MS);
-    rc = format_decode(d->o->format, d->aggregate, line.p, line.n, &why);
+    rc = source_decode(d->source, r, d->aggregate, &why);
     if (rc != SERIN_OK) {
         refuse(d, &why);
         return SERIN_OK;
     }
     int64_t before_ms = d->latest_ms, t_ms = aggregate_latest(d->aggregate);
     if (t_ms == INT64_MIN) return SERIN_OK;
-    if (d->out->first_ms == INT64_MIN || t_ms < d->out->first_ms)
-        d->out->first_ms = t_ms;
+    if (before_ms == INT64_MIN) begin(d, t_ms);
+    if (t_ms < d->out->first_ms) d->out->first_ms = t_ms;
     if (before_ms != INT64_MIN && t_ms <= before_ms)
         return aggregate_full(d->aggregate) ? flush(d) : SERIN_OK;
     d->latest_ms = d->out->last_ms = t_ms;
@@ -230,19 +238,28 @@ static enum serin_status take_line(struct feed *d, struct strview line)
     return turned || aggregate_full(d->aggregate) ? advance(d, before_ms) : SERIN_OK;
 }
 
-static enum serin_status take_lines(struct feed *d)
+/* Is there more to judge? */
+static bool wanted(const struct feed *d)
 {
-    struct strview line;
-    enum serin_status rc = SERIN_OK, end = SERIN_OK;
+    return !d->out->stopped &&
+           (d->latest_ms == INT64_MIN || d->latest_ms - LATENESS_MS < d->to_ms);
+}
+
+static enum serin_status take_all(struct feed *d)
+{
+    struct source_record r;
+    enum serin_status rc = SERIN_OK, end = SERIN_AGAIN;
     uint64_t told = 0;
-    while (rc == SERIN_OK && (end = lines_next(d->lines, &line, d->f)) == SERIN_OK) {
-        rc = take_line(d, line);
+    while (rc == SERIN_OK && wanted(d) &&
+           (end = source_next(d->source, &r, d->f)) == SERIN_OK) {
+        rc = take_record(d, &r);
         if (d->o->progress == NULL || d->out->lines < told + PROGRESS_LINES) continue;
         told = d->out->lines;
-        d->o->progress(d->o->ctx, lines_read(d->lines), lines_size(d->lines),
+        d->o->progress(d->o->ctx, source_read(d->source), source_size(d->source),
                        d->latest_ms);
     }
     if (rc != SERIN_OK) return rc;
+    if (end == SERIN_OK) end = SERIN_AGAIN; /* the rest is not wanted */
     if (end == SERIN_AGAIN || end == SERIN_EPARSE) rc = finish(d);
     return rc != SERIN_OK || end == SERIN_AGAIN ? rc : end;
 }
@@ -250,21 +267,27 @@ static enum serin_status take_lines(struct feed *d)
 static enum serin_status not_metrics(const struct feed *d)
 {
     return fault_set(d->f, SERIN_EPARSE,
-                     "%s: none of its %" PRIu64 " lines is a record of metrics (%s); "
-                     "expected lines such as {\"t_ms\":1760000000000,\"rollout\":\"r\","
+                     "%s: none of its %" PRIu64 " records is one of metrics (%s); "
+                     "expected such as {\"t_ms\":1760000000000,\"rollout\":\"r\","
                      "\"cohort\":\"canary\",\"metric\":\"errors\",\"n\":100,\"bad\":1}",
                      d->o->path, d->out->lines, d->out->refusal);
 }
 
+static enum serin_status nothing_there(const struct feed *d)
+{
+    return fault_set(d->f, SERIN_EDOM,
+                     "%s: nothing for this plan from %" PRId64 " to %" PRId64
+                     " (ms since the epoch): what was read of it is from %" PRId64
+                     " to %" PRId64,
+                     d->o->path, d->o->range.since ? d->from_ms : d->out->first_ms,
+                     d->o->range.until ? d->to_ms : d->out->last_ms, d->out->first_ms,
+                     d->out->last_ms);
+}
+
 static enum serin_status open_all(struct feed *d)
 {
-    enum serin_status rc = lines_open(&d->lines, d->o->path, d->f);
+    enum serin_status rc = source_open(&d->source, d->o->path, &d->o->format, d->f);
     if (rc != SERIN_OK) return rc;
-    if (lines_is_recording(d->lines))
-        return fault_set(d->f, SERIN_EPARSE,
-                         "%s is a recording of the inbox, not of metrics: give it to "
-                         "'serin replay --inbox'",
-                         d->o->path);
     struct aggregate_options ao = {.max_bytes = (size_t)64 << 20};
     rc = route_table_open(&d->routes);
     if (rc == SERIN_OK) rc = aggregate_open(&d->aggregate, d->routes, &ao);
@@ -283,15 +306,21 @@ enum serin_status feed_run(const struct feed_options *o, struct trial *t,
                      .out = out,
                      .f = f,
                      .now_s = INT64_MIN,
-                     .latest_ms = INT64_MIN};
+                     .latest_ms = INT64_MIN,
+                     .from_ms = INT64_MIN,
+                     .to_ms = INT64_MAX,
+                     .ranged = o->range.since || o->range.until};
     enum serin_status rc = open_all(&d);
-    if (rc == SERIN_OK) rc = take_lines(&d);
+    if (rc == SERIN_OK) rc = take_all(&d);
     if (rc == SERIN_OK && out->lines > 0 && out->lines == out->refused)
         rc = not_metrics(&d);
+    if (rc == SERIN_OK && d.ranged && !d.judged && out->lines > 0)
+        rc = nothing_there(&d);
     if (rc != SERIN_OK && f->code == SERIN_OK) fault_set(f, rc, "%s", status_text(rc));
     aggregate_close(d.aggregate);
     route_table_close(d.routes);
-    lines_close(d.lines);
+    source_close(d.source);
+    arena_free(&d.cut);
     arena_free(&d.scratch);
     hold_free(&d.hold);
     arena_free(&d.route);
