@@ -14,6 +14,9 @@ import sys
 import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "tests/support"))
+from wire import recording  # noqa: E402
+
 OWN = os.path.join(ROOT, "deploy/recordings")
 T0 = 1_760_000_000_000
 failures = []
@@ -167,10 +170,12 @@ def bad_input(dir):
         code, _, err = run("--plan", p, "--from", "-", *args, data=data)
         check(code == 2 and all(w in err for w in words), f"said: {err.strip()[:140]}")
     says(b"", "empty")
-    says(b"hello\nworld\n", "line 1", "expected lines")
+    says(b"hello\nworld\n", "begins with \"hello\"", "expected a recording")
+    says(b"[1]\n[2]\n", "line 1", "expected such as")
     says(good.replace(b"errors", b"faults"), "faults", "errors", "web")
-    says(b"x" * (17 << 20), "longer than")
-    says(b"SERINREC" + good, "--inbox")
+    says(b"[" * (17 << 20), "longer than")
+    says(recording([]), "--inbox")
+    says(b"SERINREC" + good, "version")
     says(good, "expected auto", args=["--format", "xml"])
     says(good, "expected as-recorded", args=["--at-weight", "5"])
     zst = open(own("healthy.jsonl.zst"), "rb").read()
@@ -179,7 +184,7 @@ def bad_input(dir):
         code, out, err = run("--plan", own("plan.yaml"), "--from", "-", data=data)
         check(code == 2 and word in err and "start" in out, f"{word}: said, the rest is used")
     code, _, err = run("--plan", p, "--from", "-", data=good + b"{\n")
-    check(code in (0, 4) and "1 lines refused" in err and "line 121" in err, "one bad line")
+    check(code in (0, 4) and "1 records refused" in err and "line 121" in err, "one bad line")
     code, _, err = run("--plan", p, "--from", os.path.join(dir, "none"))
     check(code == 2 and "no such file" in err, "a missing file")
     code, _, err = run("--plan", p, "--from", "-", data=good[:100])

@@ -4,7 +4,9 @@ if(TARGET serin)
            COMMAND ${CMAKE_CURRENT_LIST_DIR}/replay.py --serin $<TARGET_FILE:serin>)
   add_test(NAME replay-metrics
            COMMAND ${CMAKE_CURRENT_LIST_DIR}/metrics.py --serin $<TARGET_FILE:serin>)
-  set_tests_properties(replay-cli replay-metrics PROPERTIES LABELS replay TIMEOUT 300)
+  add_test(NAME replay-imports
+           COMMAND ${CMAKE_CURRENT_LIST_DIR}/imports.py --serin $<TARGET_FILE:serin>)
+  set_tests_properties(replay-cli replay-metrics replay-imports PROPERTIES LABELS replay TIMEOUT 300)
   # Real recordings, where they are.
   if(EXISTS ${CMAKE_SOURCE_DIR}/../shared/data/truth.json)
     add_test(NAME replay-shared

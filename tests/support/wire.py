@@ -143,3 +143,22 @@ def recording(records, per_frame=100):
         out += frame(2, number, payload, (len(part), min(times), max(times)))
         number += 1
     return out + frame(3, number, struct.pack("<Q", len(records)))
+
+
+def raw_recording(inputs, records, per_frame=100):
+    """A recording of input topics, as engine/replay/origin.h says; records: (topic,
+    partition, offset, t_ms, value) with the number of a topic in inputs."""
+    out = b"SERINREC" + struct.pack("<HHI", 1, 1, 0)
+    meta = {"schema": "serin.recording/1", "what": "inputs" if inputs else "inbox",
+            "topics": [i["topic"] for i in inputs], "inputs": inputs}
+    out += frame(1, 0, json.dumps(meta).encode())
+    number = 1
+    for at in range(0, len(records), per_frame):
+        part, payload = records[at:at + per_frame], b""
+        for topic, p, offset, t_ms, value in part:
+            payload += struct.pack("<HBBiqqII", topic, 1, 0, p, offset, t_ms, 0, len(value))
+            payload += value
+        times = [r[3] for r in part]
+        out += frame(2, number, payload, (len(part), min(times), max(times)))
+        number += 1
+    return out + frame(3, number, struct.pack("<Q", len(records)))
