@@ -42,7 +42,7 @@ struct recording_writer {
     size_t raw_n, stored_room;
     uint32_t records, frame;
     int64_t first_ms, last_ms;
-    uint64_t total;
+    uint64_t total, bytes;
 };
 
 static enum serin_status cannot(struct fault *f, const char *verb, const char *path)
@@ -82,6 +82,7 @@ static enum serin_status frame_write(struct recording_writer *w, enum kind kind,
         fwrite(digest, 1, DIGEST, w->file) != DIGEST ||
         fwrite(payload, 1, n, w->file) != n)
         return cannot(f, "write", w->path);
+    w->bytes += CHECKED + DIGEST + n;
     return SERIN_OK;
 }
 
@@ -96,18 +97,16 @@ static enum serin_status start(struct recording_writer *w, const char *meta,
     put(head + 10, RECORDING_MINOR, 2);
     if (fwrite(head, 1, sizeof head, w->file) != sizeof head)
         return cannot(f, "write", w->path);
+    w->bytes = sizeof head;
     w->raw_n = strlen(meta);
     memcpy(w->raw, meta, w->raw_n);
     enum serin_status rc = frame_write(w, META, f);
     return rc == SERIN_OK ? recording_flush(w, f) : rc;
 }
 
-enum serin_status recording_create(struct recording_writer **out, const char *path,
-                                   const char *meta, struct fault *f)
+static enum serin_status writer_new(struct recording_writer **out, const char *path,
+                                    struct fault *f)
 {
-    if (strlen(meta) > meta_max)
-        return fault_set(f, SERIN_ELIMIT, "meta of %zu bytes: at most %zu",
-                         strlen(meta), meta_max);
     struct recording_writer *w = mem_calloc(1, sizeof *w);
     if (w == NULL) return fault_set(f, SERIN_ENOMEM, "no memory for a recording");
     /* Whole frames at their hard maximum; pages are touched only as far as used. */
@@ -116,16 +115,28 @@ enum serin_status recording_create(struct recording_writer **out, const char *pa
     w->raw = mem_calloc(RECORDING_FRAME_MAX, 1);
     w->stored = mem_calloc(CHECKED + w->stored_room, 1);
     w->zstd = ZSTD_createCCtx();
-    enum serin_status rc = SERIN_OK;
-    if (w->path == NULL || w->raw == NULL || w->stored == NULL || w->zstd == NULL)
-        rc = fault_set(f, SERIN_ENOMEM, "no memory for a recording");
-    if (rc == SERIN_OK) rc = start(w, meta, f);
-    if (rc != SERIN_OK) {
-        recording_abandon(w);
-        return rc;
+    if (w->path != NULL && w->raw != NULL && w->stored != NULL && w->zstd != NULL) {
+        *out = w;
+        return SERIN_OK;
     }
-    *out = w;
-    return SERIN_OK;
+    recording_abandon(w);
+    return fault_set(f, SERIN_ENOMEM, "no memory for a recording");
+}
+
+enum serin_status recording_create(struct recording_writer **out, const char *path,
+                                   const char *meta, struct fault *f)
+{
+    struct recording_writer *w = NULL;
+    if (strlen(meta) > meta_max)
+        return fault_set(f, SERIN_ELIMIT, "meta of %zu bytes: at most %zu",
+                         strlen(meta), meta_max);
+    enum serin_status rc = writer_new(&w, path, f);
+    if (rc == SERIN_OK) rc = start(w, meta, f);
+    if (rc == SERIN_OK)
+        *out = w;
+    else
+        recording_abandon(w);
+    return rc;
 }
 
 enum serin_status recording_add(struct recording_writer *w,
@@ -203,6 +214,11 @@ void recording_abandon(struct recording_writer *w)
 uint64_t recording_written(const struct recording_writer *w)
 {
     return w->total;
+}
+
+uint64_t recording_size(const struct recording_writer *w)
+{
+    return w->bytes;
 }
 
 /* ------------------------------------------------------------------ read */
@@ -430,4 +446,20 @@ enum serin_status recording_next(struct recording_reader *r,
     r->left--;
     r->total++;
     return SERIN_OK;
+}
+
+enum serin_status recording_mend(const struct recording_reader *r, struct fault *f)
+{
+    struct recording_writer *w = NULL;
+    enum serin_status rc = writer_new(&w, r->path, f);
+    if (rc != SERIN_OK) return rc;
+    w->file = fopen(r->path, "r+b");
+    w->frame = r->frame;
+    w->total = r->total;
+    if (w->file != NULL && ftruncate(fileno(w->file), (off_t)r->bytes) == 0 &&
+        fseeko(w->file, (off_t)r->bytes, SEEK_SET) == 0)
+        return recording_finish(w, f);
+    rc = cannot(f, "mend", r->path);
+    recording_abandon(w);
+    return rc;
 }

@@ -70,6 +70,8 @@ enum serin_status recording_finish(struct recording_writer *w, struct fault *f);
 /** Close without an end: a reader will say that it was cut short. NULL is a no-op. */
 void recording_abandon(struct recording_writer *w);
 uint64_t recording_written(const struct recording_writer *w); /* records so far */
+/** Bytes given to the file so far; what waits for its frame is not among them. */
+uint64_t recording_size(const struct recording_writer *w);
 
 struct recording_reader; /* opaque; thread: one */
 
@@ -100,5 +102,12 @@ enum serin_status recording_next(struct recording_reader *r,
                                  struct recording_record *out, struct fault *f);
 uint64_t recording_read(const struct recording_reader *r);  /* records so far */
 uint64_t recording_bytes(const struct recording_reader *r); /* of the file, so far */
+/**
+ * Make a file whole that recording_next found cut short or damaged: it ends after the
+ * records that were read; what follows is dropped. Not for pipes. Errors: SERIN_EIO,
+ * SERIN_ENOMEM.
+ */
+SERIN_MUST_USE
+enum serin_status recording_mend(const struct recording_reader *r, struct fault *f);
 
 #endif
