@@ -12,7 +12,7 @@
 #include "engine/serve/view.h"
 #include "proto/decode.h"
 
-enum { FILES = 64 };
+enum { FILES = 256 };
 
 static const struct cli_option options[] = {
     {"out", 0, "FILE", "cut, merge: the recording to write"},

@@ -94,15 +94,23 @@ enum serin_status splice_cut(struct recording_reader *r, int64_t from_ms, int64_
 
 /* ---------------------------------------------------------------- merge */
 
-static enum serin_status same_topics(struct recording_reader *const *r, size_t n,
-                                     struct fault *f)
+struct head {
+    struct recording_record r;
+    enum serin_status rc; /* SERIN_OK: r stands */
+    uint64_t segment;     /* of a ring; 0: none */
+};
+
+/* Of all files the same topics; and which segments they are. */
+static enum serin_status read_origins(struct recording_reader *const *r, size_t n,
+                                      struct head *heads, struct fault *f)
 {
     struct origin first = {0};
     char mine[160], theirs[160];
     enum serin_status rc = origin_read(&first, recording_meta(r[0]), f);
-    for (size_t i = 1; rc == SERIN_OK && i < n; i++) {
+    for (size_t i = 0; rc == SERIN_OK && i < n; i++) {
         struct origin other = {0};
         rc = origin_read(&other, recording_meta(r[i]), f);
+        heads[i].segment = other.segment;
         if (rc == SERIN_OK && !origin_same_topics(&first, &other))
             rc = fault_set(f, SERIN_EDOM,
                            "file 1 is of %s, file %zu of %s: expected the same topics",
@@ -114,17 +122,24 @@ static enum serin_status same_topics(struct recording_reader *const *r, size_t n
     return rc;
 }
 
-struct head {
-    struct recording_record r;
-    enum serin_status rc; /* SERIN_OK: r stands */
-};
+/* A segment follows those of lesser numbers in every partition, whatever the times of
+ * its records: they come first. */
+static uint64_t least_segment(const struct head *h, size_t n)
+{
+    uint64_t least = UINT64_MAX;
+    for (size_t i = 0; i < n; i++)
+        if (h[i].rc == SERIN_OK && h[i].segment > 0 && h[i].segment < least)
+            least = h[i].segment;
+    return least;
+}
 
 /* The head that comes first: by time; of one partition, by offset. */
 static struct head *first_of(struct head *h, size_t n)
 {
     struct head *best = NULL;
+    uint64_t segment = least_segment(h, n);
     for (size_t i = 0; i < n; i++) {
-        if (h[i].rc != SERIN_OK) continue;
+        if (h[i].rc != SERIN_OK || h[i].segment > segment) continue;
         bool same = best != NULL && best->r.topic == h[i].r.topic &&
                     best->r.partition == h[i].r.partition;
         bool before =
@@ -175,7 +190,7 @@ enum serin_status splice_merge(struct recording_reader *const *r, size_t n,
     struct splice s = {.out = out};
     struct fault hurt = {0};
     if (heads == NULL) return fault_set(f, SERIN_ENOMEM, "out of memory");
-    enum serin_status rc = same_topics(r, n, f);
+    enum serin_status rc = read_origins(r, n, heads, f);
     if (rc == SERIN_OK) rc = recording_create(&s.to, to, recording_meta(r[0]), f);
     if (rc != SERIN_OK) {
         mem_free(heads);

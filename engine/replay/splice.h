@@ -26,7 +26,8 @@ enum serin_status splice_cut(struct recording_reader *r, int64_t from_ms, int64_
                              struct fault *f);
 
 /**
- * All records of n files of the same topics, by time; what is in several comes once.
+ * All records of n files of the same topics, by time, segments of a ring by number;
+ * what is in several comes once.
  * Errors: SERIN_EDOM (other topics, or records of one partition that would come in
  * another order than their offsets), else as splice_cut.
  */
