@@ -100,31 +100,39 @@ void sources_close(struct sources *s)
     mem_free(s);
 }
 
+/* Open it where it is not, unless the brokers are away: no second wait for them. */
+static enum serin_status poll_one(struct sources *s, struct source *at, int timeout_ms,
+                                  bool *away, struct fault *f)
+{
+    enum serin_status rc = SERIN_OK;
+    if (at->table == NULL && !*away) rc = open_one(s, at, f);
+    *away |= rc != SERIN_OK && f->retriable;
+    if (rc != SERIN_OK || at->table == NULL) return rc;
+    rc = table_poll(at->table, timeout_ms, f);
+    if (rc != SERIN_OK && !f->retriable) { /* its handle died: a new one */
+        table_close(at->table);
+        at->table = NULL;
+    }
+    return rc;
+}
+
 enum serin_status sources_poll(struct sources *s, int timeout_ms, struct fault *f)
 {
     uint64_t before = s->taken;
-    int wait = s->idle ? timeout_ms / (int)s->n + 1 : 0, waited = 0;
+    int wait = s->idle ? timeout_ms / (int)s->n + 1 : 0;
     enum serin_status worst = SERIN_OK;
+    bool away = false, any = false;
     s->rc = SERIN_OK;
     for (size_t i = 0; i < s->n && s->rc == SERIN_OK; i++) {
-        struct source *at = &s->items[i];
         struct fault one = {0};
-        enum serin_status rc = SERIN_OK;
-        if (at->table == NULL) rc = open_one(s, at, &one);
-        if (rc == SERIN_OK && at->table != NULL) {
-            rc = table_poll(at->table, wait, &one);
-            waited++;
-        }
+        enum serin_status rc = poll_one(s, &s->items[i], wait, &away, &one);
+        any |= s->items[i].table != NULL;
         if (rc == SERIN_OK) continue;
-        if (at->table != NULL && !one.retriable) { /* its handle died: a new one */
-            table_close(at->table);
-            at->table = NULL;
-        }
         if (worst == SERIN_OK) *f = one;
         worst = rc;
     }
     s->idle = s->taken == before;
-    if (s->idle && waited == 0) clock_sleep_ms(timeout_ms);
+    if (!any) clock_sleep_ms(timeout_ms);
     if (s->rc == SERIN_OK) return worst;
     *f = s->fault;
     return s->rc;
