@@ -97,6 +97,7 @@ static int start(const struct config *c)
                                      .ingest_threads = c->ingest_threads,
                                      .stage = config_stage(c),
                                      .follow = {&c->checks, c->instance},
+                                     .record = c->record,
                                      .serve = config_serve(c),
                                      .roles = c->roles,
                                      .pause = signals_pause};

@@ -43,6 +43,10 @@ struct written {
     const char *audit_key;
     int64_t audit_checkpoint;
     int log_level, log_format;
+    const char *record_dir;
+    int record_what;
+    uint64_t record_size, record_segment_size;
+    int64_t record_age, record_segment_age;
 };
 
 #define X(name, text) text,
@@ -53,6 +57,7 @@ static const char *const starts[] = {"earliest", "latest", NULL};
 static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
 static const char *const log_formats[] = {"logfmt", "json", NULL};
 static const char *const role_names[] = {"ingest", "decide", "serve", NULL};
+static const char *const record_whats[] = {"inbox", "inputs", "both", NULL};
 static const char default_listen[] = SERVE_DEFAULT_LISTEN;
 
 /* clang-format off */
@@ -171,6 +176,23 @@ static const struct keys_key audit_keys[] = {
 };
 static const struct keys_table audit_table = KEYS_OF(audit_keys, struct written);
 
+static const struct keys_key record_keys[] = {
+    KEYS_KEY("dir", KEYS_TEXT, AT(record_dir), NULL, 1, 4000, NULL,
+             "folder of the recordings; one process has it to itself", .required = true),
+    KEYS_KEY("what", KEYS_ENUM, AT(record_what), "inbox", 0, 0, NULL,
+             "inbox: what decisions are made of; inputs: the metrics as sent; both",
+             .choices = record_whats),
+    KEYS_KEY("max_size", KEYS_BYTES, AT(record_size), "10GiB", 1048576, 1e15, "bytes",
+             "of all recordings in it; the oldest go"),
+    KEYS_KEY("max_age", KEYS_DURATION, AT(record_age), "7d", MINUTE, 3650 * 24 * HOUR, NULL,
+             "of a recording; older ones go"),
+    KEYS_KEY("segment_size", KEYS_BYTES, AT(record_segment_size), "256MiB", 65536, 1e13, "bytes",
+             "of one file; the next one begins then"),
+    KEYS_KEY("segment_age", KEYS_DURATION, AT(record_segment_age), "1h", SECOND, 24 * HOUR, NULL,
+             "of one file, at most"),
+};
+static const struct keys_table record_table = KEYS_OF(record_keys, struct written);
+
 static const struct keys_key log_keys[] = {
     KEYS_KEY("level", KEYS_ENUM, AT(log_level), "info", 0, 0, NULL, "least level written",
              .choices = levels),
@@ -240,6 +262,9 @@ static const struct keys_key top_keys[] = {
              .sub = &checks_table),
     KEYS_KEY("audit", KEYS_SECTION, 0, NULL, 0, 0, NULL, "the audit trail",
              .sub = &audit_table),
+    KEYS_KEY("record", KEYS_SECTION, 0, NULL, 0, 0, NULL,
+             "what this process records while it runs; without it nothing",
+             .sub = &record_table),
     KEYS_KEY("log", KEYS_SECTION, 0, NULL, 0, 0, NULL, "lines on standard error",
              .sub = &log_table),
 };
@@ -459,6 +484,17 @@ static enum serin_status set_listen(struct config *c, const char *const *from, s
     return SERIN_OK;
 }
 
+static struct config_record take_record(const struct written *w)
+{
+    return (struct config_record){.dir = w->record_dir,
+                                  .inbox = w->record_what != 1,
+                                  .inputs = w->record_what != 0,
+                                  .max_size = w->record_size,
+                                  .segment_size = w->record_segment_size,
+                                  .max_age_ms = w->record_age,
+                                  .segment_age_ms = w->record_segment_age};
+}
+
 static enum serin_status take(struct config *c, const struct written *w)
 {
     c->prefix = w->prefix;
@@ -482,6 +518,7 @@ static enum serin_status take(struct config *c, const struct written *w)
     c->ingest_threads = (unsigned)w->ingest_threads;
     c->fleet_level = w->fleet_level;
     c->checks = w->checks;
+    c->record = take_record(w);
     c->audit_key = w->audit_key;
     c->audit_checkpoint_ms = w->audit_checkpoint;
     c->log_level = (enum log_level)w->log_level;
@@ -522,6 +559,27 @@ static void check_checks(const struct written *w, const struct doc_node *root,
     }
 }
 
+static void check_record(const struct written *w, const struct doc_node *root,
+                         struct doc_errors *errors)
+{
+    const struct doc_node *section = doc_get(root, "record");
+    if (section == NULL) return;
+    bool inputs = w->n_inputs != 0;
+    for (int i = 0; i < CONFIG_RECEIVERS; i++)
+        inputs |= w->receive[i] != NULL;
+    if (w->record_what == 1 && !inputs)
+        doc_error_add(errors, section,
+                      "record: what: inputs, and there are none; write "
+                      "inputs: [{topic: NAME}], or record the inbox");
+    if (w->record_size / 2 >= w->record_segment_size) return;
+    doc_error_add(
+        errors, section,
+        "record: segments of %llu MiB in %llu MiB: a ring needs two of them at "
+        "least; lower segment_size or raise max_size",
+        (unsigned long long)w->record_segment_size >> 20,
+        (unsigned long long)w->record_size >> 20);
+}
+
 enum serin_status config_parse(struct config *c, const char *text, size_t n,
                                struct doc_errors *errors)
 {
@@ -537,6 +595,7 @@ enum serin_status config_parse(struct config *c, const char *text, size_t n,
         check_lists(&w, root, errors);
         check_memory(&w, root, errors);
         check_checks(&w, root, errors);
+        check_record(&w, root, errors);
     }
     rc = section_policy(&c->arena, w.actuate, &c->actuate, errors);
     if (rc == SERIN_OK) rc = receiver_read(&c->arena, w.alerts, &c->alerts, errors);

@@ -35,6 +35,14 @@ enum config_receiver {
     CONFIG_RECEIVERS
 };
 
+/* What the engine itself records. */
+struct config_record {
+    const char *dir; /* NULL: nothing */
+    bool inbox, inputs;
+    uint64_t max_size, segment_size; /* bytes */
+    int64_t max_age_ms, segment_age_ms;
+};
+
 /* Zero-initialise; config_free when done. Texts live in the arena. Times in ms. */
 struct config {
     struct arena arena;
@@ -58,6 +66,7 @@ struct config {
     uint64_t max_series, max_rollout, max_message, memory;
     unsigned ingest_threads;
     double fleet_level; /* 0 = none */
+    struct config_record record;
     struct section_policy actuate;
     struct receiver_list alerts;
     struct probe_policy checks;

@@ -9,12 +9,13 @@
 #include "engine/base/log.h"
 #include "engine/base/mem.h"
 #include "engine/bus/topics.h"
+#include "engine/cli/recorded.h"
 
 enum { BROKER_WAIT_MS = 2000, BACKOFF_MAX_MS = 1000, QUARANTINE_SHOWN = 1000 };
 
-enum part { PART_DIRECTORY, PART_WORKER, PART_STAGE, PART_FOLLOW, PARTS };
-static const char *const part_names[PARTS] = {"directory", "ingest", "decide",
-                                              "follow"};
+enum part { PART_DIRECTORY, PART_WORKER, PART_STAGE, PART_FOLLOW, PART_RECORD, PARTS };
+static const char *const part_names[PARTS] = {"directory", "ingest", "decide", "follow",
+                                              "record"};
 
 /* One role's thread. The fault is written before `ended` is set. */
 struct runner {
@@ -30,6 +31,7 @@ struct engine {
     struct worker_pool *workers;
     struct stage *stage;
     struct errands *follow;
+    struct recorder *recorder; /* NULL: nothing is recorded */
     struct serve *serve;
     atomic_bool stopping;
     struct runner runners[PARTS];
@@ -76,6 +78,13 @@ static void *run_follow(void *engine)
     struct fault *f = &e->runners[PART_FOLLOW].fault;
     if (errands_run(e->follow, f) != SERIN_OK) f->fatal = true;
     ended(e, PART_FOLLOW);
+    return NULL;
+}
+
+static void *run_recorder(void *engine)
+{
+    struct engine *e = engine;
+    recorder_run(e->recorder); /* it does not fail */
     return NULL;
 }
 
@@ -142,8 +151,11 @@ void engine_metrics(void *engine, FILE *out)
 {
     struct engine *e = engine;
     struct stage_counts stage = {0};
+    struct recorder_counts recorder = {0};
     if (e->stage != NULL) stage = stage_counts(e->stage);
-    engine_metrics_write(out, e->workers, e->stage != NULL ? &stage : NULL);
+    if (e->recorder != NULL) recorder = recorder_counts(e->recorder);
+    engine_metrics_write(out, e->workers, e->stage != NULL ? &stage : NULL,
+                         e->recorder != NULL ? &recorder : NULL);
 }
 
 static json_t *quarantine_json(struct worker_pool *w)
@@ -172,6 +184,32 @@ static void *quarantine(void *engine)
 {
     struct engine *e = engine;
     return e->workers != NULL ? quarantine_json(e->workers) : json_array();
+}
+
+/* Beside the roles, whichever there are. */
+static enum serin_status open_recorder(struct engine *e, const struct engine_options *o,
+                                       struct fault *f)
+{
+    enum { QUEUE_BYTES = 32 << 20 };
+    struct origin origin;
+    const struct recorded what = {.worker = &o->worker,
+                                  .max_lag_ms = o->stage.fold.max_lag_ms,
+                                  .inbox = o->record.inbox,
+                                  .inputs = o->record.inputs};
+    struct recorder_options ro = {.ring = {.dir = o->record.dir,
+                                           .origin = &origin,
+                                           .max_bytes = o->record.max_size,
+                                           .segment_bytes = o->record.segment_size,
+                                           .max_age_ms = o->record.max_age_ms,
+                                           .segment_ms = o->record.segment_age_ms},
+                                  .queue_bytes = QUEUE_BYTES};
+    if (o->record.dir == NULL) return SERIN_OK;
+    enum serin_status s = recorded_origin(&what, e->bus, &origin);
+    if (s != SERIN_OK) fault_set(f, s, "out of memory at start");
+    if (s == SERIN_OK) s = recorder_open(&e->recorder, e->bus, &ro, f);
+    if (s == SERIN_OK) s = launch(e, PART_RECORD, run_recorder, f);
+    origin_free(&origin);
+    return s;
 }
 
 static enum serin_status open_roles(struct engine *e, const struct engine_options *o,
@@ -216,6 +254,7 @@ enum serin_status engine_start(struct engine **out, const struct engine_options 
     if ((roles & CONFIG_SERVE) != 0) s = serve_check(&o->serve, f);
     if (s == SERIN_OK) s = bus_open(&e->bus, &o->bus, f);
     if (s == SERIN_OK) s = prepare_topics(e, o, f);
+    if (s == SERIN_OK) s = open_recorder(e, o, f);
     if (s == SERIN_OK) s = open_roles(e, o, f);
     if (s != SERIN_OK) {
         engine_stop(e);
@@ -234,11 +273,13 @@ void engine_stop(struct engine *e)
     if (e->stage != NULL) stage_stop(e->stage);
     if (e->follow != NULL) errands_stop(e->follow);
     if (e->directory != NULL) directory_stop(e->directory);
+    if (e->recorder != NULL) recorder_stop(e->recorder);
     for (int i = 0; i < PARTS; i++)
         if (e->runners[i].started) pthread_join(e->runners[i].thread, NULL);
     worker_pool_close(e->workers);
     stage_close(e->stage);
     errands_close(e->follow);
+    recorder_close(e->recorder);
     directory_close(e->directory);
     bus_close(e->bus);
     mem_free(e);

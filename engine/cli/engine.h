@@ -10,6 +10,7 @@
 #include "engine/bus/bus.h"
 #include "engine/cli/config.h"
 #include "engine/follow/errands.h"
+#include "engine/replay/recorder.h"
 #include "engine/serve/directory.h"
 #include "engine/serve/serve.h"
 #include "engine/stage/stage.h"
@@ -21,6 +22,7 @@ struct engine_options {
     unsigned ingest_threads;      /* 0 = 1 */
     struct stage_options stage;
     struct errands_options follow; /* goes with the role decide */
+    struct config_record record;
     struct serve_options
         serve;      /* metrics, ready, quarantine, ctx are set by the engine */
     unsigned roles; /* of enum engine_role; 0 = ENGINE_ALL */
@@ -62,6 +64,7 @@ const char *engine_address(struct engine *e, size_t i);
 void engine_metrics(void *engine, FILE *out);
 /** As above, of the roles there are; NULL = no such role. */
 void engine_metrics_write(FILE *out, struct worker_pool *workers,
-                          const struct stage_counts *stage);
+                          const struct stage_counts *stage,
+                          const struct recorder_counts *recorder);
 
 #endif

@@ -16,6 +16,7 @@ struct metric {
 
 #define WORKER(field) offsetof(struct worker_counts, field)
 #define STAGE(field) offsetof(struct stage_counts, field)
+#define RECORDER(field) offsetof(struct recorder_counts, field)
 
 static const struct metric worker_metrics[] = {
     {"serin_ingest_messages_total", "counter", WORKER(messages),
@@ -75,6 +76,23 @@ static const struct metric stage_metrics[] = {
     {"serin_fold_verdicts_total", "counter", STAGE(fold.verdicts), "Verdicts given."},
     {"serin_fold_rollouts", "gauge", STAGE(fold.rollouts), "Rollouts held in memory."},
     {"serin_fold_live_rollouts", "gauge", STAGE(fold.live), "Rollouts not yet final."},
+};
+
+static const struct metric recorder_metrics[] = {
+    {"serin_record_records_total", "counter", RECORDER(records), "Records recorded."},
+    {"serin_record_skipped_total", "counter", RECORDER(skipped),
+     "Records left out: too long for a recording."},
+    {"serin_record_lost_total", "counter", RECORDER(lost),
+     "Offsets that were deleted at the broker before they were recorded."},
+    {"serin_record_failures_total", "counter", RECORDER(failures),
+     "Times the recordings could not be written."},
+    {"serin_record_segments_begun_total", "counter", RECORDER(begun), "Files begun."},
+    {"serin_record_segments_deleted_total", "counter", RECORDER(deleted),
+     "Files deleted by size or age."},
+    {"serin_record_segments", "gauge", RECORDER(segments), "Files there are."},
+    {"serin_record_bytes", "gauge", RECORDER(bytes), "Bytes of them."},
+    {"serin_record_writing", "gauge", RECORDER(writing),
+     "1 while recordings can be written, else 0."},
 };
 
 static void write_all(FILE *out, const struct metric *m, size_t n, const void *values)
@@ -222,9 +240,13 @@ static void write_ingest(FILE *out, struct worker_pool *p)
 }
 
 void engine_metrics_write(FILE *out, struct worker_pool *workers,
-                          const struct stage_counts *stage)
+                          const struct stage_counts *stage,
+                          const struct recorder_counts *recorder)
 {
     if (workers != NULL) write_ingest(out, workers);
+    if (recorder != NULL)
+        write_all(out, recorder_metrics,
+                  sizeof recorder_metrics / sizeof *recorder_metrics, recorder);
     if (stage == NULL) return;
     write_all(out, stage_metrics, sizeof stage_metrics / sizeof *stage_metrics, stage);
     metrics_one(out, "serin_stage_lag_records", "gauge", "Inbox records not yet read.",

@@ -19,6 +19,8 @@ static const char full[] =
     "flush: 300ms\nsnapshot: 20s\nstatus: 1s\nlateness: 0s\nidle: 7s\nmax_lag: 90s\n"
     "limits: {series: 5000, rollout_series: 70, message: 1MiB, memory: 96MiB}\n"
     "fleet: {level: 2%}\n"
+    "record: {dir: /var/rec, what: both, max_size: 3GiB, max_age: 2d, segment_size: "
+    "1MiB,\n   segment_age: 10m}\n"
     "log: {level: warn, format: json}\n";
 
 static void take(struct config *c, const char *text)
@@ -47,6 +49,11 @@ Test(config, everything_written_reaches_its_layer)
     cr_assert(eq(str, (char *)(uintptr_t)bus.instance, "one"));
     cr_assert(eq(int, bus.partitions, 6));
     cr_assert(eq(int, bus.replication, 3));
+    cr_assert(eq(str, (char *)(uintptr_t)c.record.dir, "/var/rec"));
+    cr_assert(c.record.inbox && c.record.inputs);
+    cr_assert(c.record.max_size == UINT64_C(3) << 30 &&
+              c.record.segment_size == 1 << 20);
+    cr_assert(c.record.max_age_ms == 172800000 && c.record.segment_age_ms == 600000);
     cr_assert(eq(sz, worker.n_inputs, 2));
     cr_assert(eq(str, (char *)(uintptr_t)worker.inputs[0].format, "auto"));
     cr_assert(worker.inputs[0].dead_letter == NULL);
@@ -147,6 +154,14 @@ static const struct {
     {"fleet: {}", "1:8: fleet: \"level\" is missing: share of false ones among the "
                   "rollouts that are called bad, in expectation; an alerting level, "
                   "no rollout's own risk changes\n"},
+    {"record: {what: inbox}", "1:9: record: \"dir\" is missing: folder of the "
+                              "recordings; one process has it to itself\n"},
+    {"record: {dir: /d, max_size: 300MiB}",
+     "1:9: record: segments of 256 MiB in 300 MiB: a ring needs two of them at least; "
+     "lower segment_size or raise max_size\n"},
+    {"record: {dir: /d, what: inputs}",
+     "1:9: record: what: inputs, and there are none; write inputs: [{topic: NAME}], or "
+     "record the inbox\n"},
     {"log: {level: verbose}", "1:14: level: \"verbose\" is none of debug, info, warn, "
                               "error\n"},
     {"- a", "1:1: the document: found a list where a map is expected\n"},
