@@ -376,7 +376,7 @@ enum serin_status ring_turn(struct ring *r, int64_t now_ms, struct fault *f)
     if (r->to != NULL) {
         rc = recording_flush(r->to, f);
         measure(r, &r->segments[r->n - 1]);
-        bool full = recording_bytes(r->to) >= r->o.segment_bytes;
+        bool full = recording_size(r->to) >= r->o.segment_bytes;
         if (rc == SERIN_OK && (full || now_ms - r->begun_ms >= r->o.segment_ms))
             rc = end_segment(r, f);
     }
