@@ -5,8 +5,10 @@ target_link_libraries(threads-log PRIVATE serin_base)
 if(TARGET serin_serve AND TARGET serin_stage AND TARGET serin_worker)
   add_executable(threads-engine threads/engine.c threads/c11.c ${CMAKE_SOURCE_DIR}/engine/cli/engine.c
                  ${CMAKE_SOURCE_DIR}/engine/cli/engine_metrics.c
-                 ${CMAKE_SOURCE_DIR}/engine/cli/demo_traffic.c)
-  target_link_libraries(threads-engine PRIVATE serin_serve serin_stage serin_follow serin_worker)
+                 ${CMAKE_SOURCE_DIR}/engine/cli/demo_traffic.c
+                 ${CMAKE_SOURCE_DIR}/engine/cli/recorded.c)
+  target_link_libraries(threads-engine PRIVATE serin_serve serin_stage serin_follow serin_replay
+                        serin_worker)
   list(APPEND thread_tests threads-engine)
 endif()
 foreach(test threads-log ${thread_tests})
