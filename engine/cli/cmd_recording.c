@@ -8,6 +8,7 @@
 #include "engine/base/strview.h"
 #include "engine/cli/cli.h"
 #include "engine/cli/output.h"
+#include "engine/replay/moment.h"
 #include "engine/replay/splice.h"
 #include "engine/serve/view.h"
 #include "proto/decode.h"
@@ -16,7 +17,7 @@ enum { FILES = 256 };
 
 static const struct cli_option options[] = {
     {"out", 0, "FILE", "cut, merge: the recording to write"},
-    {"from", 0, "TIME", "cut: first ms since the epoch, or +DURATION from its start"},
+    {"from", 0, "TIME", "cut: first time (ms, ISO 8601), or +DURATION from its start"},
     {"to", 0, "TIME", "cut: end, exclusive; as --from"},
     OUTPUT_OPTIONS,
     {0}};
@@ -89,16 +90,10 @@ static int info(const struct cli_verb *v, const char *path)
 static bool time_of(const char *text, int64_t first_ms, int64_t *out)
 {
     int64_t ms;
-    char *end;
     if (text == NULL) return true;
-    if (text[0] == '+') {
-        if (!strview_duration_ms(strview_of(text + 1), &ms)) return false;
-        *out = first_ms + ms;
-        return true;
-    }
-    long long n = strtoll(text, &end, 10);
-    if (end == text || *end != '\0' || n < 0) return false;
-    *out = n;
+    if (text[0] != '+') return moment_parse(strview_of(text), out);
+    if (!strview_duration_ms(strview_of(text + 1), &ms)) return false;
+    *out = first_ms + ms;
     return true;
 }
 
@@ -112,29 +107,45 @@ static int done(enum serin_status rc, const struct splice_report *n, const char 
     return rc == SERIN_OK ? CLI_OK : failed(rc, f);
 }
 
+/* What lies in the stretch of --from and --to, of which only headers are read. */
+static int stretch(const struct cli_verb *v, struct recording_reader *r,
+                   const char *path, int64_t *from, int64_t *to)
+{
+    struct fault f = {0};
+    struct recording_outline n;
+    if (recording_survey(r, INT64_MAX, &n, &f) != SERIN_OK)
+        return cli_fail(CLI_USAGE, "%s", f.text);
+    if (!time_of(cli_get("from"), n.first_ms, from) ||
+        !time_of(cli_get("to"), n.first_ms, to))
+        return cli_usage(v, "--from, --to: expected %s, or +DURATION such as +5m",
+                         MOMENT_EXPECTED);
+    if (n.records == 0 || *from >= *to || *from > n.last_ms || *to <= n.first_ms)
+        return cli_fail(CLI_USAGE,
+                        "%s: nothing from %" PRId64 " to %" PRId64 ": it holds %" PRId64
+                        " to %" PRId64,
+                        path, *from, *to, n.first_ms, n.last_ms);
+    if (recording_survey(r, *to, &n, &f) != SERIN_OK)
+        return cli_fail(CLI_UNREACHABLE, "%s", f.text);
+    /* A file that was cut short is read to where it says so. */
+    recording_stretch(r, *from, n.whole ? n.until : UINT32_MAX);
+    return CLI_OK;
+}
+
 static int cut(const struct cli_verb *v, const char *path, const char *out)
 {
     struct fault f = {0};
     struct splice_report n;
     struct recording_reader *r;
     int64_t from = INT64_MIN, to = INT64_MAX;
-    enum serin_status rc = survey(path, NULL, &n, &f);
-    if (rc != SERIN_OK && rc != SERIN_EPARSE) return failed(rc, &f);
-    if (!time_of(cli_get("from"), n.first_ms, &from) ||
-        !time_of(cli_get("to"), n.first_ms, &to))
-        return cli_usage(v, "--from, --to: expected ms since the epoch, or +DURATION "
-                            "such as +5m");
-    int64_t first = n.first_ms, last = n.last_ms;
-    if (n.read == 0 || from >= to || from > last || to <= first)
-        return cli_fail(CLI_USAGE,
-                        "%s: nothing from %" PRId64 " to %" PRId64 ": it holds %" PRId64
-                        " to %" PRId64,
-                        path, from, to, first, last);
-    rc = recording_open(&r, path, &f);
+    enum serin_status rc = recording_open(&r, path, &f);
     if (rc != SERIN_OK) return failed(rc, &f);
-    rc = splice_cut(r, from, to, out, &n, &f);
+    int code = stretch(v, r, path, &from, &to);
+    if (code == CLI_OK) {
+        rc = splice_cut(r, from, to, out, &n, &f);
+        code = done(rc, &n, out, &f);
+    }
     recording_close(r);
-    return done(rc, &n, out, &f);
+    return code;
 }
 
 static int merge(char **paths, size_t n, const char *out)

@@ -288,6 +288,10 @@ static enum serin_status open_all(struct feed *d)
 {
     enum serin_status rc = source_open(&d->source, d->o->path, &d->o->format, d->f);
     if (rc != SERIN_OK) return rc;
+    const struct feed_range *r = &d->o->range;
+    if ((r->since || r->until) && !r->after_start)
+        source_within(d->source, r->since ? r->from_ms : INT64_MIN,
+                      r->until ? r->to_ms : INT64_MAX);
     struct aggregate_options ao = {.max_bytes = (size_t)64 << 20};
     rc = route_table_open(&d->routes);
     if (rc == SERIN_OK) rc = aggregate_open(&d->aggregate, d->routes, &ao);

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zstd.h>
 
@@ -236,6 +237,11 @@ struct recording_reader {
     uint32_t frame, left; /* records left in the frame */
     uint64_t total, bytes;
     bool ended;
+    /* recording_stretch */
+    bool hops;
+    int64_t from_ms;
+    uint32_t until;
+    uint64_t hopped;
 };
 
 static enum serin_status damaged(struct fault *f, const struct recording_reader *r,
@@ -282,17 +288,44 @@ static enum serin_status unpack(struct recording_reader *r, struct fault *f)
     return SERIN_OK;
 }
 
+/* A frame's header into r->stored. SERIN_AGAIN: the file ends here. */
+static enum serin_status frame_head(struct recording_reader *r, struct fault *f)
+{
+    const uint8_t *head = r->stored;
+    enum serin_status rc = fetch(r, r->stored, CHECKED, f);
+    if (rc != SERIN_OK) return rc;
+    if (memcmp(head, frame_magic, sizeof frame_magic) != 0 ||
+        get(head + 8, 4) > r->stored_room || get(head + 12, 4) > RECORDING_FRAME_MAX)
+        return damaged(f, r, "no frame header");
+    return SERIN_OK;
+}
+
+/* Over a frame whose header was read. */
+static enum serin_status frame_hop(struct recording_reader *r, struct fault *f)
+{
+    const uint8_t *head = r->stored;
+    size_t n = DIGEST + get(head + 8, 4);
+    if (get(head + 20, 4) != r->frame) return damaged(f, r, "a frame out of order");
+    if (fseeko(r->file, (off_t)n, SEEK_CUR) != 0) return cannot(f, "read", r->path);
+    r->total += get(head + 16, 4);
+    r->bytes += CHECKED + n;
+    r->frame++;
+    r->hopped++;
+    return SERIN_OK;
+}
+
 /* One frame into r->raw. SERIN_AGAIN: the file ends here. */
 static enum serin_status frame_read(struct recording_reader *r, enum kind *kind,
                                     struct fault *f)
 {
     uint8_t digest[DIGEST], want[HASH_DIGEST], *head = r->stored;
-    enum serin_status rc = fetch(r, head, CHECKED, f);
+    enum serin_status rc = frame_head(r, f);
     if (rc != SERIN_OK) return rc;
-    size_t stored = get(head + 8, 4), raw = get(head + 12, 4);
-    if (memcmp(head, frame_magic, sizeof frame_magic) != 0 || stored > r->stored_room ||
-        raw > RECORDING_FRAME_MAX)
-        return damaged(f, r, "no frame header");
+    size_t stored = get(head + 8, 4);
+    *kind = (enum kind)head[4];
+    r->left = 0;
+    if (r->hops && *kind == RECORDS && (int64_t)get(head + 32, 8) < r->from_ms)
+        return frame_hop(r, f);
     rc = fetch(r, digest, DIGEST, f);
     if (rc == SERIN_OK && stored > 0) rc = fetch(r, head + CHECKED, stored, f);
     if (rc == SERIN_AGAIN) rc = damaged(f, r, "cut short");
@@ -302,7 +335,6 @@ static enum serin_status frame_read(struct recording_reader *r, enum kind *kind,
     if (get(head + 20, 4) != r->frame) return damaged(f, r, "a frame out of order");
     rc = unpack(r, f);
     if (rc != SERIN_OK) return rc;
-    *kind = (enum kind)head[4];
     r->left = *kind == RECORDS ? (uint32_t)get(head + 16, 4) : 0;
     r->frame++;
     r->bytes += CHECKED + DIGEST + stored;
@@ -407,6 +439,7 @@ static enum serin_status more(struct recording_reader *r, struct fault *f)
 {
     enum kind kind;
     while (!r->ended && r->left == 0) {
+        if (r->hops && r->frame >= r->until) return SERIN_AGAIN;
         enum serin_status rc = frame_read(r, &kind, f);
         if (rc == SERIN_AGAIN) return damaged(f, r, "cut short: there is no end frame");
         if (rc != SERIN_OK) return rc;
@@ -446,6 +479,64 @@ enum serin_status recording_next(struct recording_reader *r,
     r->left--;
     r->total++;
     return SERIN_OK;
+}
+
+/* ------------------------------------------------------------------ hop */
+
+static bool seekable(const struct recording_reader *r)
+{
+    return !r->adopted && r->file != stdin;
+}
+
+static void outline_add(struct recording_outline *out, const uint8_t *head,
+                        uint32_t frame, int64_t before_ms)
+{
+    int64_t first = (int64_t)get(head + 24, 8), last = (int64_t)get(head + 32, 8);
+    bool none = out->records == 0;
+    uint64_t n = get(head + 16, 4);
+    out->frames++;
+    out->whole = head[4] == END;
+    if (head[4] != RECORDS || n == 0) return;
+    if (none || first < out->first_ms) out->first_ms = first;
+    if (none || last > out->last_ms) out->last_ms = last;
+    if (first < before_ms) out->until = frame + 1;
+    out->records += n;
+}
+
+enum serin_status recording_survey(struct recording_reader *r, int64_t before_ms,
+                                   struct recording_outline *out, struct fault *f)
+{
+    struct recording_reader was = *r;
+    struct stat st;
+    struct fault end;
+    enum serin_status rc = SERIN_OK;
+    *out = (struct recording_outline){.first_ms = INT64_MIN, .last_ms = INT64_MIN};
+    if (!seekable(r) || r->frame != 1 || r->left != 0)
+        return fault_set(f, SERIN_ESTATE, "%s: it cannot be read twice: give a file",
+                         r->path);
+    if (fstat(fileno(r->file), &st) != 0) return cannot(f, "read", r->path);
+    while (rc == SERIN_OK && !out->whole) {
+        rc = frame_head(r, &end);
+        if (rc == SERIN_OK) rc = frame_hop(r, &end);
+        if (rc == SERIN_OK && r->bytes > (uint64_t)st.st_size) rc = SERIN_AGAIN;
+        if (rc == SERIN_OK) outline_add(out, r->stored, r->frame - 1, before_ms);
+    }
+    *r = was;
+    if (rc != SERIN_EIO && fseeko(r->file, (off_t)r->bytes, SEEK_SET) == 0)
+        return SERIN_OK;
+    return cannot(f, "read", r->path);
+}
+
+void recording_stretch(struct recording_reader *r, int64_t from_ms, uint32_t until)
+{
+    r->hops = seekable(r);
+    r->from_ms = from_ms;
+    r->until = until;
+}
+
+uint64_t recording_hopped(const struct recording_reader *r)
+{
+    return r->hopped;
 }
 
 enum serin_status recording_mend(const struct recording_reader *r, struct fault *f)

@@ -25,6 +25,7 @@
 #ifndef SERIN_ENGINE_REPLAY_RECORDING_H
 #define SERIN_ENGINE_REPLAY_RECORDING_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -100,8 +101,33 @@ const char *recording_meta(const struct recording_reader *r);
 SERIN_MUST_USE
 enum serin_status recording_next(struct recording_reader *r,
                                  struct recording_record *out, struct fault *f);
-uint64_t recording_read(const struct recording_reader *r);  /* records so far */
+/** Records so far, those that were hopped over included. */
+uint64_t recording_read(const struct recording_reader *r);
 uint64_t recording_bytes(const struct recording_reader *r); /* of the file, so far */
+/* What the headers of a file's frames say. Times in ms; INT64_MIN: no records. */
+struct recording_outline {
+    uint64_t frames, records;
+    int64_t first_ms, last_ms;
+    uint32_t
+        until;  /* the frame behind the last one that has a record before before_ms */
+    bool whole; /* there is an end */
+};
+/**
+ * Hop from header to header to the end, unpack nothing, and come back: call it before
+ * the first record. It ends where a header is wrong or the file is cut short; damage
+ * inside of frames goes unseen.
+ * Errors: SERIN_ESTATE (a pipe, or a record was read), SERIN_EIO.
+ */
+SERIN_MUST_USE
+enum serin_status recording_survey(struct recording_reader *r, int64_t before_ms,
+                                   struct recording_outline *out, struct fault *f);
+/**
+ * From here on hop over frames whose records are all before from_ms, and end at frame
+ * `until` (UINT32_MAX: at the file's). What is hopped over is not checked: what comes
+ * out is. Where the file cannot be hopped in, a pipe, all of it is read.
+ */
+void recording_stretch(struct recording_reader *r, int64_t from_ms, uint32_t until);
+uint64_t recording_hopped(const struct recording_reader *r); /* frames so far */
 /**
  * Make a file whole that recording_next found cut short or damaged: it ends after the
  * records that were read; what follows is dropped. Not for pipes. Errors: SERIN_EIO,

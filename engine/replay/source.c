@@ -223,6 +223,20 @@ void source_close(struct source *s)
     mem_free(s);
 }
 
+void source_within(struct source *s, int64_t from_ms, int64_t to_ms)
+{
+    struct recording_outline n;
+    struct fault unused;
+    int64_t since = from_ms > INT64_MIN + SOURCE_MARGIN_MS ? from_ms - SOURCE_MARGIN_MS
+                                                           : INT64_MIN,
+            until =
+                to_ms < INT64_MAX - SOURCE_MARGIN_MS ? to_ms + SOURCE_MARGIN_MS : to_ms;
+    if (s->reader == NULL ||
+        recording_survey(s->reader, until, &n, &unused) != SERIN_OK)
+        return; /* a pipe is read whole */
+    recording_stretch(s->reader, since, n.whole ? n.until : UINT32_MAX);
+}
+
 /* ---------------------------------------------------------------- records */
 
 static enum serin_status next_raw(struct source *s, struct source_record *out,

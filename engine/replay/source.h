@@ -21,7 +21,7 @@ enum source_kind { SOURCE_MAP(X) SOURCE_KINDS };
 
 #define SOURCE_EXPECTED "auto, serin, json, csv, hlog, prometheus, influx or otlp_json"
 
-enum { SOURCE_MAPS = 8 };
+enum { SOURCE_MAPS = 8, SOURCE_MARGIN_MS = 600000 };
 
 /* How a file is to be read; all zero: as its first bytes say. */
 struct source_format {
@@ -55,6 +55,10 @@ SERIN_MUST_USE
 enum serin_status source_open(struct source **out, const char *path,
                               const struct source_format *format, struct fault *f);
 void source_close(struct source *s);
+/** Only times of [from_ms, to_ms) are of interest: of a recorded topic, what was
+ * written over SOURCE_MARGIN_MS before or after may be hopped over, unread. Call it
+ * first. */
+void source_within(struct source *s, int64_t from_ms, int64_t to_ms);
 /** SERIN_AGAIN: this was all. SERIN_EPARSE: damaged or cut short from here on; what was
  * before is good. Errors: SERIN_ELIMIT, SERIN_EIO, SERIN_ENOMEM. */
 SERIN_MUST_USE

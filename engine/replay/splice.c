@@ -81,7 +81,7 @@ enum serin_status splice_cut(struct recording_reader *r, int64_t from_ms, int64_
     enum serin_status rc = recording_create(&s.to, to, recording_meta(r), f);
     if (rc != SERIN_OK) return rc;
     while ((rc = recording_next(r, &one, f)) == SERIN_OK) {
-        out->read++;
+        out->read = recording_read(r);
         rc = stretch_of(&s, &one, &at, f);
         if (rc != SERIN_OK) break;
         at->begun |= one.timestamp_ms >= from_ms;

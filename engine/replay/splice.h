@@ -16,7 +16,8 @@ struct splice_report {
 };
 
 /**
- * The records of [from_ms, to_ms) into another file; the meta stays.
+ * The records of [from_ms, to_ms) into another file; the meta stays. Frames without
+ * such records are hopped over where the file allows it, and damage in them unseen.
  * Errors: SERIN_EPARSE (damaged: what was before is in *to, which is whole), those of
  * reading and writing.
  */

@@ -278,6 +278,15 @@ def topics(rows, want):
         file.write(data)
     code, out, err = run("--from", path, "-o", "jsonl", "--format", "serin")
     check(told(out) == want and code == 1, f"the same from a file ({err.strip()[:200]})")
+    early = [(0, 0, i, T0 - 3_600_000 + i, b"{}") for i in range(100)]
+    with open(path, "wb") as file:
+        hurt = bytearray(raw_recording(inputs, early + records))
+        hurt[hurt.index(b"SFRM", 100) + 60] ^= 1  # within the first frame of records
+        file.write(hurt)
+    code, out, err = run("--from", path, "-o", "jsonl", "--between", f"{T0}..")
+    check(told(out) == want and code == 1, f"an hour before is not even read ({err.strip()[:200]})")
+    code, _, err = run("--from", path)
+    check(code == 2 and "checksum" in err, "but would have been damaged")
     says(data[:-50], "cut short")
     says(b"hello", "expected a recording", args=["--format", "serin"])
     says(raw_recording([], []), "inbox")

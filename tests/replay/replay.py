@@ -171,6 +171,15 @@ def pieces():
         check(code == 2 and "at once" in err, "not onto itself")
         with open(at("whole"), "rb") as file:
             data = file.read()
+        hurt = bytearray(data)
+        hurt[700] ^= 1  # within the first frame of records
+        with open(at("hurt"), "wb") as file:
+            file.write(hurt)
+        code, _, err = recording_verb("cut", at("hurt"), "--out", at("x"), "--from", "+40s")
+        with open(at("x"), "rb") as got, open(at("c"), "rb") as want_c:
+            check(code == 0 and got.read() == want_c.read(), f"damage outside is no matter {err}")
+        code, _, err = recording_verb("cut", at("hurt"), "--out", at("x"), "--to", "+40s")
+        check(code == 2 and "checksum" in err, f"damage inside is said ({err.strip()})")
         with open(at("hurt"), "wb") as file:
             file.write(data[:-200])
         code, out, err = recording_verb("info", at("hurt"), "-o", "json")
