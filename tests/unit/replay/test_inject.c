@@ -97,74 +97,75 @@ Test(inject, several_in_one_text)
     cr_assert(eq(sz, l.n, 3), "a text that is wrong adds nothing");
 }
 
-/* Each with the column and a word of what is said. */
+/* With the column and words of what is said. */
+static const struct {
+    const char *text;
+    unsigned column;
+    const char *words[2];
+} mistakes[] = {
+    {"", 1, {"WHAT=HOW"}},
+    {"errors", 1, {"WHAT=HOW"}},
+    {"erors=x2", 1, {"did you mean errors?", "silence"}},
+    {"nothing_like=x2", 1, {"errors, latency, cpu, crashes"}},
+    {"errors=x0", 8, {"above 0", "silence=canary"}},
+    {"errors=x-1", 8, {"above 0"}},
+    {"errors=x1", 8, {"changes nothing"}},
+    {"errors=x1e9", 8, {"at most 1000"}},
+    {"errors=xx", 8, {"expected x2"}},
+    {"errors=2", 8, {"expected x2"}},
+    {"errors=", 8, {"expected x2"}},
+    {"errors=+500ms", 8, {"expected x2"}},
+    {"errors=-1%", 8, {"expected x2"}},
+    {"errors=+101%", 8, {"expected x2"}},
+    {"errors=+0%", 8, {"changes nothing"}},
+    {"errors=x2/5%", 8, {"expected x2"}},
+    {"latency=-500ms", 9, {"expected +30%"}},
+    {"latency=+30%/0%", 14, {"above 0"}},
+    {"latency=+30%/101%", 14, {"at most 100%"}},
+    {"latency=+30%/slow", 14, {"a part such as 1%"}},
+    {"latency=-100%", 9, {"above 0"}},
+    {"latency=+1/h", 12, {"a part such as 1%"}},
+    {"cpu=+5ms", 5, {"expected x1.2"}},
+    {"crashes=+6", 9, {"+6/h"}},
+    {"crashes=-6/h", 9, {"+6/h"}},
+    {"crashes=+x/h", 9, {"+6/h"}},
+    {"silence=both", 9, {"nothing is left"}},
+    {"silence=x2", 9, {"canary or baseline"}},
+    {"skew=canary", 6, {"canary:+30s"}},
+    {"skew=canary:30s", 6, {"canary:+30s"}},
+    {"skew=canary:+300ms", 6, {"whole seconds"}},
+    {"skew=canary:+2h", 6, {"up to an hour"}},
+    {"sample_ratio=0.8", 14, {"x0.8"}},
+    {"sample_ratio=x0", 14, {"above 0"}},
+    {"errors=x2@noon", 11, {"12:00", "10m since"}},
+    {"errors=x2@25:00", 11, {"expected a time"}},
+    {"errors=x2@12:0a", 11, {"expected a time"}},
+    {"errors=x2@", 11, {"expected a time"}},
+    {"errors=x2@5m..", 15, {"expected a time"}},
+    {"errors=x2@5m..later", 15, {"expected a time"}},
+    {"errors=x2@5m,fast", 14, {"ramp=5m or leak"}},
+    {"errors=x2@5m,ramp=0s", 14, {"ramp=5m or leak"}},
+    {"errors=x2,ramp=5m,leak", 19, {"one of them"}},
+    {"latency=+30%,risk", 14, {"canary, baseline or both"}},
+    {"errors=+1%,risk", 12, {"risk (with a factor)"}},
+    {"silence=canary,ramp=5m", 16, {"no option here"}},
+    {"silence=canary,baseline", 16, {"no option here"}},
+    {"errors=x2; latency=x0", 20, {"above 0"}},
+};
+
 Test(inject, says_what_is_wrong_and_where)
 {
-    static const struct {
-        const char *text;
-        unsigned column;
-        const char *words[2];
-    } wrong[] = {
-        {"", 1, {"WHAT=HOW"}},
-        {"errors", 1, {"WHAT=HOW"}},
-        {"erors=x2", 1, {"did you mean errors?", "silence"}},
-        {"nothing_like=x2", 1, {"errors, latency, cpu, crashes"}},
-        {"errors=x0", 8, {"above 0", "silence=canary"}},
-        {"errors=x-1", 8, {"above 0"}},
-        {"errors=x1", 8, {"changes nothing"}},
-        {"errors=x1e9", 8, {"at most 1000"}},
-        {"errors=xx", 8, {"expected x2"}},
-        {"errors=2", 8, {"expected x2"}},
-        {"errors=", 8, {"expected x2"}},
-        {"errors=+500ms", 8, {"expected x2"}},
-        {"errors=-1%", 8, {"expected x2"}},
-        {"errors=+101%", 8, {"expected x2"}},
-        {"errors=+0%", 8, {"changes nothing"}},
-        {"errors=x2/5%", 8, {"expected x2"}},
-        {"latency=-500ms", 9, {"expected +30%"}},
-        {"latency=+30%/0%", 14, {"above 0"}},
-        {"latency=+30%/101%", 14, {"at most 100%"}},
-        {"latency=+30%/slow", 14, {"a part such as 1%"}},
-        {"latency=-100%", 9, {"above 0"}},
-        {"latency=+1/h", 12, {"a part such as 1%"}},
-        {"cpu=+5ms", 5, {"expected x1.2"}},
-        {"crashes=+6", 9, {"+6/h"}},
-        {"crashes=-6/h", 9, {"+6/h"}},
-        {"crashes=+x/h", 9, {"+6/h"}},
-        {"silence=both", 9, {"nothing is left"}},
-        {"silence=x2", 9, {"canary or baseline"}},
-        {"skew=canary", 6, {"canary:+30s"}},
-        {"skew=canary:30s", 6, {"canary:+30s"}},
-        {"skew=canary:+300ms", 6, {"whole seconds"}},
-        {"skew=canary:+2h", 6, {"up to an hour"}},
-        {"sample_ratio=0.8", 14, {"x0.8"}},
-        {"sample_ratio=x0", 14, {"above 0"}},
-        {"errors=x2@noon", 11, {"12:00", "10m since"}},
-        {"errors=x2@25:00", 11, {"expected a time"}},
-        {"errors=x2@12:0a", 11, {"expected a time"}},
-        {"errors=x2@", 11, {"expected a time"}},
-        {"errors=x2@5m..", 15, {"expected a time"}},
-        {"errors=x2@5m..later", 15, {"expected a time"}},
-        {"errors=x2@5m,fast", 14, {"ramp=5m or leak"}},
-        {"errors=x2@5m,ramp=0s", 14, {"ramp=5m or leak"}},
-        {"errors=x2,ramp=5m,leak", 19, {"one of them"}},
-        {"latency=+30%,risk", 14, {"canary, baseline or both"}},
-        {"errors=+1%,risk", 12, {"risk (with a factor)"}},
-        {"silence=canary,ramp=5m", 16, {"no option here"}},
-        {"silence=canary,baseline", 16, {"no option here"}},
-        {"errors=x2; latency=x0", 20, {"above 0"}},
-    };
-    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+    for (size_t i = 0; i < sizeof mistakes / sizeof *mistakes; i++) {
         struct inject_list l = {.n = 0};
         struct fault f = {0};
         char column[32];
-        snprintf(column, sizeof column, "column %u: ", wrong[i].column);
-        cr_assert(eq(int, inject_parse(plan, wrong[i].text, &l, &f), SERIN_EPARSE),
-                  "%s", wrong[i].text);
+        snprintf(column, sizeof column, "column %u: ", mistakes[i].column);
+        cr_assert(eq(int, inject_parse(plan, mistakes[i].text, &l, &f), SERIN_EPARSE),
+                  "%s", mistakes[i].text);
         cr_assert(strstr(f.text, column) != NULL, "%s (wanted %s)", f.text, column);
-        for (size_t k = 0; k < 2 && wrong[i].words[k] != NULL; k++)
-            cr_assert(strstr(f.text, wrong[i].words[k]) != NULL, "%s (wanted %s)",
-                      f.text, wrong[i].words[k]);
+        for (size_t k = 0; k < 2 && mistakes[i].words[k] != NULL; k++)
+            cr_assert(strstr(f.text, mistakes[i].words[k]) != NULL, "%s (wanted %s)",
+                      f.text, mistakes[i].words[k]);
         cr_assert(eq(sz, l.n, 0));
     }
 }

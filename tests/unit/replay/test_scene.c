@@ -1,6 +1,7 @@
 /* tests/unit/replay/test_scene.c -- what a scene does to the cells of a window */
 #include "engine/replay/scene.h"
 
+#include "engine/replay/chance.h"
 #include "engine/replay/rates.h"
 #include "engine/replay/shift.h"
 #include "proto/encode.h"
@@ -163,6 +164,26 @@ Test(scene, a_cell_draws_for_itself)
         cr_assert(eq(u64, x->counts[i], y->counts[i]));
     scene_close(a);
     scene_close(b);
+}
+
+Test(scene, all_that_names_a_cell_changes_its_numbers)
+{
+    struct cells c;
+    double seen[8];
+    size_t n = 0;
+    cells_begin(&c, &arena);
+    pb_cell *first = cells_add(&c, true, "ab", CELLS_T0, 1, 0), *one;
+    first->stratum = (char *)"c";
+    for (int i = 0; i < 7; i++) {
+        one = cells_add(&c, i != 1, i == 2 ? "a" : "ab", CELLS_T0 + (i == 3), 1, 0);
+        one->stratum = (char *)(i == 2 ? "bc" : "c"); /* names that run together */
+        struct draw d = chance_cell(i == 4 ? 2 : 1, i == 5, i == 6 ? "s" : "r", one);
+        seen[n++] = draw_uniform(&d);
+        for (size_t k = 0; k + 1 < n; k++)
+            cr_assert(ne(dbl, seen[k], seen[n - 1]), "%d", i);
+    }
+    struct draw d = chance_cell(1, 0, "r", first);
+    cr_assert(eq(dbl, draw_uniform(&d), seen[0]));
 }
 
 Test(scene, the_commanded_split)
