@@ -1,10 +1,14 @@
 /* engine/cli/cmd_replay.c -- judge a recorded inbox again */
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
+#include "engine/base/clock.h"
 #include "engine/base/strview.h"
 #include "engine/cli/cli.h"
 #include "engine/cli/cmd_replay.h"
@@ -31,13 +35,14 @@ static const struct cli_option options[] = {
      "measure the dispersion on the baseline of these metrics; several times"},
     {"output", 'o', "FORMAT", "table (default), jsonl or json"},
     {"raw", 0, NULL, "one line a verdict: its id and the BLAKE2b-256 of its bytes"},
+    {"threads", 0, "N", "that share an inbox's partitions (default: one a processor)"},
     {"max-lag", 0, "DURATION",
      "as the engine's max_lag (default: the recording's, else 60s)"},
     {0}};
 
 /* What the engine that wrote the inbox was set to; refuses a recording without one. */
 static int take_origin(const struct recording_reader *r, const char *path,
-                       int64_t *max_lag_ms)
+                       struct replay_options *o)
 {
     struct origin origin = {0};
     struct fault f = {0};
@@ -50,7 +55,8 @@ static int take_origin(const struct recording_reader *r, const char *path,
                         "%s holds no inbox but metrics as sent (%s): judge them by "
                         "--plan PLAN --from FILE",
                         path, origin_names(&origin, names, sizeof names));
-    if (*max_lag_ms == 0) *max_lag_ms = origin.max_lag_ms;
+    if (o->fold.max_lag_ms == 0) o->fold.max_lag_ms = origin.max_lag_ms;
+    o->partitions = origin.partitions;
     origin_free(&origin);
     return code;
 }
@@ -131,33 +137,94 @@ void cmd_replay_print_close(const struct cmd_replay_print *p)
     if (!p->raw && p->format == CMD_REPLAY_JSON) puts("]");
 }
 
-/* As `wait` would have ended for the only rollout there is; 0 when there are several.
- */
-static int outcome(const struct replay_result *r, const pb_verdict *last)
+/* Where the verdicts go. */
+struct told {
+    struct cmd_replay_print *print;
+    struct arena arena;
+    int code;
+    bool any, final; /* of the last verdict */
+    Serin__V1__Kind kind;
+    const struct recording_reader *reader;
+    int64_t size, begun_ms, shown_ms; /* bytes of the file; 0: a pipe. Monotonic */
+};
+
+static void clear_progress(struct told *t)
 {
-    if (r->rollouts != 1) return CLI_OK;
-    if (last == NULL) return CLI_TIMEOUT;
-    if (last->kind == SERIN__V1__KIND__KIND_ABORT) return CLI_ABORTED;
-    if (last->kind == SERIN__V1__KIND__KIND_HOLD) return CLI_HELD;
-    return last->final ? CLI_OK : CLI_TIMEOUT;
+    if (t->shown_ms != 0) fputs("\r\033[K", stderr);
+    t->shown_ms = 0;
 }
 
-static int print(struct cmd_replay_print *p, const struct replay_result *r)
+static enum serin_status verdict(void *ctx, const struct replay_verdict *one)
 {
-    struct arena a = {0};
-    pb_verdict *last = NULL;
-    int code = CLI_OK;
-    for (size_t i = 0; code == CLI_OK && i < r->n; i++) {
-        struct bytes bytes = r->verdicts[i].bytes;
-        arena_reset(&a);
-        if (decode_verdict(&a, bytes.p, bytes.n, &last) != SERIN_OK)
-            code = cli_fail(CLI_UNREACHABLE, "out of memory");
-        else
-            code = cmd_replay_print(p, last, bytes);
+    struct told *t = ctx;
+    pb_verdict *v;
+    arena_reset(&t->arena);
+    clear_progress(t);
+    enum serin_status rc = decode_verdict(&t->arena, one->bytes.p, one->bytes.n, &v);
+    if (rc != SERIN_OK) return rc;
+    t->any = true;
+    t->final = v->final;
+    t->kind = v->kind;
+    t->code = cmd_replay_print(t->print, v, one->bytes);
+    return t->code == CLI_OK ? SERIN_OK : SERIN_ENOMEM;
+}
+
+/* As `wait` would have ended for the only rollout there is; 0 when there are several.
+ */
+static int outcome(const struct replay_counts *n, const struct told *t)
+{
+    if (n->rollouts != 1) return CLI_OK;
+    if (!t->any) return CLI_TIMEOUT;
+    if (t->kind == SERIN__V1__KIND__KIND_ABORT) return CLI_ABORTED;
+    if (t->kind == SERIN__V1__KIND__KIND_HOLD) return CLI_HELD;
+    return t->final ? CLI_OK : CLI_TIMEOUT;
+}
+
+static void progress(void *ctx, uint64_t records, int64_t unused)
+{
+    enum { EVERY_MS = 500 };
+    struct told *t = ctx;
+    int64_t now = clock_mono_ms(), took = now - t->begun_ms, left = -1;
+    (void)unused;
+    if (took < EVERY_MS || now - t->shown_ms < EVERY_MS) return;
+    t->shown_ms = now;
+    double done = (double)recording_bytes(t->reader);
+    if (t->size > 0 && done > 0)
+        left = (int64_t)((double)took * ((double)t->size / done - 1) / 1000);
+    fprintf(stderr, "\r\033[K%" PRIu64 " records, %.0f a second", records,
+            1000.0 * (double)records / (double)took);
+    if (left >= 0) fprintf(stderr, ", %" PRId64 " s left", left);
+}
+
+static bool threads(const char *text, unsigned *out)
+{
+    char *end;
+    long n = text != NULL ? strtol(text, &end, 10) : sysconf(_SC_NPROCESSORS_ONLN);
+    if (text != NULL && (end == text || *end != '\0')) return false;
+    *out = n > REPLAY_MAX_THREADS && text == NULL ? REPLAY_MAX_THREADS : (unsigned)n;
+    return n >= 1 && n <= (text != NULL ? REPLAY_MAX_THREADS : LONG_MAX);
+}
+
+static int judge(struct recording_reader *reader, const char *path,
+                 struct replay_options *o, struct cmd_replay_print *p)
+{
+    struct fault f = {0};
+    struct replay_counts counts;
+    struct stat st;
+    struct told t = {.print = p, .reader = reader, .begun_ms = clock_mono_ms()};
+    if (strcmp(path, "-") != 0 && stat(path, &st) == 0) t.size = st.st_size;
+    o->verdict = verdict;
+    o->ctx = &t;
+    if (isatty(STDERR_FILENO)) o->progress = progress;
+    enum serin_status rc = replay_run(reader, o, &counts, &f);
+    clear_progress(&t);
+    int code = t.code;
+    if (rc == SERIN_OK || rc == SERIN_EPARSE) {
+        cmd_replay_print_close(p);
+        code = outcome(&counts, &t);
     }
-    if (code == CLI_OK) cmd_replay_print_close(p);
-    if (code == CLI_OK) code = outcome(r, last);
-    arena_free(&a);
+    if (rc != SERIN_OK && t.code == CLI_OK) code = cli_fail(CLI_USAGE, "%s", f.text);
+    arena_free(&t.arena);
     return code;
 }
 
@@ -166,27 +233,20 @@ static int replay(const struct cli_verb *v, const char *path,
 {
     struct fault f = {0};
     struct recording_reader *reader;
-    struct replay_result result = {0};
     const char *lag = cli_get("max-lag");
-    struct fold_options o = {
-        /* Nobody reads rows and snapshots here. */
-        .row_every_ms = REPLAY_NEVER_MS,
-        .snapshot_every_ms = REPLAY_NEVER_MS,
-    };
-    if (lag != NULL && !strview_duration_ms(strview_of(lag), &o.max_lag_ms))
+    struct replay_options o = {/* Nobody reads rows and snapshots here. */
+                               .fold = {.row_every_ms = REPLAY_NEVER_MS,
+                                        .snapshot_every_ms = REPLAY_NEVER_MS}};
+    if (lag != NULL && !strview_duration_ms(strview_of(lag), &o.fold.max_lag_ms))
         return cli_usage(v, "--max-lag %s: expected a duration such as 60s", lag);
-    enum serin_status rc = recording_open(&reader, path, &f);
-    if (rc != SERIN_OK) return cli_fail(CLI_USAGE, "%s", f.text);
-    int code = take_origin(reader, path, &o.max_lag_ms);
-    if (code != CLI_OK) {
-        recording_close(reader);
-        return code;
-    }
-    rc = replay_inbox(reader, &o, &result, &f);
+    if (!threads(cli_get("threads"), &o.threads))
+        return cli_usage(v, "--threads %s: expected 1 to %d", cli_get("threads"),
+                         REPLAY_MAX_THREADS);
+    if (recording_open(&reader, path, &f) != SERIN_OK)
+        return cli_fail(CLI_USAGE, "%s", f.text);
+    int code = take_origin(reader, path, &o);
+    if (code == CLI_OK) code = judge(reader, path, &o, p);
     recording_close(reader);
-    if (rc == SERIN_OK || rc == SERIN_EPARSE) code = print(p, &result);
-    if (rc != SERIN_OK) code = cli_fail(CLI_USAGE, "%s", f.text);
-    replay_free(&result);
     return code;
 }
 

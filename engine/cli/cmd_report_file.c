@@ -151,19 +151,19 @@ static int inbox(struct told *t, const char *path)
 {
     struct fault f = {0};
     struct recording_reader *reader;
-    struct replay_result result = {0};
-    struct replay_watch w = {effect, t};
-    struct fold_options o = {.row_every_ms = inbox_look_ms(path),
-                             .fresh_rows = true,
-                             .snapshot_every_ms = REPLAY_NEVER_MS};
+    struct replay_counts counts;
+    struct replay_options o = {.fold = {.row_every_ms = inbox_look_ms(path),
+                                        .fresh_rows = true,
+                                        .snapshot_every_ms = REPLAY_NEVER_MS},
+                               .effect = effect,
+                               .ctx = t};
     enum serin_status rc = recording_open(&reader, path, &f);
     if (rc != SERIN_OK) return failed(rc, &f);
     json_t *meta = json_loads(recording_meta(reader), 0, NULL);
-    o.max_lag_ms = json_integer_value(json_object_get(meta, "max_lag_ms"));
+    o.fold.max_lag_ms = json_integer_value(json_object_get(meta, "max_lag_ms"));
     json_decref(meta);
-    rc = replay_watched(reader, &o, &w, &result, &f);
+    rc = replay_run(reader, &o, &counts, &f);
     recording_close(reader);
-    replay_free(&result);
     if (rc == SERIN_EPARSE)
         fprintf(stderr, "serin: %s; what was before is reported\n", f.text);
     return rc == SERIN_OK || rc == SERIN_EPARSE ? CLI_OK : failed(rc, &f);

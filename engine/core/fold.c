@@ -467,6 +467,11 @@ enum serin_status fold_apply(struct fold *f, int64_t offset, const void *value,
     return SERIN_OK;
 }
 
+int64_t fold_now(const struct fold *f)
+{
+    return streamclock_now(&f->clock);
+}
+
 void fold_gap(struct fold *f, int64_t expected, int64_t found)
 {
     (void)expected;

@@ -71,6 +71,9 @@ int64_t fold_start_offset(const struct fold *f);
 SERIN_MUST_USE
 enum serin_status fold_apply(struct fold *f, int64_t offset, const void *value,
                              size_t n, struct effects *fx);
+/** The time of the stream, ms: no later verdict carries less. 0 before the first tick.
+ */
+int64_t fold_now(const struct fold *f);
 /** Records before this offset are gone unread: HOLD(blind), new evidence only. */
 void fold_gap(struct fold *f, int64_t expected, int64_t found);
 /** Append a snapshot of every live rollout and of the clock (clean stop). */
