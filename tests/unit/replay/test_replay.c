@@ -39,7 +39,7 @@ Test(replay, a_signature_does_not_change_the_digest_and_all_else_does)
 }
 
 /* ---- partitions side by side */
-enum { PARTS = 5, SECONDS = 480, EVERY = 40, WALLS = 12 };
+enum { PARTS = 5, SECONDS = 800, EVERY = 40, WALLS = 12 };
 static const int64_t t0_ms = 1760000000000;
 
 static const char plan[] =
