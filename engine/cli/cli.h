@@ -82,6 +82,7 @@ bool cli_colour(void);
     X(replay) \
     X(recording) \
     X(report) \
+    X(selftest) \
     X(version)
 #define X(name) extern const struct cli_verb cmd_##name;
 CLI_VERBS(X)

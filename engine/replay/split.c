@@ -19,13 +19,13 @@ struct collect {
     bool by;
 };
 
-static const char *unit_of(const char *stratum)
+const char *split_unit_of(const char *stratum)
 {
     const char *comma = strrchr(stratum, ',');
     return comma != NULL ? comma + 1 : stratum;
 }
 
-static uint64_t name_hash(const char *name)
+uint64_t split_unit_hash(const char *name)
 {
     return hash_bytes(name, strlen(name), 0);
 }
@@ -60,10 +60,11 @@ static enum serin_status collect_window(void *ctx, struct arena *a,
         const pb_cell *cell = p->cells[i];
         if (cell->cohort != SERIN__V1__COHORT__COHORT_BASELINE) continue;
         for (size_t k = 0; rc == SERIN_OK && k < cell->n_units; k++)
-            rc = add(c->u->of_cells, &c->u->n_cells, name_hash(cell->units[k]->unit));
+            rc = add(c->u->of_cells, &c->u->n_cells,
+                     split_unit_hash(cell->units[k]->unit));
         if (rc == SERIN_OK && c->by)
             rc = add(c->u->of_strata, &c->u->n_strata,
-                     name_hash(unit_of(cell->stratum)));
+                     split_unit_hash(split_unit_of(cell->stratum)));
     }
     return rc;
 }
@@ -108,7 +109,7 @@ static uint64_t mixed(uint64_t seed, uint64_t h)
 static bool canary_unit(const struct split *s, const uint64_t *list, size_t n,
                         const char *name)
 {
-    uint64_t own = mixed(s->seed, name_hash(name));
+    uint64_t own = mixed(s->seed, split_unit_hash(name));
     size_t before = 0, want = split_units_share(n, s->share);
     for (size_t i = 0; i < n; i++)
         before += mixed(s->seed, list[i]) < own;
@@ -226,13 +227,14 @@ static void all_of(pb_cell *b, pb_cell *c)
 static uint64_t seed_of(const struct split *s, const pb_cell *c)
 {
     uint64_t h = mixed(s->seed, (uint64_t)c->window_ms);
-    return mixed(mixed(h, name_hash(c->metric)), name_hash(c->stratum));
+    return mixed(mixed(h, split_unit_hash(c->metric)), split_unit_hash(c->stratum));
 }
 
 /* b keeps the baseline's part, c gets the canary's. */
-static bool split_cell(const struct split *s, struct arena *a, pb_cell *b, pb_cell *c)
+static bool split_cell(const struct split *s, uint64_t seed, struct arena *a,
+                       pb_cell *b, pb_cell *c)
 {
-    struct draw d = draw_seeded(seed_of(s, b));
+    struct draw d = draw_seeded(seed);
     *c = *b;
     c->cohort = SERIN__V1__COHORT__COHORT_CANARY;
     c->n = c->bad = 0;
@@ -253,7 +255,7 @@ static bool split_cell(const struct split *s, struct arena *a, pb_cell *b, pb_ce
 /* The unit is taken off the stratum; does the canary have it? */
 static bool take_unit(const struct split *s, struct arena *a, pb_cell *b, bool *canary)
 {
-    const char *unit = unit_of(b->stratum);
+    const char *unit = split_unit_of(b->stratum);
     size_t n = (size_t)(unit - b->stratum);
     *canary = s->how == SPLIT_UNITS && b->n_units == 0 && b->n_users == 0 &&
               canary_unit(s, s->units->of_strata, s->units->n_strata, unit);
@@ -276,7 +278,7 @@ static enum serin_status split_one(const struct split *s, struct arena *a,
     if (b->cohort != SERIN__V1__COHORT__COHORT_BASELINE) return SERIN_OK;
     if (whole)
         all_of(b, c);
-    else if (!split_cell(s, a, b, c))
+    else if (!split_cell(s, seed_of(s, cell), a, b, c))
         return SERIN_ENOMEM;
     if (c->n > 0) to[(*n)++] = c;
     if (b->n > 0 || empty) to[(*n)++] = b;

@@ -31,6 +31,9 @@ struct split_units {
 SERIN_MUST_USE
 enum serin_status split_units_of(const struct tape *const *tapes, size_t n, bool by,
                                  struct split_units *out);
+/** The unit of a stratum: its last part. */
+const char *split_unit_of(const char *stratum);
+uint64_t split_unit_hash(const char *unit);
 void split_units_free(struct split_units *u);
 /** How many of n units are the canary's: the share, but one at least on either side. */
 size_t split_units_share(size_t n, double share);

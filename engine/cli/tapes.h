@@ -1,0 +1,51 @@
+/* engine/cli/tapes.h -- the plan and the recordings that selftest and tune play */
+#ifndef SERIN_ENGINE_CLI_TAPES_H
+#define SERIN_ENGINE_CLI_TAPES_H
+
+#include "engine/cli/cli.h"
+#include "engine/replay/tape.h"
+
+enum { TAPES_MAX = 128 };
+
+/* Options of both verbs. */
+#define TAPES_OPTIONS                                                                  \
+    {"plan", 0, "FILE", "the plan (YAML); - is standard input"},                       \
+        {"from", 0, "FILE",                                                            \
+         "recorded metrics, JSON lines, plain or zstd; several times, or further "     \
+         "files as arguments"},                                                        \
+        {"format", 0, "FORMAT", "auto (default), json or influx"},                     \
+        {"rollout", 0, "R", "of the rollouts that records name, this one"},            \
+        {"by", 0, "KEY",                                                               \
+         "attribute of what stays together (pod, tenant, user); stratum: what "        \
+         "records "                                                                    \
+         "name as such"},                                                              \
+        {"seed", 0, "S", "of all that is random; default 1"},                          \
+        {"threads", 0, "N", "default: as many as there are cores"},                    \
+    {                                                                                  \
+        "max-lag", 0, "DURATION", "of the engine's configuration; default 60s"         \
+    }
+
+struct tapes {
+    struct arena arena;
+    const char *path, *text; /* of the plan */
+    struct plan *plan;
+    const struct tape *tapes[TAPES_MAX];
+    struct feed_options sources[TAPES_MAX];
+    size_t n;
+    const char *by; /* "": none */
+    uint64_t seed;
+    unsigned threads; /* 0: as many as cores */
+    int64_t max_lag_ms;
+};
+
+/** Read the plan and all recordings that the command line names; tapes_close whatever
+ * it returns. CLI_OK or CLI_USAGE, told on stderr. */
+int tapes_open(const struct cli_verb *v, char **args, int n_args, struct tapes *out);
+void tapes_close(struct tapes *t);
+/** A whole number in [low, high], or the default; CLI_USAGE, told on stderr. */
+int tapes_number(const struct cli_verb *v, const char *option, uint64_t low,
+                 uint64_t high, uint64_t fallback, uint64_t *out);
+/** "2 of 200 (0.1 to 3.6 %)" */
+const char *tapes_percent(char out[32], double share);
+
+#endif

@@ -1,0 +1,48 @@
+/* engine/replay/measure.h -- how far counts on a recording are from independent ones
+ *
+ * Three questions that one number cannot answer. Between cohorts: given what both had
+ * together in a window, does the canary's part spread more than a fair draw? What hits
+ * both alike cancels, so this is the dispersion that evidence meets. Over time
+ * (pool.h): what a live calibration finds; common bursts are in it. Between units: do
+ * pods, tenants or users keep a level of their own for the whole recording? */
+#ifndef SERIN_ENGINE_REPLAY_MEASURE_H
+#define SERIN_ENGINE_REPLAY_MEASURE_H
+
+#include "engine/replay/tape.h"
+
+/* Of a metric. */
+struct measure_between {
+    double phi; /* >= 1, largest over scales, of a latency over protected levels */
+    uint64_t
+        windows; /* that tell something; under MEASURE_WINDOWS there is no phi: 0 */
+};
+enum { MEASURE_WINDOWS = 60 };
+
+/**
+ * Recorded cohorts that are alike, as canary and baseline of the tapes. A lasting
+ * difference between them is taken out first. Only ratios and latencies have one.
+ * by: strata end in a unit, which is left out of account; out: by metric of the plan.
+ * Errors: SERIN_ENOMEM.
+ */
+SERIN_MUST_USE
+enum serin_status measure_between(const struct tape *const *tapes, size_t n,
+                                  const struct plan *p, int64_t window_ms, bool by,
+                                  struct measure_between *out);
+
+struct measure_units {
+    size_t units;  /* seen; under 3 nothing is measured */
+    double spread; /* of ratios the standard deviation of their log odds beyond chance,
+                    * of gauges that of their means, relative */
+    double phi;    /* of whole units: their counts over the recording, against chance */
+};
+
+/**
+ * Units of the baseline: last parts of the strata (ratios), pods of readings (gauge,
+ * saturation). out by metric of the plan. Errors: SERIN_ENOMEM.
+ */
+SERIN_MUST_USE
+enum serin_status measure_units(const struct tape *const *tapes, size_t n,
+                                const struct plan *p, int64_t window_ms, bool by,
+                                struct measure_units *out);
+
+#endif
