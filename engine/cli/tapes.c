@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/cli/cmd_replay_source.h"
 #include "engine/cli/file.h"
 #include "engine/replay/crowd.h"
 
@@ -53,17 +54,14 @@ static int read_plan(const struct cli_verb *v, struct tapes *t)
 static int read_options(const struct cli_verb *v, struct tapes *t,
                         struct feed_options *o)
 {
-    const char *lag = cli_get("max-lag"), *format = cli_get("format");
+    const char *lag = cli_get("max-lag");
     uint64_t threads;
     t->by = cli_get("by") != NULL ? cli_get("by") : "";
     o->rollout = cli_get("rollout");
     if (lag != NULL && !strview_duration_ms(strview_of(lag), &t->max_lag_ms))
         return cli_usage(v, "--max-lag %s: expected a duration such as 60s", lag);
-    if (format != NULL && (!format_parse(format, &o->format) ||
-                           (o->format != FORMAT_AUTO && o->format != FORMAT_JSON &&
-                            o->format != FORMAT_INFLUX)))
-        return cli_usage(v, "--format %s: expected auto, json or influx", format);
-    int code = tapes_number(v, "seed", 0, UINT64_MAX, 1, &t->seed);
+    int code = cmd_replay_source(v, o);
+    if (code == CLI_OK) code = tapes_number(v, "seed", 0, INT64_MAX, 1, &t->seed);
     if (code == CLI_OK) code = tapes_number(v, "threads", 1, CROWD_MAX, 0, &threads);
     if (code == CLI_OK) t->threads = (unsigned)threads;
     return code;

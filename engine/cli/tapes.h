@@ -11,9 +11,10 @@ enum { TAPES_MAX = 128 };
 #define TAPES_OPTIONS                                                                  \
     {"plan", 0, "FILE", "the plan (YAML); - is standard input"},                       \
         {"from", 0, "FILE",                                                            \
-         "recorded metrics, JSON lines, plain or zstd; several times, or further "     \
-         "files as arguments"},                                                        \
-        {"format", 0, "FORMAT", "auto (default), json or influx"},                     \
+         "recorded metrics; several times, or further files as arguments"},            \
+        {"format", 0, "FORMAT", SOURCE_EXPECTED},                                      \
+        {"columns", 0, "MAP", "which columns of a table are what, as of replay"},      \
+        {"between", 0, "FROM..TO", "only this stretch of them, as of replay"},         \
         {"rollout", 0, "R", "of the rollouts that records name, this one"},            \
         {"by", 0, "KEY",                                                               \
          "attribute of what stays together (pod, tenant, user); stratum: what "        \

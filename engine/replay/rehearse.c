@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/base/mem.h"
+#include "engine/replay/scene.h"
 #include "stats/hist.h"
 
 /* Of the canary, by metric. */
@@ -16,7 +17,8 @@ struct run {
     const struct rehearse *r;
     struct rehearsed *out;
     struct split split;
-    void *change;
+    struct scene *scene; /* NULL: nothing is injected */
+    int64_t onset_ms;
     int64_t from_ms; /* counted from here on; INT64_MAX: not yet */
     struct tally before, after;
     bool done;
@@ -103,11 +105,10 @@ static enum serin_status on_window(void *ctx, struct arena *a,
                                    const struct change_window *w, pb_partial *p)
 {
     struct run *run = ctx;
-    const struct rehearse_change *c = run->r->change;
     enum serin_status rc = split_window(&run->split, a, w, p);
-    if (rc == SERIN_OK && c != NULL) {
+    if (rc == SERIN_OK && run->scene != NULL) {
         tally(run, p, &run->before);
-        rc = c->change(run->change, a, w, p);
+        rc = scene_change(run->scene, a, w, p);
     }
     if (rc == SERIN_OK) tally(run, p, &run->after);
     return rc;
@@ -123,7 +124,8 @@ static enum serin_status on_verdict(void *ctx, const pb_verdict *v, struct bytes
     snprintf(out->reason, sizeof out->reason, "%s", v->reason);
     if (out->start_ms == 0 && v->to_bp > 0) {
         out->start_ms = v->t_ms;
-        if (run->r->change == NULL) run->from_ms = v->t_ms;
+        run->from_ms = v->t_ms > run->onset_ms ? v->t_ms : run->onset_ms;
+        out->onset_ms = run->from_ms;
     }
     bool result = v->kind == SERIN__V1__KIND__KIND_RESULT;
     bool alarm = v->kind == SERIN__V1__KIND__KIND_ABORT ||
@@ -145,7 +147,7 @@ static void sum_up(struct run *run, struct trial *t)
         if (more > hurt) hurt = more;
     }
     run->out->canary = (uint64_t)canary;
-    run->out->hurt = run->r->change != NULL ? (uint64_t)hurt : 0;
+    run->out->hurt = run->scene != NULL ? (uint64_t)hurt : 0;
     if (!run->done) run->out->end_ms = tape_about(run->r->tape).last_ms;
     if (trial_rollouts(t) > 0 && trial_row(t, 0, &row) == SERIN_OK)
         run->out->window_ms = row->status->window_ms;
@@ -173,23 +175,40 @@ static enum serin_status play(struct run *run, struct fault *f)
     return rc;
 }
 
+/* Places the faults in the tape, and finds when the first one begins. */
+static enum serin_status inject(struct run *run, struct fault *f)
+{
+    const struct rehearse *r = run->r;
+    struct tape_about about = tape_about(r->tape);
+    struct scene_options o = {
+        .plan = r->plan, .inject = &r->inject, .n_inject = 1, .seed = r->split.seed};
+    if (r->inject == NULL) return SERIN_OK;
+    enum serin_status rc = scene_open(&run->scene, &o, f);
+    if (rc == SERIN_OK) rc = scene_place(run->scene, about.first_ms, about.last_ms, f);
+    if (rc != SERIN_OK) return rc;
+    const struct inject_list *l = scene_injected(run->scene);
+    run->onset_ms = INT64_MAX;
+    for (size_t i = 0; i < l->n; i++)
+        if (l->items[i].from_ms < run->onset_ms) run->onset_ms = l->items[i].from_ms;
+    return SERIN_OK;
+}
+
 enum serin_status rehearse(const struct rehearse *r, struct rehearsed *out,
                            struct fault *f)
 {
     struct run *run = mem_calloc(1, sizeof *run);
-    const struct rehearse_change *c = r->change;
-    enum serin_status rc = run != NULL ? SERIN_OK : SERIN_ENOMEM;
     *out = (struct rehearsed){0};
     *f = (struct fault){0};
-    if (rc == SERIN_OK) {
-        run->r = r;
-        run->out = out;
-        run->split = r->split;
-        run->from_ms = c != NULL ? c->onset_ms : INT64_MAX;
-        if (c != NULL) rc = c->open(c->what, r->tape, r->split.seed, &run->change);
-        if (rc == SERIN_OK) rc = play(run, f);
-        if (c != NULL && run->change != NULL) c->close(run->change);
-    }
+    if (run == NULL) return fault_set(f, SERIN_ENOMEM, "out of memory");
+    run->r = r;
+    run->out = out;
+    run->split = r->split;
+    run->from_ms = INT64_MAX;
+    enum serin_status rc = inject(run, f);
+    if (rc == SERIN_OK) rc = play(run, f);
+    if (rc != SERIN_OK && run->scene != NULL && scene_why(run->scene)[0] != '\0')
+        fault_set(f, rc, "%s", scene_why(run->scene));
+    scene_close(run->scene);
     mem_free(run);
     if (rc != SERIN_OK && f->text[0] == '\0') fault_set(f, rc, "%s", status_text(rc));
     return rc;
