@@ -53,6 +53,7 @@ enum serin_status grid_init_around(struct grid *g, double margin);
 #define GRID_MARGIN_MIN 1e-3
 /** Unnormalised density of the abort prior at delta = theta - theta_a > 0. */
 double grid_abort_bump(double delta);
+#define GRID_BUMP_MAX 2.6 /* at most this anywhere: (.5 / .3 + 1 / 1.2), rounded up */
 /**
  * Abort prior for the boundary at point i: log pi_j for j > i into out[0..n), -inf at
  * and below i. i < n - 1.

@@ -207,24 +207,61 @@ double profile_log_above(const struct profile *p, const struct grid *g, size_t i
     return lse_dot(prior + i + 1, p->l + i + 1, g->n - i - 1) - p->l[i];
 }
 
+static size_t likeliest(const struct profile *p, const struct grid *g)
+{
+    size_t top = 0;
+    for (size_t j = 1; j < g->n; j++)
+        if (p->l[j] > p->l[top]) top = j;
+    return top;
+}
+
+/* Far from the likeliest point one term of the mixture is enough to be sure; the bound
+ * is below the mixture by much more than both are rounded. */
+static bool surely(double bound, double level)
+{
+    return level_crossed(bound - 1e-6 * (1 + fabs(bound)), level);
+}
+
+/* all: log of all weights, those below i being a part. */
+static bool is_below(const struct profile *p, const struct grid *g, size_t i,
+                     size_t top, double all, double level)
+{
+    return (top < i && surely(g->log_u[top] - all + p->l[top] - p->l[i], level)) ||
+           level_crossed(profile_log_below(p, g, i), level);
+}
+
+/* all: at least what the weights above i add up to. */
+static bool is_above(const struct profile *p, const struct grid *g, size_t i,
+                     size_t top, double all, double level)
+{
+    if (top > i) {
+        double weight =
+            g->width[top] * grid_abort_bump(g->theta[top] - g->theta[i]) / all;
+        if (surely(elem_log(weight) + p->l[top] - p->l[i], level)) return true;
+    }
+    return level_crossed(profile_log_above(p, g, i), level);
+}
+
 void profile_limits(const struct profile *p, const struct grid *g, double alpha,
                     double beta, double *lower, double *upper)
 {
-    size_t n = g->n, i = n - 1;
-    while (i > 0 && level_crossed(profile_log_below(p, g, i), beta))
+    size_t n = g->n, i = n - 1, top = likeliest(p, g);
+    double all = lse_sum(g->log_u, n);
+    while (i > 0 && is_below(p, g, i, top, all, beta))
         i--;
     *upper = i == n - 1 ? HUGE_VAL : g->theta[i + 1];
     i = 0;
-    while (i + 1 < n && level_crossed(profile_log_above(p, g, i), alpha))
+    all = 0;
+    for (size_t j = 0; j < n; j++)
+        all += g->width[j] * GRID_BUMP_MAX;
+    while (i + 1 < n && is_above(p, g, i, top, all, alpha))
         i++;
     *lower = i == 0 ? -HUGE_VAL : g->theta[i - 1];
 }
 
 double profile_estimate(const struct profile *p, const struct grid *g)
 {
-    size_t top = 0;
-    for (size_t j = 1; j < g->n; j++)
-        if (p->l[j] > p->l[top]) top = j;
+    size_t top = likeliest(p, g);
     if (p->informative == 0) return (double)NAN;
     if (top == 0 || top + 1 == g->n) return g->theta[top];
     double left = g->theta[top] - g->theta[top - 1],

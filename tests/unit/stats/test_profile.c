@@ -220,6 +220,46 @@ Test(profile, limits_hold_the_estimate_and_shrink)
     }
 }
 
+/* Point by point, without a shorter way. */
+static void plain_limits(const struct profile *p, const struct grid *g, double *lower,
+                         double *upper)
+{
+    size_t n = g->n, i = n - 1;
+    while (i > 0 && level_crossed(profile_log_below(p, g, i), 0.05))
+        i--;
+    *upper = i == n - 1 ? HUGE_VAL : g->theta[i + 1];
+    for (i = 0; i + 1 < n && level_crossed(profile_log_above(p, g, i), 0.01);)
+        i++;
+    *lower = i == 0 ? -HUGE_VAL : g->theta[i - 1];
+}
+
+Test(profile, the_short_way_to_limits_gives_the_same)
+{
+    gsl_rng *rng = check_rng(31);
+    for (int k = 0; k < 60; k++) {
+        struct setting s = setting(k % 2 == 0 ? 1.2 : 1, 50);
+        double odds = exp(gsl_ran_gaussian(rng, 1.2));
+        struct profile p;
+        profile_init(&p, true);
+        for (int t = 0; t < 40; t++) {
+            unsigned n = 1 + (unsigned)gsl_rng_uniform_int(rng, 900);
+            const struct count_table c = {
+                .n = n,
+                .x = gsl_ran_binomial(rng, odds * 0.05 / (1 + (odds - 1) * 0.05), n),
+                .m = 4000,
+                .y = gsl_ran_binomial(rng, 0.05, 4000)};
+            double found[2], expected[2];
+            fold(&p, &s, &c, 1);
+            if (t % 5 != 0) continue;
+            profile_limits(&p, &s.g, 0.01, 0.05, &found[0], &found[1]);
+            plain_limits(&p, &s.g, &expected[0], &expected[1]);
+            cr_assert(eq(dbl, found[0], expected[0]), "%d, %d", k, t);
+            cr_assert(eq(dbl, found[1], expected[1]), "%d, %d", k, t);
+        }
+    }
+    gsl_rng_free(rng);
+}
+
 /* The value was found with gcc and clang, with and without optimisation, AVX2 and fused
  * multiply-add: a verdict computed from it is the same wherever the inbox is replayed.
  */
