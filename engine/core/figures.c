@@ -28,10 +28,13 @@ static pb_cohort_summary *cohort(struct arena *a, uint64_t n, uint64_t bad)
     return c;
 }
 
-static void refresh_limits(const struct plan *p, struct evidence *e, bool fresh,
+static void refresh_limits(const struct rollout *r, struct evidence *e, bool fresh,
                            int64_t now_ms)
 {
-    if (!fresh && e->limits_ms != 0 && now_ms - e->limits_ms < LIMITS_AGE_MS) return;
+    const struct plan *p = r->plan;
+    if (!fresh && e->limits_ms != 0 &&
+        !rollout_due(r, e->limits_ms, LIMITS_AGE_MS, now_ms))
+        return;
     bool asked = e->metric->primary;
     double half = p->experiment.level / 2;
     e->kind->limits(e, asked ? half : p->alpha, asked ? half : e->metric->beta,
@@ -105,7 +108,7 @@ enum serin_status figures_metrics(struct rollout *r, struct arena *a, bool fresh
     pb_metric_verdict **items = arena_alloc(a, r->evidence.n * sizeof *items);
     if (items == NULL) return SERIN_ENOMEM;
     for (size_t i = 0; i < r->evidence.n; i++) {
-        refresh_limits(r->plan, &r->evidence.metrics[i], fresh, now_ms);
+        refresh_limits(r, &r->evidence.metrics[i], fresh, now_ms);
         items[i] = metric(r, a, i);
         if (items[i] == NULL) return SERIN_ENOMEM;
     }

@@ -324,8 +324,8 @@ static void refresh(struct fold *f, struct rollout *r)
     int64_t now = streamclock_now(&f->clock);
     int64_t every = f->o.snapshot_every_ms * (r->dirty ? 1 : IDLE_FACTOR);
     if (!rollout_open(r) || f->offset != r->applied_offset) return;
-    if (now - r->row_ms >= f->o.row_every_ms) write_row(f, r);
-    if (now - r->snapshot_ms >= every && !f->nomem) write_snapshot(f, r);
+    if (rollout_due(r, r->row_ms, f->o.row_every_ms, now)) write_row(f, r);
+    if (rollout_due(r, r->snapshot_ms, every, now) && !f->nomem) write_snapshot(f, r);
 }
 
 /* Rows and snapshots that only refresh: as many as fit, going round, so that a tick of

@@ -54,11 +54,19 @@ enum rollout_result rollout_result_parse(const char *text)
     return RESULT_NONE;
 }
 
+bool rollout_due(const struct rollout *r, int64_t last_ms, int64_t every_ms,
+                 int64_t now_ms)
+{
+    int64_t phase = r->phase % every_ms;
+    return (now_ms + phase) / every_ms != (last_ms + phase) / every_ms;
+}
+
 struct rollout *rollout_new(const char *id)
 {
     struct rollout *r = mem_calloc(1, sizeof *r);
     if (r == NULL) return NULL;
     snprintf(r->id, sizeof r->id, "%s", id);
+    r->phase = (uint32_t)hash_bytes(id, strlen(id), 0);
     r->applied_offset = -1;
     r->hold = HOLD_NONE;
     r->applied_by = "";

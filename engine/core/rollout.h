@@ -219,6 +219,7 @@ struct rollout {
     /* Not part of the state: when rows and snapshots are due, and what this record
      * asks. */
     int64_t row_ms, snapshot_ms, summary_ms;
+    uint32_t phase; /* by the id: who is due when */
     bool dirty, row_due, snapshot_due;
     bool stale, harmed, passes,
         any_passes; /* the last three follow from the evidence unless stale … */
@@ -228,6 +229,10 @@ struct rollout {
     uint64_t epoch;
 };
 
+/** What is done every so often is due again, each rollout at its own time within that:
+ * of a thousand, an even part is due at every tick. */
+bool rollout_due(const struct rollout *r, int64_t last_ms, int64_t every_ms,
+                 int64_t now_ms);
 /** "no_data", …; "" for HOLD_NONE. */
 const char *rollout_hold_text(enum rollout_hold h);
 bool rollout_hold_parse(const char *text, enum rollout_hold *out);

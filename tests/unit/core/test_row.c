@@ -65,6 +65,48 @@ Test(row, keeps_the_start_and_the_largest_evidence)
     play_end(&p);
 }
 
+/* Rows every 2 s and snapshots every 10 s of many, and no tick has all of them. */
+Test(row, many_take_turns)
+{
+    enum { MANY = 200, SECONDS = 20 };
+    struct fold *f;
+    struct fold_options o = {0};
+    struct effects fx = {0};
+    struct inbox b = {0};
+    cr_assert(eq(int, fold_open(&f, &o), SERIN_OK));
+    inbox_tick(&b, PLAY_T0 * 1000LL, PLAY_T0 * 1000LL - 2000);
+    for (int i = 0; i < MANY; i++) {
+        char id[16], plan[1024];
+        snprintf(id, sizeof id, "r-%d", i);
+        snprintf(plan, sizeof plan, "id: %s\n%s", id, strstr(PLAY_PLAN, "cohorts:"));
+        inbox_apply(&b, id, plan);
+    }
+    for (int s = 1; s <= SECONDS; s++)
+        inbox_tick(&b, (PLAY_T0 + s) * 1000LL, (PLAY_T0 + s) * 1000LL - 2000);
+    size_t rows = 0, snapshots = 0;
+    for (size_t i = 0; i < b.n; i++) {
+        size_t now[2] = {0};
+        effects_reset(&fx);
+        int rc = fold_apply(f, b.records[i].offset, b.records[i].value.p,
+                            b.records[i].value.n, &fx);
+        cr_assert(eq(int, rc, SERIN_OK));
+        if (i + SECONDS - 2 < b.n || fx.verdicts != 0) continue; /* all of them turn */
+        for (size_t k = 0; k < fx.n; k++)
+            now[fx.items[k].kind == EFFECT_SNAPSHOT] +=
+                fx.items[k].kind == EFFECT_ROLLOUT ||
+                fx.items[k].kind == EFFECT_SNAPSHOT;
+        cr_expect(gt(sz, now[0], MANY / 2 - 40), "%zu rows", now[0]);
+        cr_expect(lt(sz, now[0], MANY / 2 + 40), "%zu rows", now[0]);
+        cr_expect(lt(sz, now[1], MANY / 4), "%zu snapshots", now[1]);
+        rows += now[0], snapshots += now[1];
+    }
+    cr_expect(ge(sz, rows, (size_t)MANY * (SECONDS - 8) / 2));
+    cr_expect(gt(sz, snapshots, 0));
+    effects_free(&fx);
+    inbox_free(&b);
+    fold_close(f);
+}
+
 Test(row, keeps_sixteen_outcomes)
 {
     struct play p;
