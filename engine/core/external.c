@@ -72,18 +72,18 @@ static void explain_unmet(const struct rollout *r, size_t i, enum known k,
 {
     const struct plan_external *p = &r->plan->checks[i];
     const struct rollout_external *x = &r->external[i];
+    explain_add(t, "%s, but ",
+                r->passes ? "the evidence suffices" : "the step is over");
     if (k == FAILED)
-        explain_add(t, "the evidence suffices, but check %.64s failed%s%s", p->name,
+        explain_add(t, "check %.64s failed%s%s", p->name,
                     x->message[0] != '\0' ? ": " : "", x->message);
     else if (k == TROUBLED)
-        explain_add(t,
-                    "the evidence suffices, but check %.64s gave no answer: %s; it is "
-                    "tried on",
-                    p->name, x->message);
+        explain_add(t, "check %.64s gave no answer: %s; it is tried on", p->name,
+                    x->message);
     else
         explain_add(t,
-                    "the evidence suffices, but nobody %s check %.64s; does a serin "
-                    "run with the role decide, and can it reach the brokers?",
+                    "nobody %s check %.64s; does a serin run "
+                    "with the role decide, and can it reach the brokers?",
                     k == EXPIRED ? "answers any more to" : "answered", p->name);
 }
 
@@ -100,11 +100,12 @@ static enum external_verdict one_met(const struct fold *f, const struct rollout 
 /* One is enough; while a metric may still become it, there is nothing to complain of.
  */
 static enum external_verdict any_met(const struct fold *f, const struct rollout *r,
-                                     struct turn *t)
+                                     bool over, struct turn *t)
 {
     size_t unmet = 0;
     struct turn first = *t;
     if (r->plan->any_checks == 0 || r->any_passes) return EXTERNAL_MET;
+    if (over && r->plan->any_metrics != 0) return EXTERNAL_MET; /* none is compared */
     for (size_t i = 0; i < r->plan->n_checks; i++) {
         struct turn said = *t;
         if (!r->plan->checks[i].any) continue;
@@ -118,7 +119,7 @@ static enum external_verdict any_met(const struct fold *f, const struct rollout 
 }
 
 enum external_verdict external_met(const struct fold *f, const struct rollout *r,
-                                   struct turn *t)
+                                   bool over, struct turn *t)
 {
     enum external_verdict all = EXTERNAL_MET;
     for (size_t i = 0; i < r->plan->n_checks; i++) {
@@ -127,7 +128,7 @@ enum external_verdict external_met(const struct fold *f, const struct rollout *r
         if (v == EXTERNAL_UNMET) return v;
         if (v == EXTERNAL_WAIT) all = v;
     }
-    enum external_verdict any = any_met(f, r, t);
+    enum external_verdict any = any_met(f, r, over, t);
     return any != EXTERNAL_MET ? any : all;
 }
 

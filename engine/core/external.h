@@ -14,9 +14,10 @@ enum external_verdict {
     EXTERNAL_WAIT, /* an answer is still to be expected */
     EXTERNAL_UNMET /* and it takes more than a little patience */
 };
-/** Do the checks of criteria let the step pass? UNMET: *t says why not. */
+/** Do the checks of criteria let the step pass? UNMET: *t says why not.
+ * over: a step that compares nothing ends; of any_of no metric can be met or missed. */
 enum external_verdict external_met(const struct fold *f, const struct rollout *r,
-                                   struct turn *t);
+                                   bool over, struct turn *t);
 /** A check failed whose plan says on_fail: abort; *t says which. */
 bool external_aborts(const struct fold *f, const struct rollout *r, struct turn *t);
 /** The checks for the row, in the arena; false: no memory. */

@@ -281,7 +281,11 @@ static bool queue(const struct fold *f, const struct rollout *r, struct turn *t)
 
 static bool check(const struct fold *f, const struct rollout *r, struct turn *t)
 {
-    return r->passes && external_met(f, r, t) == EXTERNAL_UNMET;
+    struct turn probe = turn_of(r, "");
+    bool over = rollout_under(r) == ROLLOUT_OBSERVING && rollout_next(r) != NULL &&
+                strategy_over(r, streamclock_now(&f->clock), &probe);
+    if (!r->passes && !over) return false;
+    return external_met(f, r, over, t) == EXTERNAL_UNMET;
 }
 
 /* ---- the order */
@@ -358,10 +362,35 @@ enum rollout_hold holds_top(const struct fold *f, const struct rollout *r, bool 
     return HOLD_NONE;
 }
 
+/* At 100 % no baseline says that there are users; the pace of the step before does, and
+ * that time goes on at all says that others report: a stream that stands still is
+ * blind.
+ */
+static bool dead_at_full(const struct fold *f, const struct rollout *r, struct turn *t)
+{
+    bool sure = false;
+    char span[24];
+    for (size_t i = 0; i < r->evidence.n; i++) {
+        const struct evidence *e = &r->evidence.metrics[i];
+        if (!evidence_protected(e) || evidence_sparse(e)) continue;
+        int64_t ms = silent_ms(f, e, EVIDENCE_CANARY);
+        if (ms <= r->plan->silence_ms) return false;
+        sure = sure || r->pace * (double)ms >= expected_abort;
+    }
+    if (!sure) return false;
+    explain_span(r->plan->silence_ms, span);
+    explain_add(t,
+                "nothing from the canary at 100 %% for more than %s, while the stream "
+                "goes on",
+                span);
+    return true;
+}
+
 bool holds_dead(const struct fold *f, const struct rollout *r, struct turn *t)
 {
     char span[24];
     bool sure = false;
+    if (rollout_under(r) == ROLLOUT_WATCHING) return dead_at_full(f, r, t);
     if (!compares(r)) return false;
     for (size_t i = 0; i < r->evidence.n; i++) {
         const struct evidence *e = &r->evidence.metrics[i];

@@ -11,7 +11,8 @@
  */
 enum rollout_hold holds_top(const struct fold *f, const struct rollout *r, bool ready,
                             struct turn *t);
-/** The canary has been silent for the plan's `silence` while the baseline reports. */
+/** The canary has been silent for the plan's `silence` while the baseline reports; at
+ * 100 %, while anything does. */
 bool holds_dead(const struct fold *f, const struct rollout *r, struct turn *t);
 /** Every cohort that has traffic sent every protected metric just now. */
 bool holds_fresh(const struct fold *f, const struct rollout *r);

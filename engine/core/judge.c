@@ -703,7 +703,7 @@ static bool from_observing(struct fold *f, struct rollout *r)
     bool over = strategy_over(r, streamclock_now(&f->clock), &t);
     if ((!r->passes && !over) || !holds_fresh(f, r)) return false;
     struct turn wait = turn_of(r, "");
-    if (!over && external_met(f, r, &wait) != EXTERNAL_MET) return false;
+    if (external_met(f, r, over, &wait) != EXTERNAL_MET) return false;
     wait = turn_of(r, "gate");
     if (gate_closed(f, r, &wait)) return take(f, r, EV_GATE, &wait);
     enum decide_event ev = judge_next(r, &t);
@@ -730,7 +730,9 @@ static bool from_watching(struct fold *f, struct rollout *r)
 {
     int64_t now = streamclock_now(&f->clock);
     struct turn t = turn_of(r, "");
-    if (now - r->began_ms < rollout_step(r)->watch_ms || r->range.n == 0) return false;
+    int64_t watch_ms = rollout_step(r)->watch_ms;
+    if (now - r->began_ms < watch_ms || r->range.n == 0) return false;
+    if (r->range.last_ms - r->began_ms < watch_ms) return false; /* seen, not waited */
     for (size_t i = 0; i < r->evidence.n; i++)
         if (evidence_protected(&r->evidence.metrics[i]) &&
             r->evidence.metrics[i].counts.n == 0)

@@ -196,6 +196,7 @@ struct rollout {
     struct srm srm;
     struct rollout_split split;
     uint64_t srm_canary, srm_baseline;
+    double pace; /* units a ms, both cohorts, in the step before this one; 0: unknown */
     struct rollout_range range;
 
     struct rollout_ack ack;

@@ -386,6 +386,7 @@ static void head_out(struct arena *a, const struct rollout *r, pb_fold_state *m,
     m->weight_bp = r->weight_bp;
     m->final = decide_final(r->state);
     m->weight_seq = r->ack.weight_seq;
+    m->pace = r->pace;
     m->acked = r->ack.at[0].heard;
     m->acked_bp = r->ack.at[0].applied_bp;
     m->ack_error = (char *)r->ack.at[0].error;

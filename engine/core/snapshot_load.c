@@ -355,6 +355,7 @@ static void times_in(struct rollout *r, const pb_fold_state *m)
     r->gap = m->gap;
     r->late = m->late;
     r->poison = m->poison;
+    r->pace = m->pace > 0 ? m->pace : 0;
     r->ack = (struct rollout_ack){.weight_seq = m->weight_seq};
     ack_in(&r->ack.at[0], m->acked, m->acked_bp, m->ack_error);
     for (size_t i = 0; i < m->n_more_acks && i + 1 < PLAN_MAX_TARGETS; i++)

@@ -143,6 +143,20 @@ static void send(struct fold *f, struct rollout *r, pb_verdict *v)
     f->counts.verdicts++;
 }
 
+/* How fast requests came in the step that ends; what follows may leave one cohort only.
+ */
+static double pace(const struct rollout *r)
+{
+    double most = 0;
+    if (r->range.n == 0) return r->pace;
+    for (size_t i = 0; i < r->evidence.n; i++) {
+        const struct evidence *e = &r->evidence.metrics[i];
+        double units = (double)(e->counts.n + e->counts.m);
+        if (evidence_protected(e) && !evidence_sparse(e) && units > most) most = units;
+    }
+    return most / (double)((int64_t)r->range.n * r->window_ms);
+}
+
 /* The weight changes: what is reported about the split starts again, the warm-up is no
  * evidence, and an actuator has to say that it followed. */
 static void reweigh(struct fold *f, struct rollout *r, const struct turn *t)
@@ -150,6 +164,7 @@ static void reweigh(struct fold *f, struct rollout *r, const struct turn *t)
     int64_t now = streamclock_now(&f->clock);
     bool other_step = t->to_step != r->step;
     if (r->started_ms == 0) r->started_ms = now;
+    if (other_step) r->pace = pace(r);
     r->weight_bp = t->to_bp;
     r->step = t->to_step;
     r->began_ms = now;

@@ -128,6 +128,43 @@ Test(release, a_failed_check_holds_or_aborts)
     play_end(&p);
 }
 
+static const char paused[] =
+    PLAY_HEAD "window: 1s\ncalibrate: skip\n"
+              "steps:\n"
+              "  - {weight: 10%, worse_than: 3, bake: 10s, warmup: 2s, timeout: 30m}\n"
+              "  - {kind: pause, for: 20s}\n"
+              "  - {weight: 100%, watch: 20s, warmup: 2s}\n" PLAY_METRIC;
+#define LOAD                                                                           \
+    "load: {kind: exec, target: x, timeout: 2s, retries: 1, every: 10s, valid: 30s}"
+
+/* A pause compares nothing; what others have to say is asked all the same. */
+Test(release, a_pause_ends_when_its_checks_pass)
+{
+    static const char *const rest[] = {
+        "checks:\n  " LOAD "\ncriteria: {all_of: [errors, load]}\n",
+        "checks:\n  " LOAD
+        "\n  soak: {kind: exec, target: y, timeout: 2s, every: 10s}\n"
+        "criteria: {all_of: [errors], any_of: [load, soak]}\n"};
+    for (size_t i = 0; i < 2; i++) {
+        struct play p;
+        char text[2048];
+        snprintf(text, sizeof text, "%s%s", paused, rest[i]);
+        play_start(&p, text);
+        play_for(&p, 5, play_traffic());
+        answer(&p, "load", 1, p.now * 1000, "pass", "");
+        play_for(&p, 20, play_traffic());
+        cr_assert(eq(u32, foldrun_last(&p.run)->step, 2u), "%s", rest[i]);
+        cr_assert(status(&p)->checks[0]->asked);
+        uint64_t asked = status(&p)->weight_seq;
+        answer(&p, "load", asked, p.now * 1000, "fail", "3 s");
+        play_for(&p, 50, play_traffic());
+        says(&p, "HELD", "check", "the step is over, but check load failed: 3 s");
+        answer(&p, "load", asked, p.now * 1000, "pass", "");
+        cr_assert(eq(u32, play_weight(&p), 10000u));
+        play_end(&p);
+    }
+}
+
 #define TWO_METRICS                                                                    \
     "metrics:\n  - {name: errors, kind: ratio, phi: 1}\n"                              \
     "  - {name: more, kind: ratio, phi: 1, from: {metric: more}}\n"

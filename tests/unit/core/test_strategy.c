@@ -80,6 +80,55 @@ Test(strategy, blue_green_switches_back_at_once)
     play_end(&p);
 }
 
+/* At 100 % no baseline shows that there are users; the pace before the switch does. */
+Test(strategy, a_new_side_that_falls_silent_is_switched_back)
+{
+    struct play p;
+    struct play_traffic dead = play_traffic();
+    dead.canary = dead.baseline = 0;
+    play_start(&p, BLUE_GREEN);
+    until_weight(&p, 10000); /* it never says anything */
+    play_for(&p, 100, dead);
+    cr_assert(eq(str, (char *)play_state(&p), "HELD"));
+    p.done = foldrun_restart(&p.run, &p.inbox);
+    play_for(&p, 40, dead);
+    const pb_verdict *v = foldrun_last(&p.run);
+    cr_assert(eq(int, v->kind, SERIN__V1__KIND__KIND_ABORT));
+    cr_assert(eq(str, v->reason, "canary_silent"));
+    cr_assert(strstr(v->message, "while the stream goes on") != NULL, "%s", v->message);
+    cr_assert(eq(u32, v->to_bp, 0u));
+    play_end(&p);
+    play_start(&p, BLUE_GREEN); /* nobody reports any more: nothing is known */
+    until_weight(&p, 10000);
+    play_for(&p, 5, play_traffic());
+    dead.silent_clock = true;
+    play_for(&p, 400, dead);
+    cr_assert(eq(str, (char *)play_state(&p), "HELD"));
+    cr_assert(eq(str, foldrun_last(&p.run)->reason, "blind"));
+    cr_assert(eq(u32, play_weight(&p), 10000u));
+    play_end(&p);
+}
+
+/* Two minutes without one of a few requests a minute are no news. */
+Test(strategy, a_quiet_service_is_not_switched_back)
+{
+    struct play p;
+    struct play_traffic quiet = play_traffic();
+    play_start(&p, BLUE_GREEN);
+    for (int i = 0; i < 4000 && play_weight(&p) != 10000; i++) {
+        quiet.weight = 0.5;
+        quiet.per_second = p.now % 8 == 0;
+        play_second(&p, quiet);
+        if (i == 20) /* the person knows that it is quiet */
+            play_verb(&p, SERIN__V1__VERB__VERB_PROMOTE);
+    }
+    cr_assert(eq(u32, play_weight(&p), 10000u));
+    quiet.per_second = 0;
+    play_for(&p, 150, quiet);
+    cr_assert(eq(u32, play_weight(&p), 10000u));
+    play_end(&p);
+}
+
 Test(strategy, a_preview_that_nobody_makes_never_switches)
 {
     struct play p;
