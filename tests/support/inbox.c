@@ -283,3 +283,36 @@ void inbox_ack_of(struct inbox *b, const char *target, const char *rollout,
     in.ack = &a;
     inbox_add(b, &in);
 }
+
+void inbox_check(struct inbox *b, const char *rollout, const char *check,
+                 uint64_t weight_seq, int64_t t_ms, const char *outcome,
+                 const char *message)
+{
+    pb_inbox in = SERIN__V1__INBOX__INIT;
+    pb_check_result c = SERIN__V1__CHECK_RESULT__INIT;
+    c.rollout = (char *)(uintptr_t)rollout;
+    c.check = (char *)(uintptr_t)check;
+    c.weight_seq = weight_seq;
+    c.t_ms = t_ms;
+    c.outcome = (char *)(uintptr_t)outcome;
+    c.message = (char *)(uintptr_t)message;
+    in.schema = SERIN_SCHEMA;
+    in.body_case = SERIN__V1__INBOX__BODY_CHECK;
+    in.check = &c;
+    inbox_add(b, &in);
+}
+
+void inbox_signal(struct inbox *b, const char *rollout, const char *about,
+                  const char *state, bool queue)
+{
+    pb_inbox in = SERIN__V1__INBOX__INIT;
+    pb_signal s = SERIN__V1__SIGNAL__INIT;
+    s.rollout = (char *)(uintptr_t)rollout;
+    s.about = (char *)(uintptr_t)about;
+    s.state = (char *)(uintptr_t)state;
+    s.queue = queue;
+    in.schema = SERIN_SCHEMA;
+    in.body_case = SERIN__V1__INBOX__BODY_SIGNAL;
+    in.signal = &s;
+    inbox_add(b, &in);
+}

@@ -69,6 +69,13 @@ void inbox_verb(struct inbox *b, const char *rollout, Serin__V1__Verb verb,
                 const char *actor);
 void inbox_ack(struct inbox *b, const char *rollout, uint64_t seq, uint32_t applied_bp,
                const char *error);
+/** What an external check answered, of the weight of that verdict. */
+void inbox_check(struct inbox *b, const char *rollout, const char *check,
+                 uint64_t weight_seq, int64_t t_ms, const char *outcome,
+                 const char *message);
+/** What became of another rollout. */
+void inbox_signal(struct inbox *b, const char *rollout, const char *about,
+                  const char *state, bool queue);
 /** The same of one of several targets. */
 void inbox_ack_of(struct inbox *b, const char *target, const char *rollout,
                   uint64_t seq, uint32_t applied_bp, const char *error);

@@ -1,6 +1,7 @@
 /* tests/property/core/prop_commands.c -- whatever people and data do in whatever order:
  * the weight rises only by a PROMOTE, abort wins, final states absorb, and nothing is
- * promoted by itself without evidence. 20 000 steps, 1 000 000 with SERIN_LONG=1. */
+ * promoted by itself without evidence, nor past a check, a gate, another rollout or an
+ * actuator that has not confirmed. 20 000 steps, 1 000 000 with SERIN_LONG=1. */
 #include "tests/support/play.h"
 
 #define PLAN                                                                           \
@@ -35,15 +36,33 @@
     "  - {weight: 100%, watch: 10s, warmup: 1s}\n"                                     \
     "gates: {sre: {approvers: [bob, eve], quorum: 1, expires: 30s}}\n" PLAY_METRIC
 
-enum { WEIGHTS, SWITCH, SEGMENTS, N_PLANS };
-static const char *const plans[N_PLANS] = {PLAN, BLUE_GREEN, FLAG};
+#define WAITING                                                                        \
+    PLAY_HEAD                                                                          \
+    "window: 1s\ncalibrate: skip\nservice: web\nafter: [db-1]\n"                       \
+    "actuate: {targets: [eu, us]}\nack_timeout: 5s\n"                                  \
+    "steps:\n"                                                                         \
+    "  - {weight: 10%, worse_than: 3, bake: 6s, warmup: 1s, timeout: 2m}\n"            \
+    "  - {kind: pause, for: 10s}\n"                                                    \
+    "  - {weight: 50%, worse_than: 2, bake: 6s, warmup: 1s, gate: sre}\n"              \
+    "  - {weight: 100%, watch: 10s, warmup: 1s}\n"                                     \
+    "gates: {sre: {approvers: [bob, eve], quorum: 1, expires: 30s}}\n"                 \
+    "checks: {load: {kind: exec, target: x, timeout: 1s, every: 5s, valid: 20s}}\n"    \
+    "criteria: {all_of: [errors, load]}\n" PLAY_METRIC
+
+enum { WEIGHTS, SWITCH, SEGMENTS, OTHERS, N_PLANS };
+static const char *const plans[N_PLANS] = {PLAN, BLUE_GREEN, FLAG, WAITING};
 
 struct seen { /* of the stream of verdicts */
     int plan;
-    uint32_t weight;
-    uint64_t seq;
+    uint32_t weight, step;
+    uint64_t seq, weight_seq;
     size_t audience;
-    bool final, approved;
+    bool final, approved, cancelled;
+    bool passed;        /* the latest answer of the check, about this weight */
+    int64_t answer_ms;  /* when it was given */
+    bool done, queued;  /* db-1 is promoted; web-1 came first, and is live */
+    bool other_over[2]; /* db-1, web-1 */
+    bool confirmed[2];  /* by eu, us: the present weight */
 };
 
 /* What compares nothing has to be a pause, or segments alone. */
@@ -60,6 +79,20 @@ static bool by_evidence(const pb_verdict *v)
            strcmp(v->reason, "old_side_may_go") == 0 || strcmp(v->reason, "start") == 0;
 }
 
+/* Where it depends on others, it goes on by itself only as they say. */
+static void check_others(const struct seen *s, const pb_verdict *v, bool first,
+                         bool watched)
+{
+    if (first) cr_assert(s->done, "it began before db-1: %s", v->message);
+    if (!by_evidence(v)) return;
+    cr_assert(not(s->queued), "%s passed one that came first: %s", v->id, v->message);
+    if (first) return;
+    cr_assert(s->confirmed[0] && s->confirmed[1], "%s before it was in force", v->id);
+    if (watched) return;
+    cr_assert(s->passed, "%s passed the check: %s", v->id, v->message);
+    cr_assert(le(i64, v->t_ms - s->answer_ms, (int64_t)20000), "%s: expired", v->id);
+}
+
 static void check_promote(const struct seen *s, const pb_verdict *v)
 {
     bool first = strcmp(v->reason, "start") == 0,
@@ -69,6 +102,7 @@ static void check_promote(const struct seen *s, const pb_verdict *v)
     bool gated = s->plan != SWITCH ? v->to_bp == 5000 : v->to_bp == 10000;
     if (gated && s->weight < v->to_bp)
         cr_assert(s->approved, "%s passed the gate: %s", v->id, v->message);
+    if (s->plan == OTHERS) check_others(s, v, first, watched);
     if (without_comparison(v)) cr_assert(s->plan != WEIGHTS);
     if (first || watched || !by_evidence(v) || without_comparison(v)) return;
     const pb_metric_verdict *m = v->metrics[0];
@@ -81,7 +115,7 @@ static void check_promote(const struct seen *s, const pb_verdict *v)
 
 static void check(struct seen *s, const pb_verdict *v)
 {
-    cr_assert(not(s->final), "%s after the end", v->id);
+    cr_assert(s->cancelled + s->final == 0, "%s after the end", v->id);
     cr_assert(eq(u64, v->seq, s->seq + 1));
     cr_assert(eq(u32, v->from_bp, s->weight), "%s", v->id);
     if (v->to_bp > v->from_bp)
@@ -99,6 +133,12 @@ static void check(struct seen *s, const pb_verdict *v)
         cr_assert(eq(sz, v->n_audience, (size_t)0), "the kill switch");
     else if (v->kind == SERIN__V1__KIND__KIND_PROMOTE)
         cr_assert(ge(sz, v->n_audience, s->audience), "nobody loses it: %s", v->id);
+    if (v->to_bp != v->from_bp || v->step != s->step) {
+        s->passed = s->confirmed[0] = s->confirmed[1] = false;
+        s->answer_ms = 0;
+        s->weight_seq = v->seq;
+    }
+    s->step = v->step;
     s->audience = v->n_audience;
     s->weight = v->to_bp;
     s->seq = v->seq;
@@ -124,7 +164,10 @@ static void command(struct play *p, gsl_rng *g, struct seen *s)
     if (c.verb == SERIN__V1__VERB__VERB_APPROVE && listed) s->approved = true;
     play_feed(p);
     if (c.verb == SERIN__V1__VERB__VERB_DENY && listed) s->approved = false;
-    if (c.verb == SERIN__V1__VERB__VERB_ABORT)
+    if (c.verb == SERIN__V1__VERB__VERB_CANCEL &&
+        strcmp(play_state(p), "CANCELLED") == 0)
+        s->cancelled = true; /* no verdict says so, and none may follow */
+    if (c.verb == SERIN__V1__VERB__VERB_ABORT && !s->cancelled)
         cr_assert(foldrun_last(&p->run)->final, "abort wins");
 }
 
@@ -148,6 +191,59 @@ static void weather(struct play *p, gsl_rng *g, struct seen *s)
     }
 }
 
+/* An actuator speaks: of the weight or of another one, or of trouble. */
+static void hear_ack(struct play *p, gsl_rng *g, struct seen *s)
+{
+    static const char *const places[] = {"eu", "us"};
+    uint64_t k = gsl_rng_uniform_int(g, 2), trouble = gsl_rng_uniform_int(g, 8);
+    uint32_t bp = trouble == 0 ? 300 : s->weight;
+    inbox_ack_of(&p->inbox, places[k], PLAY_ID, s->seq, bp, trouble == 1 ? "gone" : "");
+    s->confirmed[k] = s->weight_seq > 0 && bp == s->weight && trouble != 1;
+}
+
+/* A check answers: about this weight or the one before, sometimes late. */
+static void hear_check(struct play *p, gsl_rng *g, struct seen *s)
+{
+    static const char *const outcomes[] = {"pass", "pass",  "pass",
+                                           "fail", "error", "?"};
+    const char *outcome = outcomes[gsl_rng_uniform_int(g, 6)];
+    bool other = gsl_rng_uniform_int(g, 8) == 0,
+         before = gsl_rng_uniform_int(g, 8) == 0;
+    int64_t t_ms = p->now * 1000 - (int64_t)gsl_rng_uniform_int(g, 3) * 9000;
+    inbox_check(&p->inbox, PLAY_ID, other ? "other" : "load", s->weight_seq - before,
+                t_ms, outcome, "");
+    if (other || before || s->weight_seq == 0 || t_ms < s->answer_ms) return;
+    s->passed = outcome[0] == 'p';
+    s->answer_ms = t_ms;
+}
+
+/* Another rollout's state is told; a final one stays, whatever is told later. */
+static void hear_signal(struct play *p, gsl_rng *g, struct seen *s)
+{
+    static const char *const states[] = {"PENDING", "OBSERVING", "PROMOTED", "ABORTED",
+                                         "nonsense"};
+    uint64_t to = gsl_rng_uniform_int(g, 5);
+    bool first = gsl_rng_uniform_int(g, 2) == 0, queue = gsl_rng_uniform_int(g, 2) == 0,
+         final = to == 2 || to == 3;
+    inbox_signal(&p->inbox, PLAY_ID, first ? "web-1" : "db-1", states[to], queue);
+    bool *over = &s->other_over[first];
+    if (*over || to == 4) return;
+    if (first && queue && !final) s->queued = true;
+    if (first && !s->queued) return; /* it is no news of anybody */
+    *over = final;
+    if (first && final) s->queued = false;
+    if (!first && final) s->done = to == 2;
+}
+
+/* True and false, early and late. */
+static void hearsay(struct play *p, gsl_rng *g, struct seen *s)
+{
+    static void (*const kinds[])(struct play *, gsl_rng *, struct seen *) = {
+        hear_ack, hear_ack, hear_check, hear_check, hear_signal};
+    kinds[gsl_rng_uniform_int(g, 5)](p, g, s);
+    play_feed(p);
+}
+
 static unsigned one_rollout(gsl_rng *g, int plan, unsigned most)
 {
     struct play p;
@@ -156,10 +252,13 @@ static unsigned one_rollout(gsl_rng *g, int plan, unsigned most)
     unsigned steps = 0;
     play_start(&p, plans[plan]);
     while (steps < most && p.run.n_verdicts + 40 < FOLDRUN_VERDICTS) {
-        bool was_final = s.final;
+        bool was_final = s.final || s.cancelled;
         steps++;
-        if (gsl_rng_uniform_int(g, 3) == 0)
+        unsigned what = (unsigned)gsl_rng_uniform_int(g, s.plan == OTHERS ? 7 : 3);
+        if (what == 0)
             command(&p, g, &s);
+        else if (what > 2)
+            hearsay(&p, g, &s);
         else
             weather(&p, g, &s);
         for (; checked < p.run.n_verdicts; checked++)

@@ -18,34 +18,14 @@
 static void answer(struct play *p, const char *check, uint64_t weight_seq, int64_t t_ms,
                    const char *outcome, const char *message)
 {
-    pb_inbox in = SERIN__V1__INBOX__INIT;
-    pb_check_result c = SERIN__V1__CHECK_RESULT__INIT;
-    c.rollout = (char *)PLAY_ID;
-    c.check = (char *)(uintptr_t)check;
-    c.weight_seq = weight_seq;
-    c.t_ms = t_ms;
-    c.outcome = (char *)(uintptr_t)outcome;
-    c.message = (char *)(uintptr_t)message;
-    in.schema = SERIN_SCHEMA;
-    in.body_case = SERIN__V1__INBOX__BODY_CHECK;
-    in.check = &c;
-    inbox_add(&p->inbox, &in);
+    inbox_check(&p->inbox, PLAY_ID, check, weight_seq, t_ms, outcome, message);
     play_feed(p);
 }
 
 static void tell(struct play *p, const char *rollout, const char *about,
                  const char *state, bool queue)
 {
-    pb_inbox in = SERIN__V1__INBOX__INIT;
-    pb_signal s = SERIN__V1__SIGNAL__INIT;
-    s.rollout = (char *)(uintptr_t)rollout;
-    s.about = (char *)(uintptr_t)about;
-    s.state = (char *)(uintptr_t)state;
-    s.queue = queue;
-    in.schema = SERIN_SCHEMA;
-    in.body_case = SERIN__V1__INBOX__BODY_SIGNAL;
-    in.signal = &s;
-    inbox_add(&p->inbox, &in);
+    inbox_signal(&p->inbox, rollout, about, state, queue);
     play_feed(p);
 }
 
