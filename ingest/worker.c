@@ -336,7 +336,7 @@ static void on_revoke(void *ctx, const struct bus_partition *p, size_t n, bool l
         struct fault f = {0};
         fault_set(&f, SERIN_EIO, "partitions were lost to another member of the group");
         worker_flush_failed(w, &f, "keeping the assignment");
-    } else if (w->moved && !w->must_rewind && !w->broken) {
+    } else if (w->moved && !w->must_rewind && !w->broken && !w->learn.on) {
         worker_flush(w);
         worker_flush_settle(w, true);
     }
@@ -381,6 +381,7 @@ static void clients_close(struct worker *w)
     cumulative_rollback(aggregate_cumulative(w->aggregate));
     worker_source_rollback(w);
     worker_flush_drop(w);
+    worker_learn_again(w);
 }
 
 /* Brokers away: asked again at the next turn, and people are told now and then. */
@@ -418,6 +419,7 @@ static int poll_wait(const struct worker *w)
 {
     int64_t left = w->flushed_ms + w->flush_ms - clock_mono_ms();
     if (w->align.ready) return 0;
+    if (w->learn.on) return POLL_MS;
     if (left < 0 || !w->moved) left = w->moved ? 0 : POLL_MS;
     return (int)(left < POLL_MS ? left : POLL_MS);
 }
@@ -435,7 +437,9 @@ static void take_or_keep(struct worker *w, const struct bus_record *r, int64_t n
 {
     struct worker_source *s = worker_source_find(w, r->topic, r->partition);
     if (s == NULL || !s->assigned) return;
-    if (s->n_kept == 0 && !worker_align_ahead(w, s)) {
+    bool now = w->learn.on ? s->learning && r->offset < s->count_from
+                           : !worker_align_ahead(w, s);
+    if (s->n_kept == 0 && now) {
         take_record(w, s, r, now_ms, mono_ms);
     } else if (!worker_align_keep(w, s, r)) {
         struct fault f = {0};
@@ -450,7 +454,8 @@ static void take_kept(struct worker *w, int64_t now_ms, int64_t mono_ms)
 {
     const struct bus_record *r;
     size_t left = WORKER_BATCH;
-    for (bool some = w->align.held; some && left > 0 && !w->must_rewind;) {
+    for (bool some = w->align.held && !w->learn.on;
+         some && left > 0 && !w->must_rewind;) {
         some = false;
         worker_align_look(w, mono_ms);
         for (size_t i = 0; i < w->n_sources && !w->must_rewind; i++) {
@@ -479,12 +484,14 @@ static enum serin_status turn(struct worker *w, struct fault *f)
     worker_flush_settle(w, false);
     int64_t now_ms = clock_wall_ms(), mono_ms = clock_mono_ms();
     /* A flush that fails half-way makes the rest of the batch void: it comes again. */
+    if (worker_learn_begin(w, mono_ms)) n = 0;
     worker_align_batch(w, w->batch, n);
     for (size_t i = 0; i < n && !w->must_rewind; i++) {
         take_or_keep(w, &w->batch[i], now_ms, mono_ms);
         if ((i & 255) == 255 || w->batch[i].value_len > LARGE || w->align.spanned)
             flush_if_due(w);
     }
+    worker_learn_end(w, mono_ms);
     if (!w->must_rewind) take_kept(w, now_ms, mono_ms);
     if (!w->must_rewind) flush_if_due(w);
     rewind_if_due(w);

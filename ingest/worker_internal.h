@@ -48,6 +48,8 @@ struct worker_source {
     int64_t lag;
     struct worker_tally pending, held, done; /* of this flush; on its way; committed */
     int64_t held_latest_ms;
+    bool learning;      /* records before count_from are read for their values only */
+    int64_t count_from; /* (worker_learn.c) */
     /* worker_align.c */
     int64_t rose_ms;   /* monotonic; when latest_ms last rose */
     int64_t level_ms;  /* stands for latest_ms while there is none; INT64_MIN: none */
@@ -131,6 +133,10 @@ struct worker {
 
     struct worker_commit commit;
     struct worker_align align;
+    struct {
+        bool due, on;
+        int64_t until_ms; /* monotonic; 0: none under way */
+    } learn;
     struct worker_level *levels; /* of all workers of the process; NULL: alone */
     unsigned index, n_levels;
 
@@ -203,6 +209,15 @@ void worker_align_bound(struct worker *w);
 /** Drop what is kept: it will be read again, or by others. */
 void worker_align_forget(struct worker *w, struct worker_source *s);
 void worker_align_forget_all(struct worker *w);
+
+/* worker_learn.c */
+/** Partitions were assigned: begin to read the values of counters, where there may be
+ * some. True: the batch at hand is void, it comes again. */
+bool worker_learn_begin(struct worker *w, int64_t now_ms);
+/** Count from now on, if all of them are read. */
+void worker_learn_end(struct worker *w, int64_t now_ms);
+/** What was being read has to be read again, later. */
+void worker_learn_again(struct worker *w);
 
 /* worker_flush.c */
 /** Partials, dead letters, ticks and offsets in one transaction, whose commit is begun.

@@ -135,9 +135,12 @@ void worker_source_assign(void *ctx, struct bus_partition *p, size_t n)
         s->heard_ms = s->rose_ms = clock_mono_ms();
         s->unread = true;
         s->batch_end = 0;
+        s->learning = false;
     }
     /* Who had them until now may have counted on from what is remembered here. */
     if (n != 0) {
+        worker_learn_again(w);
+        w->learn.due = true;
         cumulative_forget(aggregate_cumulative(w->aggregate));
         cumulative_watch(aggregate_cumulative(w->aggregate), clock_wall_ms());
     }
@@ -162,6 +165,7 @@ void worker_source_gap(void *ctx, const struct bus_partition *p, int64_t expecte
 {
     struct worker *w = ctx;
     struct worker_source *s = worker_source_find(w, p->topic, p->partition);
+    if (s != NULL && s->learning && found <= s->count_from) return; /* was read once */
     log_warn("ingest",
              "%s [%d]: records %lld to %lld were deleted before they were read; longer "
              "retention or more workers keep this from happening",
@@ -222,6 +226,7 @@ enum serin_status worker_source_rewind(struct worker *w, struct fault *f)
 {
     size_t n = 0;
     worker_align_forget_all(w);
+    worker_learn_again(w);
     for (size_t i = 0; i < w->n_sources; i++) {
         const struct worker_source *s = &w->sources[i];
         if (!s->assigned) continue;

@@ -1,4 +1,5 @@
 /* tests/integration/ingest/test_worker_fake.c -- whatever fails, the sums are right */
+#include "engine/base/clock.h"
 #include "engine/base/hash.h"
 #include "ingest/worker.h"
 #include "proto/decode.h"
@@ -219,6 +220,87 @@ Test(worker, sums_with_dead_clients)
 {
     run(5, 10, 8, 3, 20);
     run(6, 0, 8, 0, 0);
+}
+
+/* ---- counters that only rise */
+
+enum { PODS = 12, SCRAPES = 300 };
+
+/* Each pod writes to a partition of its own; some restart. What they rise by after
+ * their first values. */
+static uint64_t make_counters(void)
+{
+    uint64_t value[PODS], sum = 0;
+    int64_t t0 = clock_wall_ms() - 30000;
+    for (int i = 0; i < SCRAPES; i++) {
+        for (int k = 0; k < PODS; k++) {
+            char text[200];
+            uint64_t rise = 1 + fake_random(50);
+            bool restart = i != 0 && fake_random(100) == 0 && rise < value[k];
+            value[k] = i == 0 ? 1000 : restart ? rise : value[k] + rise;
+            if (i != 0) sum += rise;
+            int len =
+                snprintf(text, sizeof text,
+                         "errors,service=shop,version=%s,pod=%d n=%llui,bad=0i "
+                         "%lld000000",
+                         k % 2 == 0 ? "new" : "old", k, (unsigned long long)value[k],
+                         (long long)t0 + i * 90 + k);
+            fake_append(&fake.input[k % FAKE_PARTITIONS], "in", k % FAKE_PARTITIONS,
+                        NULL, 0, text, (size_t)len);
+        }
+    }
+    return sum;
+}
+
+static unsigned long count_rises(unsigned aborts, unsigned fatals, unsigned rebalances)
+{
+    struct bus *b;
+    struct worker *w;
+    struct fault f = {0};
+    struct worker_input in = {.topic = "in", .format = "influx", .cumulative = true};
+    struct worker_options o = {.inputs = &in, .n_inputs = 1, .flush_ms = 1};
+    uint64_t sum[2] = {0, make_counters()};
+    cr_assert(eq(int, bus_open(&b, &(struct bus_options){0}, &f), SERIN_OK));
+    cr_assert(eq(int, worker_open(&w, b, &o, &f), SERIN_OK), "%s", f.text);
+    fake.percent_abort = aborts;
+    fake.percent_fatal = fatals;
+    fake.percent_rebalance = rebalances;
+    fake.percent_lost = 20;
+    fake.each = 20;
+    fake.on_idle = stop;
+    fake.ctx = w;
+    cr_assert(eq(int, worker_run(w, &f), SERIN_OK), "%s", f.text);
+    struct arena a = {0};
+    for (size_t i = 0; i < fake.out.n; i++) {
+        pb_inbox *m;
+        arena_reset(&a);
+        cr_assert(eq(int,
+                     decode_inbox(&a, fake.out.items[i].value, fake.out.items[i].n, &m),
+                     SERIN_OK));
+        if (m->body_case != SERIN__V1__INBOX__BODY_PARTIAL) continue;
+        for (size_t k = 0; k < m->partial->n_cells; k++)
+            sum[0] += m->partial->cells[k]->n;
+    }
+    arena_free(&a);
+    cr_assert(eq(u64, sum[0], sum[1]));
+    if (fatals == 0) cr_assert(eq(u64, worker_counts(w).begun, PODS));
+    cr_assert(eq(u64, worker_counts(w).duplicate, 0));
+    unsigned long hurt = fake.fatals + fake.rebalances + fake.losses;
+    worker_close(w);
+    fake_reset(0);
+    return hurt;
+}
+
+/* Killed, fenced, moved: the values before are read again, and no rise is lost. */
+Test(worker, rises_of_counters_whatever_fails)
+{
+    unsigned long hurt = 0;
+    for (unsigned long seed = 11; seed < 31; seed++) {
+        fake_reset(seed);
+        world_row("r1", "shop", true, put_row, NULL);
+        hurt += count_rises(seed % 2 != 0 ? 10 : 0, seed % 3 == 0 ? 8 : 0, 1);
+    }
+    cr_assert(gt(u64, hurt, 50), "%lu faults test little", hurt);
 }
 
 Test(worker, deleted_records_are_gaps)

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Metrics and spans of OpenTelemetry's own SDK and encoders, sent by kcat: delta and cumulative,
 explicit and exponential histograms, protobuf and JSON. One rollout is promoted, one aborted, and
-every request that was recorded is counted, once. After kill -9 of serin a cumulative stream loses
-what rose until its first value then, which is reported, and nothing is counted twice.
+every request that was recorded is counted, once: also over a kill -9 of serin, for the values that
+cumulative streams stood at are read again.
 
 otlp.py SERIN, with SERIN_TEST_BOOTSTRAP.
 """
@@ -177,7 +177,7 @@ def play(engine, services, kcat):
                               for r in ERRORS for v in engine.verdicts(r)]))
 
 
-def check_counts(engine, services, begun=0):
+def check_counts(engine, services):
     """Every committed cell adds up to what was recorded."""
     sent = {}
     for service in services.values():
@@ -195,14 +195,13 @@ def check_counts(engine, services, begun=0):
     live.check(engine.metric("serin_ingest_quarantined_total") == 0,
                engine("quarantine").stdout)
     live.check(engine.metric("serin_ingest_duplicate_total") > 0, "no duplicates were seen")
-    live.check(engine.metric("serin_ingest_begun_total") == begun,
+    live.check(engine.metric("serin_ingest_begun_total") == 0,
                f"{engine.metric('serin_ingest_begun_total')} counters of unknown beginning")
     print("counted as sent:", sent)
 
 
 def kill_and_go_on(engine, services, kcat):
-    """What a cumulative stream rose by between its last value before and its first after
-    SIGKILL is all that is missing."""
+    """Cumulative streams rise on while serin is killed; nothing is lost or counted twice."""
     def tick():
         for service in services.values():
             service.work(1000)
@@ -210,17 +209,11 @@ def kill_and_go_on(engine, services, kcat):
     tick()
     check_counts(engine, services)
     engine.restart()
+    tick()
     # Those that outlive the test; after an abort a rollout is followed for some time, too.
     live.wait_for("the routes", lambda: (engine.metric("serin_ingest_rollouts") or 0) >= 2)
-    before = {key: {k: list(v) for k, v in s.sent.items()} for key, s in services.items()}
     tick()
-    for key, service in services.items():
-        if service.temporality == AggregationTemporality.CUMULATIVE:
-            for metric, total in before[key].items():
-                if metric[2] in ("errors", "latency", "jobs"):
-                    service.sent[metric] = total
-    tick()
-    check_counts(engine, services, begun=8)  # 2 cumulative services: 2 histograms, 2 sums
+    check_counts(engine, services)
 
 
 def main():
