@@ -35,6 +35,7 @@ static int place(struct scene *s, const struct feed_options *o)
     struct fault f = {0};
     once.change = NULL;
     once.progress = NULL;
+    once.go_on = NULL;
     if (scene_injected(s)->n == 0 || strcmp(o->path, "-") == 0) return CLI_OK;
     /* What is damaged or empty is told of when it is judged. */
     if (feed_run(&once, NULL, &look, &f) != SERIN_OK || look.first_ms == INT64_MIN)
@@ -58,7 +59,7 @@ int cmd_replay_scene_open(const struct cli_verb *v, struct feed_options *o,
     if (scene_open(out, &so, &f) != SERIN_OK)
         return cli_usage(
             v, "%s %s",
-            so.n_inject > 0 ? "--inject" : "--at-weight commanded:", f.text);
+            f.text[0] == '\'' ? "--inject" : "--at-weight commanded:", f.text);
     o->change = scene_change;
     o->change_ctx = *out;
     return place(*out, o);
@@ -72,7 +73,8 @@ const char *cmd_replay_scene_why(const struct scene *s, const char *other)
 int cmd_replay_scene_end(struct scene *s, const struct feed_report *r)
 {
     struct fault f = {0};
-    if (s == NULL || scene_end(s, r->last_ms, &f) == SERIN_OK) return CLI_OK;
+    if (s == NULL || r->stopped || scene_end(s, r->last_ms, &f) == SERIN_OK)
+        return CLI_OK;
     return cli_fail(CLI_USAGE, "--inject %s", f.text);
 }
 
@@ -107,7 +109,9 @@ void cmd_replay_scene_tell(const struct scene *s, bool commanded)
     const struct inject_list *l = scene_injected(s);
     for (size_t i = 0; i < l->n; i++) {
         const char *text = l->items[i].text + l->items[i].column - 1;
-        fprintf(stderr, "serin: injected %.*s: %" PRIu64 " changed\n",
+        fprintf(stderr,
+                "serin: injected %.*s: %" PRIu64
+                " requests, readings or events changed\n",
                 (int)strcspn(text, ";"), text, scene_met(s, i));
     }
 }

@@ -140,6 +140,57 @@ def traffic(dir):
     check(code == 0, "weights that want an acknowledgement get one")
 
 
+def scenes(dir):
+    """Injected faults and another split: what comes of them, and that it is always the same."""
+    p, healthy = own("plan.yaml"), own("healthy.jsonl.zst")
+    plain = unpacked("healthy.jsonl.zst")
+    faults = ["--at-weight", "commanded", "--inject", "errors=x3@2m;latency=+30%/20%@08:55,ramp=1m"]
+    base = ["--plan", p, "--raw", *faults]
+    code, raw, err = run(*base, "--from", healthy)
+    check(code == 1 and len(raw) > 100 and "injected errors=x3@2m: " in err and
+          "not simulated" in err, f"injected harm is found ({code} {err})")
+    _, same, _ = run(*base, "--seed", "1", "--from", healthy)
+    _, other, _ = run(*base, "--seed", "2", "--from", healthy)
+    check(raw == same and raw != other, "the seed decides, and 1 is the default")
+    # A line of 2 n requests instead of two of n each, and any order inside a second.
+    halves = []
+    for r in map(json.loads, plain.splitlines()):
+        if "n" in r:
+            n, bad = r["n"] // 3, r["bad"] // 2
+            halves += [{**r, "n": n, "bad": min(n, bad)},
+                       {**r, "n": r["n"] - n, "bad": r["bad"] - min(n, bad)}]
+        else:
+            halves.append(r)
+    for i in range(0, len(halves), 6):
+        halves[i:i + 6] = reversed(halves[i:i + 6])
+    _, same, _ = run(*base, "--from", "-", data=packed(halves))
+    check(raw == same, "how lines fall, and pipes, change nothing")
+
+    def comes(want, inject, *more):
+        code, out, err = run("--plan", p, "--from", healthy, "-o", "jsonl", "--inject", inject,
+                             *more)
+        check(code == want[0] and (len(want) == 1 or want[1:] in verdicts(out)),
+              f"{inject}: {code} {verdicts(out)} {err[:200] if code == 2 else ''}")
+    comes((1, "ABORT", "harm"), "latency=+500ms/5%@1m")
+    comes((0, "HOLD", "baseline_silent"), "silence=baseline@2m..150s")
+    comes((0, "HOLD", "canary_silent"), "silence=canary@2m..150s")
+    comes((1, "HOLD", "bad_data"), "skew=canary:-30s@2m")
+    comes((0, "PROMOTE", "watched"), "errors=x3@2m,both")
+    comes((4, "HOLD", "sample_ratio"), "sample_ratio=x0.5@1m", "--at-weight", "commanded")
+
+    def says(inject, *words, args=(), data=None):
+        code, out, err = run("--plan", p, "--from", "-" if data else healthy, "--inject", inject,
+                             *args, data=data)
+        check(code == 2 and all(w in err for w in words), f"said: {err.strip()[-200:]}")
+    says("erors=x2", "column 1", "did you mean errors?")
+    says("errors=x2@1h", "column 11", "2025-10-09T08:53:20Z to 2025-10-09T09:00:19Z")
+    says("errors=x2;errors=x3@2m", "column 11", "same time")
+    says("sample_ratio=x0.5", "--at-weight commanded")
+    says("errors=x2@1h", "after the recording's end", data=plain)
+    says("errors=x2@08:00", "outside the recording", data=plain)
+    says("errors=x2", "whole number", args=["--seed", "-1"])
+
+
 def rollouts(dir):
     p = plan(dir)
     records = lines("a") + lines("b", canary=0.05, seed=2) + lines("c", 10)
@@ -201,6 +252,7 @@ our_recordings()
 with tempfile.TemporaryDirectory() as scratch:
     calibration(scratch)
     traffic(scratch)
+    scenes(scratch)
     rollouts(scratch)
     bad_input(scratch)
 print(f"{len(failures)} failed")
