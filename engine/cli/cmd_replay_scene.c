@@ -96,9 +96,9 @@ static void tell_thinned(const struct thin_report *n)
                 "only and were taken as they are\n",
                 n->one_sided, n->windows);
     fputs("serin: not simulated: load that comes with the weight, caches, users who "
-          "stay where they are (but those of per: user), and wrong splits, which are "
-          "evened out; what is counted by pod is as recorded; at 0 % the canary's, at "
-          "100 % the baseline's records are left out\n",
+          "stay where they are (but those of per: user), bursts that stay whole, and "
+          "wrong splits, which are evened out; what is counted by pod is as recorded; "
+          "at 0 % the canary's, at 100 % the baseline's records are left out\n",
           stderr);
 }
 
