@@ -3,13 +3,13 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "engine/base/clock.h"
 #include "engine/cli/client.h"
 #include "engine/cli/recorded.h"
+#include "engine/replay/moment.h"
 #include "engine/replay/record.h"
 
 static const struct cli_option options[] = {
@@ -20,7 +20,7 @@ static const struct cli_option options[] = {
     {"output", 'o', "FILE", "the recording; - = standard output"},
     {"follow", 0, NULL, "go on until interrupted, not only to now"},
     {"since", 0, "TIME",
-     "not from the beginning: ms since the epoch, or so long ago, such as 15m"},
+     "not from the beginning: a time (ms, ISO 8601), or so long ago, such as 15m"},
     {"config", 'c', "FILE", "the engine's serin.yaml"},
     {"brokers", 'b', "LIST", "HOST:PORT,... instead of the file's bootstrap.servers"},
     {0}};
@@ -50,16 +50,13 @@ static int record(struct bus *b, const struct record_options *o)
 static bool since(const char *text, int64_t *out)
 {
     int64_t ago_ms;
-    char *end;
     *out = 0;
     if (text == NULL) return true;
     if (strview_duration_ms(strview_of(text), &ago_ms)) {
         *out = clock_wall_ms() - ago_ms;
         return true;
     }
-    long long ms = strtoll(text, &end, 10);
-    *out = ms;
-    return end != text && *end == '\0' && ms > 0;
+    return moment_parse(strview_of(text), out) && *out > 0;
 }
 
 /* The topics that the options name. */

@@ -9,6 +9,7 @@
 #include "engine/cli/cli.h"
 #include "engine/cli/output.h"
 #include "engine/replay/moment.h"
+#include "engine/replay/origin.h"
 #include "engine/replay/splice.h"
 #include "engine/serve/view.h"
 #include "proto/decode.h"
@@ -28,25 +29,39 @@ static int failed(enum serin_status rc, const struct fault *f)
                     "%s", f->text);
 }
 
+/* Records by topic, for the report. */
+static void take_counts(json_t *report, const uint64_t of[ORIGIN_MAX_TOPICS])
+{
+    const json_t *topics = json_object_get(report, "topics");
+    json_t *counts = json_object();
+    for (size_t i = 0; i < json_array_size(topics) && i < ORIGIN_MAX_TOPICS; i++)
+        json_object_set_new(counts, json_string_value(json_array_get(topics, i)),
+                            json_integer((json_int_t)of[i]));
+    json_object_set_new(report, "records_of", counts);
+}
+
 /* Its first and last time, and how many records; the file is read to its end. */
 static enum serin_status survey(const char *path, json_t *meta_out,
                                 struct splice_report *out, struct fault *f)
 {
     struct recording_reader *r;
     struct recording_record one;
+    uint64_t of[ORIGIN_MAX_TOPICS] = {0};
     *out = (struct splice_report){.first_ms = INT64_MIN, .last_ms = INT64_MIN};
     enum serin_status rc = recording_open(&r, path, f);
     if (rc != SERIN_OK) return rc;
     json_t *meta = json_loads(recording_meta(r), 0, NULL);
-    if (meta_out != NULL && meta != NULL) json_object_update(meta_out, meta);
+    if (meta != NULL) json_object_update(meta_out, meta);
     json_decref(meta);
     while ((rc = recording_next(r, &one, f)) == SERIN_OK) {
         int64_t t = one.timestamp_ms;
         if (out->read == 0 || t < out->first_ms) out->first_ms = t;
         if (out->read == 0 || t > out->last_ms) out->last_ms = t;
         out->read++;
+        if (one.topic < ORIGIN_MAX_TOPICS) of[one.topic]++;
     }
     recording_close(r);
+    take_counts(meta_out, of);
     return rc == SERIN_AGAIN ? SERIN_OK : rc;
 }
 
@@ -72,7 +87,7 @@ static int info(const struct cli_verb *v, const char *path)
     if (format != OUTPUT_TABLE) {
         code = output_json(format, j, NULL);
     } else {
-        char *meta = json_dumps(json_object_get(j, "topics"), JSON_ENCODE_ANY);
+        char *meta = json_dumps(json_object_get(j, "records_of"), 0);
         printf("topics   %s\nrecords  %" PRIu64 "\ntime     %s to %s (%s)\nwritten by "
                "serin %s\n",
                meta != NULL ? meta : "?", n.read,
