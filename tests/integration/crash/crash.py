@@ -7,9 +7,10 @@
 A real broker (tests/support/kafka.sh), rollouts with short plans, a load of JSON lines.
 When all rollouts have ended: a read_committed reader of serin.verdicts must see exactly
 the verdicts (same bytes, none lost, none twice) that one uninterrupted fold over the same
-inbox gives (serin record --inbox, serin replay), and the partials in the inbox must add
-up exactly to what was produced. kcat reads and writes; nothing here shares code with
-serin but the binary under test.
+inbox gives (serin record --inbox, serin replay on 1, 2 and 4 threads, and in three
+pieces); so must what the engine recorded itself meanwhile, segment by segment. The
+partials in the inbox must add up exactly to what was produced. kcat reads and writes;
+nothing here shares code with serin but the binary under test.
 
   kill       SIGKILL of the only process at random moments, started again at once
   rebalance  a second process comes and goes, by SIGTERM and by SIGKILL in turn
@@ -17,6 +18,8 @@ serin but the binary under test.
   outage     the only broker is killed and started again
 """
 import argparse
+import glob
+import hashlib
 import json
 import os
 import random
@@ -196,6 +199,7 @@ instance: {name}
 inputs: [{{topic: load.inbox, format: json}}]
 topics: {{partitions: {PARTITIONS}}}
 http: {{listen: "unix:{dir}/{name}.sock"}}
+record: {{dir: "{dir}/{name}.ring", what: both, segment_age: 4s}}
 """)
 
     def start(self):
@@ -296,6 +300,54 @@ def wait_for(what, seconds, engines, check):
     return False
 
 
+def other_ways(engine, recording, replay):
+    """The same verdicts on any number of threads, and after cut and merge."""
+    def run(*args):
+        return subprocess.run([engine.serin, *args], stdout=subprocess.PIPE, text=True,
+                              check=True).stdout
+    problems = []
+    for threads in ("1", "2", "4"):
+        if run("replay", "--inbox", recording, "--raw", "--threads", threads) != replay:
+            problems.append(f"{threads} threads give other verdicts")
+    info = json.loads(run("recording", "info", recording, "-o", "json"))
+    third = (info["last_ms"] - info["first_ms"]) // 3
+    ends = [info["first_ms"] + third, info["first_ms"] + 2 * third]
+    pieces = [f"{recording}.{i}" for i in range(3)]
+    for piece, start, end in zip(pieces, [None, *ends], [*ends, None]):
+        run("recording", "cut", recording, "--out", piece,
+            *(["--from", str(start)] if start else []), *(["--to", str(end)] if end else []))
+    run("recording", "merge", *reversed(pieces), "--out", recording + ".merged")
+    if run("replay", "--inbox", recording + ".merged", "--raw") != replay:
+        problems.append("cut and merged it gives other verdicts")
+    say(f"{len(replay.splitlines())} verdicts from {info['records']} records, hash "
+        f"{hashlib.blake2b(replay.encode(), digest_size=8).hexdigest()} on 1, 2, 4 threads and in "
+        f"three pieces")
+    return problems
+
+
+def ring(engine, dir, replay):
+    """What the engine recorded itself through all of this: one whole, without holes."""
+    files = sorted(glob.glob(os.path.join(dir, engine.name + ".ring", "*")))
+    merged, inputs = os.path.join(dir, "ring.rec"), os.path.join(dir, "inputs.rec")
+    for args in (["recording", "merge", *files, "--out", merged],
+                 ["record", "--inputs", "--config", engine.config, "-o", inputs]):
+        subprocess.run([engine.serin, *args], check=True)
+    counts = [json.loads(subprocess.run(
+        [engine.serin, "recording", "info", file, "-o", "json"], stdout=subprocess.PIPE, text=True,
+        check=True).stdout)["records_of"]["load.inbox"] for file in (merged, inputs)]
+    problems = []
+    if not all(file.endswith(".rec") for file in files) or len(files) < 3 + engine.starts // 3:
+        problems.append(f"{engine.starts} starts left the segments {files}")
+    if counts[0] != counts[1]:
+        problems.append(f"{counts[0]} inputs are in the ring, {counts[1]} in the topic")
+    out = subprocess.run([engine.serin, "replay", "--inbox", merged, "--raw"],
+                         stdout=subprocess.PIPE, text=True, check=True).stdout
+    if out != replay:
+        problems.append("the ring gives other verdicts than the inbox")
+    say(f"{len(files)} segments of {engine.starts} starts hold {counts[0]} inputs and all verdicts")
+    return problems
+
+
 def compare(kafka, engine, dir):
     """Live verdicts against one uninterrupted fold over the same inbox."""
     recording = os.path.join(dir, "inbox.rec")
@@ -307,9 +359,10 @@ def compare(kafka, engine, dir):
         f"'{engine.serin}' record --inbox --config '{engine.config}' -o - |"
         f" '{engine.serin}' replay --inbox - --raw", shell=True, stdout=subprocess.PIPE,
         text=True, check=True).stdout
+    problems = other_ways(engine, recording, replay) + ring(engine, dir, replay)
     want = dict(line.split() for line in replay.splitlines())
     live = [verdict(value) for _, _, _, value in kafka.read("serin.verdicts")]
-    problems, got, order = [], {}, {}
+    got, order = {}, {}
     if piped != replay:
         problems.append("a recording through a pipe gives other verdicts")
     for id, rollout, _, digest in live:
@@ -377,6 +430,7 @@ topics: {{prefix: load., partitions: 3}}
             say(f"{rollout} did not end by itself; aborting it")
         kafka.send("serin.inbox", rollout, command(rollout, ABORT))
     ended = wait_for("the aborts", 60, engines[:1], lambda: finals() >= set(rollouts))
+    time.sleep(2)  # for the recorder, which reads by itself
     engines[0].end()
     n, problems = compare(kafka, engines[0], dir)
     if not ended:
