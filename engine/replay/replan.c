@@ -16,6 +16,14 @@ static bool plain(const struct doc_node *n)
            n->text[strspn(n->text, "0123456789+-.eE_")] == '\0';
 }
 
+void replan_scalar(struct text *t, const struct doc_node *n)
+{
+    if (plain(n))
+        text_add(t, "%s", n->text);
+    else
+        text_json(t, n->text);
+}
+
 static void put(struct text *t, const struct doc_node *n);
 
 static void put_members(struct text *t, const struct doc_node *n, const char *const *no)
@@ -38,10 +46,8 @@ static void put_members(struct text *t, const struct doc_node *n, const char *co
 
 static void put(struct text *t, const struct doc_node *n)
 {
-    if (n->type == DOC_SCALAR && plain(n)) {
-        text_add(t, "%s", n->text);
-    } else if (n->type == DOC_SCALAR) {
-        text_json(t, n->text);
+    if (n->type == DOC_SCALAR) {
+        replan_scalar(t, n);
     } else {
         text_add(t, n->type == DOC_MAP ? "{" : "[");
         put_members(t, n, NULL);

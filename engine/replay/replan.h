@@ -5,7 +5,9 @@
 #include <stddef.h>
 
 #include "engine/base/arena.h"
+#include "engine/base/doc.h"
 #include "engine/base/status.h"
+#include "engine/base/text.h"
 
 struct replan {
     const char *id;        /* NULL: as it is */
@@ -18,6 +20,9 @@ struct replan {
     const double *phi; /* of the metrics, in their order; NULL: as they are; 0:
                         * this one is left alone */
 };
+
+/** A scalar as JSON that reads as it did. Appends. */
+void replan_scalar(struct text *t, const struct doc_node *n);
 
 /**
  * The plan as JSON, which is YAML, with those changes; NUL-terminated, in the arena.
