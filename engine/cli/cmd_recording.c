@@ -7,6 +7,7 @@
 
 #include "engine/base/strview.h"
 #include "engine/cli/cli.h"
+#include "engine/cli/cmd_recording.h"
 #include "engine/cli/output.h"
 #include "engine/replay/moment.h"
 #include "engine/replay/origin.h"
@@ -17,9 +18,10 @@
 enum { FILES = 256 };
 
 static const struct cli_option options[] = {
-    {"out", 0, "FILE", "cut, merge: the recording to write"},
+    {"out", 0, "FILE", "cut, merge, anonymize: the recording to write"},
     {"from", 0, "TIME", "cut: first time (ms, ISO 8601), or +DURATION from its start"},
     {"to", 0, "TIME", "cut: end, exclusive; as --from"},
+    CMD_RECORDING_ANONYMIZE_OPTIONS,
     OUTPUT_OPTIONS,
     {0}};
 
@@ -261,18 +263,10 @@ static int export(const char *path)
     return rc == SERIN_AGAIN ? CLI_OK : failed(rc, &f);
 }
 
-static int run(const struct cli_verb *v, char **args, int n_args)
+/* What makes a new recording of others. */
+static int remake(const struct cli_verb *v, char **args, int n_args)
 {
     const char *what = args[0], *out = cli_get("out");
-    bool one = n_args == 2;
-    if (strcmp(what, "info") == 0 && one) return info(v, args[1]);
-    if (strcmp(what, "export") == 0 && one) return export(args[1]);
-    bool writes = strcmp(what, "cut") == 0 || strcmp(what, "merge") == 0;
-    if (!writes)
-        return cli_usage(v,
-                         "\"%s\": expected info, cut, merge or export, "
-                         "and a file",
-                         what);
     if (out == NULL) return cli_usage(v, "--out FILE is missing");
     if (strcmp(out, "-") == 0 && isatty(STDOUT_FILENO))
         return cli_usage(v, "a recording is no text: redirect it, or give --out FILE");
@@ -280,13 +274,31 @@ static int run(const struct cli_verb *v, char **args, int n_args)
         if (strcmp(args[i], out) == 0)
             return cli_usage(v, "%s: cannot be read and written at once", out);
     if (strcmp(what, "merge") == 0) return merge(args + 1, (size_t)(n_args - 1), out);
-    return one ? cut(v, args[1], out) : cli_usage(v, "cut takes one file");
+    if (n_args != 2) return cli_usage(v, "%s takes one file", what);
+    return strcmp(what, "cut") == 0 ? cut(v, args[1], out)
+                                    : cmd_recording_anonymize(v, args[1], out);
+}
+
+static int run(const struct cli_verb *v, char **args, int n_args)
+{
+    static const char *const makes[] = {"cut", "merge", "anonymize"};
+    const char *what = args[0];
+    for (size_t i = 0; i < sizeof makes / sizeof *makes; i++)
+        if (strcmp(what, makes[i]) == 0) return remake(v, args, n_args);
+    if (strcmp(what, "info") == 0 && n_args == 2) return info(v, args[1]);
+    if (strcmp(what, "export") == 0 && n_args == 2) return export(args[1]);
+    return cli_usage(v,
+                     "\"%s\": expected info, cut, merge, export or anonymize, "
+                     "and a file",
+                     what);
 }
 
 const struct cli_verb cmd_recording = {
     "recording",
-    "info FILE | cut FILE --out F | merge FILE... --out F | export FILE",
-    "Say what is in a recorded inbox; cut it by time, merge pieces, export JSON lines.",
+    "info FILE | cut FILE --out F | merge FILE... --out F | export FILE | "
+    "anonymize FILE --out F",
+    "Say what is in a recording; cut it by time, merge pieces, export JSON lines, "
+    "replace names.",
     options,
     2,
     -1,

@@ -6,7 +6,9 @@ if(TARGET serin)
            COMMAND ${CMAKE_CURRENT_LIST_DIR}/metrics.py --serin $<TARGET_FILE:serin>)
   add_test(NAME replay-imports
            COMMAND ${CMAKE_CURRENT_LIST_DIR}/imports.py --serin $<TARGET_FILE:serin>)
-  set_tests_properties(replay-cli replay-metrics replay-imports PROPERTIES LABELS replay TIMEOUT 300)
+  add_test(NAME replay-anonymize
+           COMMAND ${CMAKE_CURRENT_LIST_DIR}/anonymize.py --serin $<TARGET_FILE:serin>)
+  set_tests_properties(replay-cli replay-metrics replay-imports replay-anonymize PROPERTIES LABELS replay TIMEOUT 300)
   # Real recordings, where they are.
   if(EXISTS ${CMAKE_SOURCE_DIR}/../shared/data/truth.json)
     add_test(NAME replay-shared
