@@ -19,11 +19,14 @@ double inject_apply_strength(const struct inject *one, int64_t at_ms)
     return one->shape == INJECT_LEAK ? since / hour_ms : 1;
 }
 
-/* A factor grows as a power, what is added in proportion. */
+/* A factor grows as a power, what is added in proportion; a leak of weeks stays a
+ * number that can be reckoned with. */
 static double amount_at(const struct inject *one, double strength)
 {
+    const double most = 1e12;
     if (one->how == INJECT_ADD) return strength * one->amount;
-    return strength == 1 ? one->amount : elem_exp(strength * elem_log(one->amount));
+    if (strength == 1) return one->amount;
+    return fmin(most, fmax(1 / most, elem_exp(strength * elem_log(one->amount))));
 }
 
 /* Its random numbers for that cell. */

@@ -141,8 +141,9 @@ static void thin_cells(const struct thin *t, const double keep[2], pb_partial *p
  */
 
 struct thin_split {
-    uint64_t rollout; /* hash of its id */
-    double n[2];      /* requests, of the past the less the longer ago */
+    uint64_t rollout;  /* hash of its id */
+    int64_t latest_ms; /* window; what comes late is no split */
+    double n[2];       /* requests, of the past the less the longer ago */
 };
 
 void thin_free(struct thin *t)
@@ -164,17 +165,19 @@ static struct thin_split *split_of(struct thin *t, const char *rollout)
         t->splits = grown;
         t->room = room;
     }
-    t->splits[t->n] = (struct thin_split){.rollout = key};
+    t->splits[t->n] = (struct thin_split){.rollout = key, .latest_ms = INT64_MIN};
     return &t->splits[t->n++];
 }
 
 /* A window without one of the cohorts tells of a silence, not of a split. */
-static void learn(struct thin_split *s, const uint64_t n[2])
+static void learn(struct thin_split *s, int64_t start_ms, const uint64_t n[2])
 {
     const double keep = 1 - 1.0 / 30, far = 5; /* standard deviations, and requests */
     double canary = (double)n[THIN_CANARY], all = canary + (double)n[THIN_BASELINE];
     double share = s->n[THIN_CANARY] / (s->n[THIN_CANARY] + s->n[THIN_BASELINE]);
     if (n[THIN_CANARY] == 0 || n[THIN_BASELINE] == 0) return;
+    if (start_ms <= s->latest_ms) return;
+    s->latest_ms = start_ms;
     bool other =
         fabs(canary - all * share) > far * sqrt(all * share * (1 - share)) + far;
     for (int i = 0; i < 2; i++)
@@ -220,7 +223,7 @@ enum serin_status thin_window(struct thin *t, const struct change_window *w,
     struct thin_split *s = split_of(t, p->rollout);
     if (s == NULL) return SERIN_ENOMEM;
     count(m, p, before);
-    learn(s, before);
+    learn(s, w->start_ms, before);
     bool both = w->share > 0 && w->share < 1, known = shares(w->share, s, keep);
     if (known) thin_cells(t, keep, p);
     if (!both || before[0] + before[1] == 0) return SERIN_OK;
