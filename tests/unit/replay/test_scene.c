@@ -1,6 +1,7 @@
 /* tests/unit/replay/test_scene.c -- what a scene does to the cells of a window */
 #include "engine/replay/scene.h"
 
+#include "engine/base/mem.h"
 #include "engine/replay/chance.h"
 #include "engine/replay/rates.h"
 #include "engine/replay/shift.h"
@@ -489,6 +490,48 @@ Test(scene, what_has_no_split)
             true, NULL, "audience");
     refused(plan_text, false, "sample_ratio=x0.5", "--at-weight commanded");
     refused(plan_text, false, "errors=x0", "column 8");
+}
+
+/* Wherever memory runs out, it says so and gives all back. */
+Test(scene, no_memory_is_an_error_and_no_leak)
+{
+    const char *spec = "errors=x2;latency=+30%;crashes=x2;cpu=+1";
+    enum serin_status rc = SERIN_ENOMEM;
+    unsigned k = 0;
+    while (rc == SERIN_ENOMEM) {
+        struct arena a = {0};
+        struct cells c;
+        struct fault f = {0};
+        struct scene *s = NULL;
+        struct scene_options o = {
+            .plan = plan, .inject = &spec, .n_inject = 1, .commanded = true};
+        second(&c, CELLS_T0);
+        struct change_window w = cells_window(CELLS_T0, 0.1);
+        mem_fail_at(++k);
+        rc = scene_open(&s, &o, &f);
+        if (rc == SERIN_OK) rc = scene_change(s, &a, &w, &c.p);
+        mem_fail_at(0);
+        cr_assert(rc == SERIN_OK || rc == SERIN_ENOMEM, "%d", rc);
+        scene_close(s);
+        arena_free(&a);
+    }
+    cr_assert(gt(uint, k, 4));
+}
+
+Test(scene, a_late_window_is_no_split)
+{
+    struct cells c;
+    struct thin t = {.plan = plan, .seed = 1};
+    for (int i = 0; i < 3; i++) { /* the second one late, and quite another split */
+        struct change_window w = cells_window(CELLS_T0 + (i == 2 ? 2000 : 1000), 0.1);
+        cells_begin(&c, &arena);
+        cells_add(&c, true, "errors", w.start_ms, i == 1 ? 10 : 5000, 0);
+        cells_add(&c, false, "errors", w.start_ms, 5000, 0);
+        if (i == 1) w.start_ms -= 1000;
+        cr_assert(eq(int, thin_window(&t, &w, &c.p), SERIN_OK));
+        if (i == 1) cr_assert(eq(u64, cell(&c, false, "errors")->n, 5000));
+    }
+    thin_free(&t);
 }
 
 /* From a pipe the end is not known before it is there. */
