@@ -21,26 +21,30 @@ struct splice {
     struct splice_report *out;
 };
 
-static enum serin_status stretch_of(struct splice *s, const struct recording_record *r,
-                                    struct stretch **out, struct fault *f)
+/* NULL with *f filled: there is none such. */
+static struct stretch *stretch_of(struct splice *s, const struct recording_record *r,
+                                  struct fault *f)
 {
     if (r->partition < 0 || r->partition >= ORIGIN_MAX_PARTITIONS ||
-        r->topic >= ORIGIN_MAX_TOPICS)
-        return fault_set(f, SERIN_EPARSE,
-                         "a record of topic %u, partition %d: expected at most %d "
-                         "and %d",
-                         (unsigned)r->topic, (int)r->partition, ORIGIN_MAX_TOPICS - 1,
-                         ORIGIN_MAX_PARTITIONS - 1);
+        r->topic >= ORIGIN_MAX_TOPICS) {
+        fault_set(f, SERIN_EPARSE,
+                  "a record of topic %u, partition %d: expected at most %d and %d",
+                  (unsigned)r->topic, (int)r->partition, ORIGIN_MAX_TOPICS - 1,
+                  ORIGIN_MAX_PARTITIONS - 1);
+        return NULL;
+    }
     size_t at = (size_t)r->partition * ORIGIN_MAX_TOPICS + r->topic;
     if (at >= s->n) {
         struct stretch *grown = mem_realloc(s->stretches, at + 1, sizeof *grown);
-        if (grown == NULL) return fault_set(f, SERIN_ENOMEM, "out of memory");
+        if (grown == NULL) {
+            fault_set(f, SERIN_ENOMEM, "out of memory");
+            return NULL;
+        }
         s->stretches = grown;
         for (; s->n <= at; s->n++)
             s->stretches[s->n] = (struct stretch){.last = -1};
     }
-    *out = &s->stretches[at];
-    return SERIN_OK;
+    return &s->stretches[at];
 }
 
 static enum serin_status put(struct splice *s, struct stretch *at,
@@ -75,15 +79,17 @@ enum serin_status splice_cut(struct recording_reader *r, int64_t from_ms, int64_
                              const char *to, struct splice_report *out, struct fault *f)
 {
     struct recording_record one;
-    struct stretch *at;
     *out = (struct splice_report){.first_ms = INT64_MIN, .last_ms = INT64_MIN};
     struct splice s = {.out = out};
     enum serin_status rc = recording_create(&s.to, to, recording_meta(r), f);
     if (rc != SERIN_OK) return rc;
     while ((rc = recording_next(r, &one, f)) == SERIN_OK) {
         out->read = recording_read(r);
-        rc = stretch_of(&s, &one, &at, f);
-        if (rc != SERIN_OK) break;
+        struct stretch *at = stretch_of(&s, &one, f);
+        if (at == NULL) {
+            rc = f->code;
+            break;
+        }
         at->begun |= one.timestamp_ms >= from_ms;
         at->ended |= one.timestamp_ms >= to_ms;
         if (at->begun && !at->ended) rc = put(&s, at, &one, f);
@@ -153,9 +159,8 @@ static struct head *first_of(struct head *h, size_t n)
 static enum serin_status put_next(struct splice *s, const struct recording_record *r,
                                   struct fault *f)
 {
-    struct stretch *at;
-    enum serin_status rc = stretch_of(s, r, &at, f);
-    if (rc != SERIN_OK) return rc;
+    struct stretch *at = stretch_of(s, r, f);
+    if (at == NULL) return f->code;
     if (r->offset > at->last) return put(s, at, r, f);
     return fault_set(f, SERIN_EDOM,
                      "partition %d: offset %" PRId64 " comes after %" PRId64
