@@ -14,6 +14,7 @@ endforeach()
 
 # Records of many rollouts, written as the tests write them.
 target_sources(bench_fold PRIVATE support/inbox.c)
+target_sources(bench_replay PRIVATE support/inbox.c)
 
 # A tool for people, beside the bench that shares its messages.
 add_executable(loadgen ${CMAKE_SOURCE_DIR}/tests/tools/loadgen.c)
