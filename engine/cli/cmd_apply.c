@@ -6,6 +6,7 @@
 #include "engine/act/section.h"
 #include "engine/cli/command.h"
 #include "engine/cli/file.h"
+#include "engine/core/plan_advice.h"
 
 enum { PLAN_MAX = 256 * 1024 };
 
@@ -82,6 +83,17 @@ static int apply(const struct plan *p, const char *text, size_t n,
     return CLI_OK;
 }
 
+/* What lint would say; no reason not to start. */
+static void advise(struct arena *a, const struct plan *p, const char *text, size_t n,
+                   const char *file)
+{
+    struct doc_errors advice = {0};
+    if (plan_advise(a, p, text, n, &advice) != SERIN_OK) return;
+    for (size_t i = 0; i < advice.n; i++)
+        fprintf(stderr, "%s:%u:%u: warning: %s\n", file, advice.items[i].line,
+                advice.items[i].column, advice.items[i].text);
+}
+
 static int run(const struct cli_verb *v, char **args, int n_args)
 {
     (void)n_args;
@@ -97,6 +109,7 @@ static int run(const struct cli_verb *v, char **args, int n_args)
     if (file_load(&a, args[0], PLAN_MAX, &text, &n, &f) != SERIN_OK) {
         code = cli_fail(CLI_USAGE, "%s", f.text);
     } else if (section_plan(&a, text, n, &plan, &errors) == SERIN_OK) {
+        advise(&a, plan, text, n, args[0]);
         code = apply(plan, text, n, format);
     } else {
         const char *shown = doc_errors_format(&errors, args[0], text, n);

@@ -8,6 +8,7 @@
 #include "engine/cli/cli.h"
 #include "engine/cli/config.h"
 #include "engine/cli/file.h"
+#include "engine/core/plan_advice.h"
 
 struct lint {
     bool json, config;
@@ -35,12 +36,30 @@ static void finding(struct text *t, size_t i, unsigned line, unsigned column,
     text_add(t, "}");
 }
 
+/* About a plan without errors: to metrics, and to places. */
+static void warnings_json(struct text *out, const struct plan *p,
+                          const struct doc_errors *advice)
+{
+    char warning[PLAN_WARNING + 32];
+    size_t n = 0;
+    for (size_t i = 0; p != NULL && i < p->n_metrics; i++) {
+        if (!plan_warning(p, i, warning)) continue;
+        text_add(out, n++ > 0 ? "," : "");
+        text_json(out, warning);
+    }
+    for (size_t i = 0; i < advice->n; i++) {
+        snprintf(warning, sizeof warning, "%u:%u: %s", advice->items[i].line,
+                 advice->items[i].column, advice->items[i].text);
+        text_add(out, n++ > 0 ? "," : "");
+        text_json(out, warning);
+    }
+}
+
 /* One element of "files"; why: the file could not be read at all. */
 static void report_json(struct lint *l, const char *file, const struct plan *p,
-                        const struct doc_errors *e, const char *why)
+                        const struct doc_errors *e, const struct doc_errors *advice,
+                        const char *why)
 {
-    char warning[PLAN_WARNING];
-    size_t warnings = 0;
     text_add(&l->out, "%s{\"file\":", l->files > 0 ? "," : "");
     text_json(&l->out, file);
     text_add(&l->out, ",\"ok\":%s,\"errors\":[",
@@ -49,21 +68,21 @@ static void report_json(struct lint *l, const char *file, const struct plan *p,
     for (size_t i = 0; i < e->n; i++)
         finding(&l->out, i, e->items[i].line, e->items[i].column, e->items[i].text);
     text_add(&l->out, "],\"warnings\":[");
-    for (size_t i = 0; p != NULL && i < p->n_metrics; i++) {
-        if (!plan_warning(p, i, warning)) continue;
-        text_add(&l->out, warnings++ > 0 ? "," : "");
-        text_json(&l->out, warning);
-    }
+    warnings_json(&l->out, p, advice);
     text_add(&l->out, "]}");
 }
 
-static void report_ok(struct lint *l, const char *file, const struct plan *p)
+static void report_ok(struct lint *l, const char *file, const struct plan *p,
+                      const struct doc_errors *advice)
 {
     char warning[PLAN_WARNING];
     text_add(&l->out, "%s: ok\n", file);
     for (size_t i = 0; p != NULL && i < p->n_metrics; i++)
         if (plan_warning(p, i, warning))
             text_add(&l->out, "%s: warning: %s\n", file, warning);
+    for (size_t i = 0; i < advice->n; i++)
+        text_add(&l->out, "%s:%u:%u: warning: %s\n", file, advice->items[i].line,
+                 advice->items[i].column, advice->items[i].text);
 }
 
 /* A line of a plan never begins like this. */
@@ -75,7 +94,7 @@ static bool is_config(const char *text)
 static enum serin_status lint_file(struct lint *l, struct arena *a, const char *path)
 {
     struct fault f = {0};
-    struct doc_errors errors = {0};
+    struct doc_errors errors = {0}, advice = {0};
     struct plan *p = NULL;
     const char *file = strcmp(path, "-") == 0 ? "stdin" : path;
     const char *text = NULL;
@@ -83,13 +102,14 @@ static enum serin_status lint_file(struct lint *l, struct arena *a, const char *
     enum serin_status rc = file_load(a, path, DOC_MAX_BYTES, &text, &n, &f);
     bool unread = rc != SERIN_OK;
     if (!unread) rc = check(l, a, text, n, &p, &errors);
+    if (rc == SERIN_OK && p != NULL) rc = plan_advise(a, p, text, n, &advice);
     if (rc == SERIN_ENOMEM) return rc;
     if (l->json)
-        report_json(l, file, p, &errors, unread ? f.text : NULL);
+        report_json(l, file, p, &errors, &advice, unread ? f.text : NULL);
     else if (unread)
         text_add(&l->out, "%s\n", f.text);
     else if (rc == SERIN_OK)
-        report_ok(l, file, p);
+        report_ok(l, file, p, &advice);
     else
         text_add(&l->out, "%s", doc_errors_format(&errors, file, text, n));
     if (!l->json && !l->config && !unread && rc != SERIN_OK && is_config(text))

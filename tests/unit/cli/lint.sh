@@ -40,6 +40,14 @@ expect "json" "$(jq -c '[.schema, .ok, (.files[] | .ok), .files[0].errors[0].lin
     '["serin.lint/1",false,false,true,3]'
 expect "json, message" "$dir/bad.yaml:3:21: $(jq -r '.files[0].errors[0].message' "$dir/out")" \
     "$said"
+printf 'id: a\ncohorts: {canary: {v: 2}, baseline: {v: 1}}\nmetrics: [{name: e}]\nafter: [b, b]\n' \
+    >"$dir/odd.yaml"
+lint "$dir/odd.yaml"
+expect "advice" "$code $out" "0 $dir/odd.yaml: ok
+$dir/odd.yaml:4:12: warning: after: b is named twice; was another one meant?"
+lint -o json "$dir/odd.yaml"
+expect "advice, json" "$code $(jq -r '.files[0].warnings[0]' "$dir/out")" \
+    "0 4:12: after: b is named twice; was another one meant?"
 lint "$dir/none.yaml"
 expect "no such file" "$code $out" \
     "2 $dir/none.yaml: cannot be opened: No such file or directory; check the path"
