@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { DAY_S = 86400 };
+
 static void begin(void)
 {
     curl_global_init(CURL_GLOBAL_DEFAULT);
@@ -120,7 +122,10 @@ enum serin_status http_call(const struct http_request *q, struct http_answer *ou
     if (rc == SERIN_OK) {
         set_options(c, q, list, &out->body, why);
         CURLcode code = curl_easy_perform(c);
+        curl_off_t wait_s = 0; /* of either form: seconds, or a date */
         curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &out->status);
+        curl_easy_getinfo(c, CURLINFO_RETRY_AFTER, &wait_s);
+        out->retry_ms = 1000 * (int64_t)(wait_s < DAY_S ? wait_s : DAY_S);
         if (code == CURLE_OPERATION_TIMEDOUT)
             rc = fault_set(f, SERIN_ETIME, "%s %.250s: no answer within %d ms",
                            q->method, shown(q), q->timeout_ms);

@@ -6,6 +6,7 @@
 #define SERIN_ENGINE_BASE_HTTP_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "engine/base/status.h"
 #include "engine/base/text.h"
@@ -27,6 +28,7 @@ struct http_request {
 struct http_answer {
     long status;      /* 200 */
     struct text body; /* at most HTTP_ANSWER_MAX; text_free */
+    int64_t retry_ms; /* as Retry-After asks; 0: it does not */
 };
 
 /** libcurl's own start, once a process; http_call does it, other users of libcurl must.

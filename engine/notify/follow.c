@@ -22,6 +22,7 @@ enum {
     AGAIN_MS = 1000, /* between two tries to open or to commit */
     FIRST_PAUSE_MS = 500,
     LONGEST_PAUSE_MS = 60000,
+    ASKED_MAX_MS = 3600000, /* of Retry-After */
     LOOK_MS = 1000,         /* between two looks whether the engine lives */
     REPEAT_MS = 60000,      /* Alertmanager forgets what is not said again */
     ABORT_KEPT_MS = 3600000 /* an ABORT, which nothing ends, is said again so long */
@@ -214,11 +215,12 @@ static void deliver(struct follow *w)
 {
     struct queue_entry *e = w->queue.first;
     struct fault f = {0};
+    int64_t wait_ms;
     if (e == NULL || clock_mono_ms() < w->due_ms) return;
     int64_t now = clock_wall_ms(),
             began = e->event.firing ? e->event.what.t_ms : e->event.ended_ms;
     e->tries++;
-    if (send_alert(w->r, &e->event, now, &f) == SERIN_OK) {
+    if (send_alert(w->r, &e->event, now, &wait_ms, &f) == SERIN_OK) {
         if (w->failures != 0) log_info("notify", "%s: is back", w->r->name);
         w->failures = 0;
         w->told[0] = '\0';
@@ -232,8 +234,11 @@ static void deliver(struct follow *w)
         log_warn("notify", "%s: %s: %s%s", w->r->name, e->event.what.key, f.text,
                  f.retriable ? "; trying again" : "");
     snprintf(w->told, sizeof w->told, "%s", f.text);
-    if (f.retriable)
-        w->due_ms = clock_mono_ms() + follow_pause_ms(++w->failures, &w->seed);
+    if (f.retriable) {
+        int64_t pause_ms = follow_pause_ms(++w->failures, &w->seed);
+        if (wait_ms > ASKED_MAX_MS) wait_ms = ASKED_MAX_MS;
+        w->due_ms = clock_mono_ms() + (wait_ms > pause_ms ? wait_ms : pause_ms);
+    }
     if (f.retriable && now - began <= w->r->give_up_ms) return;
     log_error("notify", "%s: %s is given up after %u tries: %s", w->r->name,
               e->event.what.key, e->tries, f.text);
@@ -250,12 +255,13 @@ static void repeat_one(void *ctx, const struct incident *i)
 {
     struct repeat *p = ctx;
     struct fault f = {0};
+    int64_t wait_ms;
     struct incident_event e = {.what = *i, .firing = true};
     if (p->failed || atomic_load(&p->w->stop) ||
         !receiver_wants(p->w->r, i->severity, i->rollout, i->service) ||
         (i->abort && p->now_ms - i->t_ms > ABORT_KEPT_MS))
         return;
-    p->failed = send_alert(p->w->r, &e, p->now_ms, &f) != SERIN_OK;
+    p->failed = send_alert(p->w->r, &e, p->now_ms, &wait_ms, &f) != SERIN_OK;
     if (p->failed) atomic_fetch_add(&p->w->failed, 1);
 }
 

@@ -108,7 +108,7 @@ struct follow_counts notify_counts(const struct notify *n, size_t i)
 
 enum serin_status notify_test(const struct receiver *r, struct fault *f)
 {
-    int64_t now = clock_wall_ms();
+    int64_t now = clock_wall_ms(), wait_ms;
     struct incident_event e = {
         .what = {.verdict = "TEST",
                  .rollout = "serin-test",
@@ -122,10 +122,10 @@ enum serin_status notify_test(const struct receiver *r, struct fault *f)
                  .t_ms = now},
         .firing = true};
     snprintf(e.what.key, sizeof e.what.key, "serin-test:%lld", (long long)now);
-    enum serin_status rc = send_alert(r, &e, now, f);
+    enum serin_status rc = send_alert(r, &e, now, &wait_ms, f);
     if (rc != SERIN_OK) return rc;
     e.firing = false;
     e.ended_ms = clock_wall_ms();
     snprintf(e.how, sizeof e.how, "the test is over");
-    return send_alert(r, &e, e.ended_ms, f);
+    return send_alert(r, &e, e.ended_ms, &wait_ms, f);
 }

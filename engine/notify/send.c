@@ -43,7 +43,7 @@ static bool refused(long status)
 
 static enum serin_status post(const struct receiver *r, const struct incident_event *e,
                               const char *url, const char *secret, const char *body,
-                              struct fault *f)
+                              int64_t *wait_ms, struct fault *f)
 {
     char idempotency[INCIDENT_KEY + 64], signature[128];
     const char *headers[] = {idempotency, NULL, NULL};
@@ -67,13 +67,15 @@ static enum serin_status post(const struct receiver *r, const struct incident_ev
     enum serin_status rc = http_call(&q, &a, f);
     if (rc == SERIN_OK) rc = http_accepted(&q, &a, f);
     f->retriable = rc != SERIN_OK && !refused(a.status);
+    if (a.status == 429 || a.status == 503) *wait_ms = a.retry_ms;
     text_free(&a.body);
     return rc;
 }
 
 enum serin_status send_alert(const struct receiver *r, const struct incident_event *e,
-                             int64_t now_ms, struct fault *f)
+                             int64_t now_ms, int64_t *wait_ms, struct fault *f)
 {
+    *wait_ms = 0;
     char url[HTTP_SECRET], secret[HTTP_SECRET] = "";
     enum serin_status rc = address(r, url, f);
     if (rc == SERIN_OK && r->secret_file != NULL && r->kind != RECEIVER_EMAIL)
@@ -89,7 +91,7 @@ enum serin_status send_alert(const struct receiver *r, const struct incident_eve
         f->retriable = true;
         return SERIN_ENOMEM;
     }
-    rc = post(r, e, url, secret, body, f);
+    rc = post(r, e, url, secret, body, wait_ms, f);
     memset(secret, 0, sizeof secret);
     free(body);
     return rc;

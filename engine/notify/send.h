@@ -11,10 +11,11 @@ enum { SEND_ALIVE_MS = 300000 }; /* of an alert at Alertmanager, unless said aga
  * the life of an alert at Alertmanager.
  * Errors: SERIN_EIO, SERIN_ETIME, SERIN_ENOMEM: it may work later (f->retriable), or
  * the receiver refuses this very alert (not retriable). *f never holds a secret.
+ * wait_ms: out, how long the receiver asks to be left alone; 0: it does not
  * Thread: any
  */
 SERIN_MUST_USE
 enum serin_status send_alert(const struct receiver *r, const struct incident_event *e,
-                             int64_t now_ms, struct fault *f);
+                             int64_t now_ms, int64_t *wait_ms, struct fault *f);
 
 #endif

@@ -36,7 +36,9 @@ steps: [{{weight: 5%, worse_than: 3, bake: 10m, gate: sre}}, {{weight: 100%}}]
 gates: {{sre: {{approvers: [alice], reason: before the start}}}}
 metrics: [{{name: errors, phi: 1}}]
 """
-SECRETS = {"hook.key": "hmac-secret-1f", "slack.url": None, "pager.key": "R0UTINGKEY0123456789"}
+SECRETS = {"hook.key": "hmac-secret-1f", "slack.url": None, "pager.key": "R0UTINGKEY0123456789",
+           "mail.key": "Pa55phrase"}
+LATER_S = 3  # chat is to be left alone for so long
 TEXT = {"type": "string", "minLength": 1}
 # https://developer.pagerduty.com/docs/send-alert-event
 PAGERDUTY = fastjsonschema.compile({
@@ -138,7 +140,7 @@ class Notifier:
                               timeout=60)
 
 
-def config(web, mail, alertmanager, folder, topic):
+def config(web, mail, vault, alertmanager, folder, topic):
     return f"""\
 inputs: [{{topic: {topic}, start: latest}}]
 instance: notify
@@ -153,12 +155,19 @@ alerts:
     - {{name: am, kind: alertmanager, url: "http://127.0.0.1:{alertmanager.port}/"}}
     - {{name: mail, kind: email, url: "smtp://127.0.0.1:{mail.port}", from: serin@acme.example,
        to: [a@acme.example, b@acme.example]}}
+    - {{name: vault, kind: email, url: "smtp://127.0.0.1:{vault.port}", from: serin@acme.example,
+       to: [c@acme.example], user: serin, secret_file: {folder}/mail.key, ca_file: {folder}/cert.pem}}
+    - {{name: naked, kind: email, url: "smtp://127.0.0.1:{mail.port}", from: serin@acme.example,
+       to: [d@acme.example], user: serin, secret_file: {folder}/mail.key, rollouts: [nobody]}}
+    - {{name: stranger, kind: email, url: "smtp://127.0.0.1:{vault.port}", user: serin,
+       from: serin@acme.example, to: [d@acme.example], secret_file: {folder}/mail.key,
+       rollouts: [nobody]}}
     - {{name: dead, kind: webhook, url: "{web.url('/dead')}"}}
     - {{name: others, kind: webhook, url: "{web.url('/others')}", rollouts: ["other-*"]}}
 """
 
 
-NAMES = ("hook", "chat", "pager", "am", "mail", "dead", "others")
+NAMES = ("hook", "chat", "pager", "am", "mail", "vault", "naked", "stranger", "dead", "others")
 
 
 def said(web, path):
@@ -176,7 +185,17 @@ def words_of(message):
     return message.get_payload(decode=True).decode()
 
 
-def begins(engine, web, mail, alertmanager):
+def certificate(folder):
+    """Of 127.0.0.1, signed by itself."""
+    files = (os.path.join(folder, "cert.pem"), os.path.join(folder, "cert.key"))
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=mail",
+                    "-addext", "subjectAltName=IP:127.0.0.1", "-out", files[0], "-keyout",
+                    files[1]], check=True, capture_output=True)
+    return files
+
+
+def begins(engine, web, mail, vault, alertmanager):
     """A gate that waits is told everywhere, whatever went wrong first; then its end."""
     engine("apply", "-", text=PLAN.format(id="shop-2"))
     gate = ("SerinHold", "shop-2", "gate")
@@ -186,6 +205,13 @@ def begins(engine, web, mail, alertmanager):
     live.wait_for("alertmanager", lambda: gate in alertmanager.alerts())
     live.wait_for("a mail", lambda: mail.taken)
     live.check(mail.refused == 1, "the mail was to be refused first")
+    live.wait_for("a mail by STARTTLS and login", lambda: vault.taken)
+    live.check(set(login[1:] for login in vault.logins) == {("serin", SECRETS["mail.key"])},
+               f"{vault.logins}")
+    turned = [when for path, _, _, when in web.turned_away if path == "/chat"]
+    first = next(when for path, _, _, when in web.taken if path == "/chat")
+    live.check(len(turned) == 1 and first - turned[0] >= LATER_S,
+               f"chat was asked again after {first - turned[-1]:.1f} s, {len(turned)} times")
     alert = alertmanager.alerts()[gate]
     live.check(alert["labels"]["severity"] == "warning" and
                alert["annotations"]["rollback_plan"] == "switch | back <now>", f"{alert}")
@@ -200,6 +226,9 @@ def begins(engine, web, mail, alertmanager):
 def dies(engine, web, notifier):
     """Killed with an end undelivered; what comes meanwhile is told, too, in its order."""
     web.down.add("/hook")
+    stranger = engine("approve", "shop-2", "sre", "--actor", "mallory", code=None)
+    live.check(stranger.returncode != 0 and "mallory is no approver of gate sre; ask alice" in
+               stranger.stderr, f"{stranger}")
     engine("approve", "shop-2", "sre", "--actor", "alice", "--reason", "looks good")
     live.wait_for("the end at the pager", lambda: ("shop-2:gate", "resolve") in said(web, "/pager"))
     live.wait_for("a try at the hook", lambda: any(
@@ -276,7 +305,7 @@ def wrote(engine, web, mail, notifier):
     live.check("chat" in log and "503" in log, "failures are logged")
 
 
-def tested(web, notifier):
+def tested(web, mail, vault, notifier):
     good = notifier.test("hook")
     live.check(good.returncode == 0 and [b["status"] for b in web.at("/hook")[-2:]] ==
                ["firing", "resolved"], f"{good}")
@@ -285,13 +314,19 @@ def tested(web, notifier):
         bad = notifier.test(name)
         live.check(bad.returncode == 5 and "503" in bad.stderr, f"{bad}")
         live.check(SECRETS["slack.url"] not in bad.stderr, "a secret in an error")
+    bad = notifier.test("naked")  # the mail server has no TLS, and asks for the password
+    live.check(bad.returncode == 5 and not mail.logins, f"a password in the clear: {bad}")
+    known = len(vault.logins)
+    bad = notifier.test("stranger")  # nobody vouches for that certificate
+    live.check(bad.returncode == 5 and len(vault.logins) == known and
+               "certificate" in bad.stderr.lower(), f"{bad}")
     live.check(notifier.test("nobody").returncode == 2, "a receiver that is none")
 
 
 def main():
     program, bootstrap = sys.argv[1], os.environ["SERIN_TEST_BOOTSTRAP"]
     live.create_topic(bootstrap, "notify-in", 1)
-    web = receivers.Web({"/hook": [500, None, 0, 429], "/chat": [429], "/pager": [503]})
+    web = receivers.Web({"/hook": [500, None, 0, 429], "/chat": [(429, LATER_S)], "/pager": [503]})
     web.down.add("/dead")
     mail = receivers.Mail(refusals=1)
     with tempfile.TemporaryDirectory(prefix="serin-notify-") as folder:
@@ -299,16 +334,18 @@ def main():
         for name, text in SECRETS.items():
             with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
                 file.write(text + "\n")
+        vault = receivers.Mail(certificate=certificate(folder),
+                               login=("serin", SECRETS["mail.key"]))
         alertmanager, engine = Alertmanager(folder), None
         notifier = Notifier(program, folder)
         try:
             engine = live.Engine(program, folder, bootstrap, "notify.",
-                                 config(web, mail, alertmanager, folder, "notify-in"))
+                                 config(web, mail, vault, alertmanager, folder, "notify-in"))
             notifier.start(NAMES)
-            begins(engine, web, mail, alertmanager)
+            begins(engine, web, mail, vault, alertmanager)
             dies(engine, web, notifier)
             engine_dies(engine, web, alertmanager)
-            tested(web, notifier)
+            tested(web, mail, vault, notifier)
             wrote(engine, web, mail, notifier)
             notifier.stop()
             engine.stop()
@@ -318,6 +355,7 @@ def main():
                 engine.kill()
             alertmanager.stop()
             mail.stop()
+            vault.stop()
             web.stop()
 
 

@@ -4,12 +4,14 @@ Everything that was taken is kept in order; what was answered with an error is c
 """
 import http.server
 import json
+import ssl
 import threading
 import time
 
 
 class Web:
-    """answers: a list of statuses to give first, by path; 0 hangs up, None hangs. Then 2xx."""
+    """answers: a list of statuses to give first, by path; 0 hangs up, None hangs; a pair is a
+    status and its Retry-After. Then 2xx."""
 
     def __init__(self, answers=None):
         self.answers = {path: list(given) for path, given in (answers or {}).items()}
@@ -26,6 +28,7 @@ class Web:
                 with outer.lock:
                     waiting = outer.answers.get(self.path)
                     status = waiting.pop(0) if waiting else 202
+                    status, later = status if isinstance(status, tuple) else (status, None)
                     if self.path in outer.down:
                         status = 503
                     entry = (self.path, dict(self.headers), body, time.time())
@@ -38,7 +41,8 @@ class Web:
                     return
                 self.send_response(status)
                 self.send_header("Content-Length", "2")
-                self.send_header("Retry-After", "1")
+                if later is not None:
+                    self.send_header("Retry-After", str(later))
                 self.end_headers()
                 self.wfile.write(b"ok")
 
@@ -63,11 +67,14 @@ class Web:
 
 
 class Mail:
-    """aiosmtpd; refuses the first `refusals` mails with 451."""
+    """aiosmtpd; refuses the first `refusals` mails with 451. With a certificate (its file and
+    its key's) nothing is taken but over STARTTLS and from `login`, a name and a password."""
 
-    def __init__(self, refusals=0):
+    def __init__(self, refusals=0, certificate=None, login=None):
         from aiosmtpd.controller import Controller  # of PyPI: see live.run_with
+        from aiosmtpd.smtp import AuthResult
         self.taken, self.refused = [], 0
+        self.logins = []  # (mechanism, name and password as sent)
         outer = self
 
         class Keep:
@@ -82,7 +89,20 @@ class Mail:
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))
             self.port = s.getsockname()[1]
-        self.controller = Controller(Keep(), hostname="127.0.0.1", port=self.port)
+        more = {}
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*certificate)
+            more = {"tls_context": context, "require_starttls": True}
+
+        def authenticate(_server, _session, _envelope, mechanism, data):
+            self.logins.append((mechanism, data.login.decode(), data.password.decode()))
+            return AuthResult(success=self.logins[-1][1:] == login)
+
+        # Without TLS it offers a login all the same: nobody may fall for it.
+        self.controller = Controller(Keep(), hostname="127.0.0.1", port=self.port,
+                                     authenticator=authenticate, auth_required=login is not None,
+                                     auth_require_tls=certificate is not None, **more)
         self.controller.start()
 
     def stop(self):
