@@ -47,21 +47,23 @@ void survey_close(struct survey *s)
 }
 
 /* A topic that is not compacted yet has many rows of a rollout: the latest counts. */
-static void forget(struct survey *s, const char *rollout)
+void survey_forget(struct survey *s, struct strview rollout)
 {
     for (size_t i = 0; i < s->n_rows; i++) {
-        if (strcmp(s->rows[i]->rollout, rollout) != 0) continue;
+        if (!strview_eq(strview_of(s->rows[i]->rollout), rollout)) continue;
         s->n_rows--;
         memmove(&s->rows[i], &s->rows[i + 1], (s->n_rows - i) * sizeof *s->rows);
+        break;
     }
-    (void)route_table_remove(s->routes, strview_of(rollout));
+    (void)route_table_remove(s->routes, rollout);
+    aggregate_routes_changed(s->aggregate);
 }
 
 enum serin_status survey_rollout(struct survey *s, const pb_rollout *row,
                                  struct fault *f)
 {
     bool changed;
-    forget(s, row->rollout);
+    survey_forget(s, strview_of(row->rollout));
     if (row->route == NULL || !row->route->live) return SERIN_OK;
     if (s->n_rows == s->room) {
         size_t room = s->room != 0 ? 2 * s->room : 16;

@@ -23,6 +23,8 @@ void survey_close(struct survey *s);
 SERIN_MUST_USE
 enum serin_status survey_rollout(struct survey *s, const pb_rollout *row,
                                  struct fault *f);
+/** A rollout that was deleted. */
+void survey_forget(struct survey *s, struct strview rollout);
 /** One record; what it is refused for is part of the report. max: its largest size. */
 void survey_record(struct survey *s, enum format f, const void *record, size_t n,
                    size_t max, int64_t now_ms);

@@ -29,6 +29,8 @@ static void on_row(void *ctx, const struct bus_record *r)
     struct look *l = ctx;
     struct fault f = {0};
     pb_rollout *row;
+    if (r->value == NULL)
+        survey_forget(l->survey, (struct strview){r->key, r->key_len});
     if (r->value == NULL ||
         decode_rollout(&l->rows, r->value, r->value_len, &row) != SERIN_OK)
         return;
@@ -228,6 +230,7 @@ static void take_input(struct look *l, const struct config *c)
         l->input.attributes = in->attributes;
         l->input.n_attributes = in->n_attributes;
         l->input.metric = strview_of(in->metric);
+        l->input.cumulative = in->cumulative;
         l->input.tick_ns = in->tick_ns;
         if (in->max_message != 0) l->max_message = in->max_message;
     }

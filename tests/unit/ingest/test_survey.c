@@ -88,6 +88,36 @@ Test(survey, tells_what_matched)
     survey(&none, records, check_found);
 }
 
+/* Rows of rollouts that ended, or were deleted, are no rollouts. */
+static void end(void *ctx, pb_rollout *row)
+{
+    put(ctx, row);
+    json_t *report = survey_report(ctx);
+    cr_assert(eq(sz, json_array_size(json_object_get(report, "rollouts")), 1));
+    json_decref(report);
+    feed(ctx, LINE("new", "errors", "\"n\":9,\"bad\":1"));
+    survey_forget(ctx, strview_of("r1"));
+    feed(ctx, LINE("new", "errors", "\"n\":9,\"bad\":1"));
+    report = survey_report(ctx);
+    cr_assert(eq(sz, json_array_size(json_object_get(report, "rollouts")), 0));
+    json_decref(report);
+    put(ctx, row);
+    row->route->live = false;
+    put(ctx, row);
+    report = survey_report(ctx);
+    cr_assert(eq(sz, json_array_size(json_object_get(report, "rollouts")), 0));
+    json_decref(report);
+}
+
+Test(survey, what_ended_is_not_looked_for)
+{
+    static const struct aggregate_input none;
+    struct survey *s;
+    cr_assert(eq(int, survey_open(&s, &none), SERIN_OK));
+    world_row("r1", "shop", true, end, s);
+    survey_close(s);
+}
+
 static void check_missing(json_t *report)
 {
     cr_assert(eq(str, (char *)(uintptr_t)missing_of(report, 0),
