@@ -334,12 +334,28 @@ enum cumulative_result cumulative_exponential(struct cumulative *c,
 /* ---------------------------------------------------------------- rises as they come
  */
 
+/* A rise has no value to remember; the time that came before its latest lies there. */
+static double as_value(int64_t t_ns)
+{
+    double v;
+    memcpy(&v, &t_ns, sizeof v);
+    return v;
+}
+
+static bool is_time(double v, int64_t t_ns)
+{
+    return memcmp(&v, &t_ns, sizeof v) == 0;
+}
+
 bool cumulative_seen(struct cumulative *c, struct cumulative_key key, int64_t t_ns)
 {
     if (!make_room(c, 1)) return false;
     struct entry *e = slot(c->entries, c->room, key);
-    if (known(e) && e->t_ns == t_ns) return true;
-    if (!known(e) || t_ns > e->t_ns) learn(c, e, key, t_ns, 0);
+    if (known(e) && (e->t_ns == t_ns || is_time(e->value, t_ns))) return true;
+    if (!known(e) || t_ns > e->t_ns)
+        learn(c, e, key, t_ns, as_value(known(e) ? e->t_ns : INT64_MIN));
+    else
+        learn(c, e, key, e->t_ns, as_value(t_ns));
     return false;
 }
 

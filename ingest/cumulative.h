@@ -89,8 +89,8 @@ enum cumulative_result cumulative_exponential(struct cumulative *c,
                                               struct cumulative_key key, int64_t t_ns,
                                               int64_t start_ns,
                                               struct cumulative_scaled *h);
-/** A point that is no sum but a rise: is it the latest one of its series, again? Older
- * ones are not told apart. */
+/** A point that is no sum but a rise: is it the latest one of its series again, or the
+ * one that came before? Older ones are not told apart. */
 bool cumulative_seen(struct cumulative *c, struct cumulative_key key, int64_t t_ns);
 
 /** What was learned so far belongs to one transaction, the rest to another. */

@@ -67,11 +67,14 @@ Test(otlp, delta_sums)
     sum(OTLP_DELTA, 0, 0, 7);
     sum(OTLP_DELTA, 0, 1000, 5);
     sum(OTLP_DELTA, 0, 1000, 5); /* the same again */
+    sum(OTLP_DELTA, 0, 0, 7);    /* and the one before */
     sum(OTLP_DELTA, 0, 500, 2);  /* late, but counted nowhere yet */
+    sum(OTLP_DELTA, 0, 500, 2);  /* now it is */
+    sum(OTLP_DELTA, 0, 1000, 5);
     sent();
     cr_assert(eq(u64, cell("crashes", 0)->n, 9));
     cr_assert(eq(u64, cell("crashes", 1000)->n, 5));
-    cr_assert(eq(u64, aggregate_counts(w.a).duplicate, 1));
+    cr_assert(eq(u64, aggregate_counts(w.a).duplicate, 4));
     sum(OTLP_DELTA, 0, 2000, -1);
     sum(0, 0, 3000, 1);
     sum(OTLP_DELTA, 0, 700000, 1);
