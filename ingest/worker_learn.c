@@ -20,7 +20,6 @@ enum {
 static bool learnable(const struct worker_source *s)
 {
     enum format f = s->topic->format;
-    if (f == FORMAT_INFLUX) return s->topic->input.cumulative;
     return f != FORMAT_SERIN && f != FORMAT_JSON;
 }
 

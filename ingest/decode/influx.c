@@ -5,6 +5,7 @@
  * the plans do: a latency or a gauge takes a reading, everything else counts units. */
 #include <math.h>
 
+#include "ingest/decode/classic.h"
 #include "ingest/decode/format.h"
 #include "ingest/decode/influx_line.h"
 #include "ingest/decode/number.h"
@@ -16,6 +17,8 @@ struct lines { /* one line and where its samples go */
     struct influx_line line;
     struct aggregate_series *series[INFLUX_MAX_FIELDS]; /* NULL: no sample of its own */
     bool histogram;      /* the whole line is one, at series[0] */
+    bool buckets;        /* each field is a bucket, of a histogram of its own */
+    double le;           /* up to here */
     size_t n_at, bad_at; /* fields "n" and "bad"; SIZE_MAX: none */
     struct series_key key;
 };
@@ -60,11 +63,28 @@ static enum serin_status find(struct aggregate *a, struct lines *x, size_t tags,
 
 /* ---------------------------------------------------------------- one line */
 
+/* Telegraf's other form of a Prometheus histogram (metric_version = 2): a line a
+ * bucket, its bound the tag "le", its name that of the field. */
+static bool is_bucket_line(const struct influx_line *l, double *le)
+{
+    struct strview histogram;
+    size_t at = 0;
+    while (at < l->n_tags && !is(l->tags[at].key, "le"))
+        at++;
+    if (at == l->n_tags || !classic_bound(l->tags[at].value, le)) return false;
+    for (size_t i = 0; i < l->n_fields; i++)
+        if (l->fields[i].type == INFLUX_TEXT ||
+            !classic_name(l->fields[i].name, &histogram))
+            return false;
+    return true;
+}
+
 /* Fields that belong together: n and bad; the bounds of a histogram. */
 static void look(struct lines *x)
 {
     x->n_at = x->bad_at = SIZE_MAX;
     x->histogram = false;
+    x->buckets = is_bucket_line(&x->line, &x->le);
     for (size_t i = 0; i < x->line.n_fields; i++) {
         const struct influx_field *f = &x->line.fields[i];
         x->series[i] = NULL;
@@ -85,7 +105,8 @@ static enum serin_status line_find(struct aggregate *a, struct lines *x,
     look(x);
     series_key_start(&x->key);
     for (size_t i = 0; i < l->n_tags; i++)
-        series_key_attribute(&x->key, l->tags[i].key, l->tags[i].value);
+        if (!x->buckets || !is(l->tags[i].key, "le"))
+            series_key_attribute(&x->key, l->tags[i].key, l->tags[i].value);
     size_t tags = x->key.n, one = x->n_at != SIZE_MAX ? x->n_at : x->bad_at;
     if (x->histogram) return find(a, x, tags, l->measurement, 0, why);
     for (size_t i = 0; s == SERIN_OK && i < l->n_fields; i++) {
@@ -97,6 +118,7 @@ static enum serin_status line_find(struct aggregate *a, struct lines *x,
             continue;
         else
             metric.n = metric_name(l, l->fields[i].name, name);
+        if (x->buckets) (void)classic_name(metric, &metric);
         s = find(a, x, tags, metric, i, why);
     }
     if (s == SERIN_OK && !l->timed)
@@ -119,12 +141,6 @@ static int64_t time_ms(const struct aggregate *a, int64_t t)
     if (tick_ns < 1000000) return t / (1000000 / tick_ns);
     int64_t ms = tick_ns / 1000000;
     return t > INT64_MAX / ms ? INT64_MAX : t * ms;
-}
-
-/* A number of units; anything else becomes one over 2^53, which is poison. */
-static uint64_t units(double v)
-{
-    return v >= 0 && v <= 0x1p53 && v == floor(v) ? (uint64_t)v : UINT64_MAX;
 }
 
 /* Where the input's counts are cumulative: what they rose by, in place. False: nothing
@@ -156,14 +172,15 @@ static void add_counts(struct aggregate_run *r, const struct lines *x, size_t i,
     static const uint64_t names[] = {1, 2};
     const struct influx_field *f = x->line.fields;
     bool pair = i == x->n_at || i == x->bad_at;
-    uint64_t v[2] = {units(f[i].value), 0};
-    if (pair && x->bad_at != SIZE_MAX) v[1] = units(f[x->bad_at].value);
-    if (pair) v[0] = x->n_at != SIZE_MAX ? units(f[x->n_at].value) : 1;
+    uint64_t v[2] = {number_units(f[i].value), 0};
+    if (pair && x->bad_at != SIZE_MAX) v[1] = number_units(f[x->bad_at].value);
+    if (pair) v[0] = x->n_at != SIZE_MAX ? number_units(f[x->n_at].value) : 1;
     if (rise(r, t, names, v, 2)) aggregate_run_counts(r, t, v[0], v[1]);
 }
 
 static enum aggregate_kind kind_of(const struct lines *x, size_t i)
 {
+    if (x->buckets) return AGGREGATE_HISTS;
     if (x->bad_at != SIZE_MAX && (i == x->n_at || i == x->bad_at))
         return AGGREGATE_COUNTS;
     if (i == x->n_at) return AGGREGATE_UNITS_ONLY;
@@ -178,16 +195,6 @@ struct bound {
     double le, count;
 };
 
-static bool bound_of(const struct influx_field *f, double *le)
-{
-    if (f->type == INFLUX_TEXT) return false;
-    if (is(f->name, "+Inf")) {
-        *le = (double)INFINITY;
-        return true;
-    }
-    return number_parse(f->name, le);
-}
-
 /* Telegraf's form of a Prometheus histogram: fields named by their upper bounds, each
  * counting all that is at most that. In the order of the bounds; how many. */
 static size_t bounds_of(const struct influx_line *l, struct bound out[])
@@ -196,7 +203,9 @@ static size_t bounds_of(const struct influx_line *l, struct bound out[])
     for (size_t i = 0; i < l->n_fields; i++) {
         struct bound b = {0, l->fields[i].value};
         size_t k = n;
-        if (!bound_of(&l->fields[i], &b.le)) continue;
+        if (l->fields[i].type == INFLUX_TEXT ||
+            !classic_bound(l->fields[i].name, &b.le))
+            continue;
         for (; k > 0 && out[k - 1].le > b.le; k--)
             out[k] = out[k - 1];
         out[k] = b;
@@ -213,7 +222,7 @@ static void add_histogram(struct aggregate_run *r, const struct influx_line *l,
     uint64_t counts[INFLUX_MAX_FIELDS], names[INFLUX_MAX_FIELDS], before = 0;
     size_t n = bounds_of(l, b);
     for (size_t i = 0; i < n; i++) {
-        uint64_t upto = units(b[i].count);
+        uint64_t upto = number_units(b[i].count);
         le[i] = b[i].le;
         counts[i] = upto >= before ? upto - before : UINT64_MAX; /* poison */
         before = upto;
@@ -241,7 +250,11 @@ static void line_add(struct aggregate *a, const struct lines *x)
         double v = l->fields[i].value;
         if (x->series[i] == NULL) continue;
         aggregate_run_begin(&r, a, x->series[i], kind_of(x, i));
-        if (r.kind == AGGREGATE_UNITS_ONLY || r.kind == AGGREGATE_COUNTS)
+        if (x->series[i]->n == 0) /* nobody asks: unrouted, whatever it is */
+            aggregate_run_counts(&r, t, 0, 0);
+        else if (x->buckets)
+            classic_add(a, &r, t, x->le, v);
+        else if (r.kind == AGGREGATE_UNITS_ONLY || r.kind == AGGREGATE_COUNTS)
             add_counts(&r, x, i, t);
         else
             aggregate_run_value(&r, t, v);

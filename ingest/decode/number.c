@@ -1,6 +1,7 @@
 /* ingest/decode/number.c */
 #include "ingest/decode/number.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 enum {
@@ -55,4 +56,9 @@ bool number_parse(struct strview s, double *out)
     if (end != text + s.n) return false;
     *out = v;
     return true;
+}
+
+uint64_t number_units(double v)
+{
+    return v >= 0 && v <= 0x1p53 && v == floor(v) ? (uint64_t)v : UINT64_MAX;
 }

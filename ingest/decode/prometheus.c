@@ -7,11 +7,11 @@
 #include <snappy-c.h>
 
 #include "engine/base/mem.h"
+#include "ingest/decode/classic.h"
 #include "ingest/decode/format.h"
 #include "ingest/decode/number.h"
 #include "ingest/decode/prometheus_wire.h"
 #include "ingest/decode/wanted.h"
-#include "ingest/gather.h"
 
 enum {
     MAX_PLAIN = 32 << 20, /* bytes of a request once uncompressed */
@@ -19,15 +19,12 @@ enum {
     KEPT = 512            /* series of the first pass that the second need not find */
 };
 
-static const char bucket_suffix[] = "_bucket";
-
 /* ---------------------------------------------------------------- headers */
 
 static bool is_bucket(const struct prometheus_series *s)
 {
-    size_t n = sizeof bucket_suffix - 1;
-    return s->le.p != NULL && s->name.n > n &&
-           memcmp(s->name.p + s->name.n - n, bucket_suffix, n) == 0;
+    struct strview histogram;
+    return s->le.p != NULL && classic_name(s->name, &histogram);
 }
 
 /* The series that the samples go to: buckets to the one of their histogram. */
@@ -39,9 +36,7 @@ static enum serin_status header(struct aggregate *a, const struct prometheus_ser
     series_key_start(k);
     for (size_t i = 0; i < s->n_labels; i++)
         series_key_attribute(k, s->labels[i].key, s->labels[i].value);
-    if (is_bucket(s))
-        metric.n -= sizeof bucket_suffix - 1;
-    else if (s->le.p != NULL)
+    if (s->le.p != NULL && !classic_name(s->name, &metric))
         series_key_attribute(k, strview_of("le"), s->le);
     series_key_text(k, SERIES_METRIC, metric);
     if (k->full)
@@ -57,12 +52,6 @@ static struct strview header_of(const struct aggregate_series *s)
 }
 
 /* ---------------------------------------------------------------- samples */
-
-/* A number of units; anything else becomes one over 2^53, which is poison. */
-static uint64_t units(double v)
-{
-    return v >= 0 && v <= 0x1p53 && v == floor(v) ? (uint64_t)v : UINT64_MAX;
-}
 
 /* A time from the future is poison, and must not make all later ones repeats. */
 static bool timely(const struct aggregate_run *r, int64_t t_ms)
@@ -83,7 +72,7 @@ static void add_rise(struct aggregate *a, struct aggregate_run *r, int64_t t,
     switch (cumulative_counter(aggregate_cumulative(a), key, cumulative_ns(t),
                                CUMULATIVE_NO_START, value, &rise)) {
     case CUMULATIVE_RISE:
-        aggregate_run_counts(r, t, units(rise), 0);
+        aggregate_run_counts(r, t, number_units(rise), 0);
         return;
     case CUMULATIVE_REPEAT:
         aggregate_duplicate(a, 1);
@@ -120,59 +109,21 @@ static void add_samples(struct aggregate *a, const struct prometheus_series *s,
 
 /* ---------------------------------------------------------------- histograms */
 
-static bool bound_of(struct strview le, double *out)
-{
-    if (number_parse(le, out)) return true;
-    *out = (double)INFINITY;
-    return strview_eq(le, strview_of("+Inf")) || strview_eq(le, strview_of("Inf"));
-}
-
-/* A complete classic histogram: what each of its buckets rose by. */
-static void add_set(struct aggregate *a, struct aggregate_run *r,
-                    const struct gather_set *set)
-{
-    uint64_t names[GATHER_MAX_BUCKETS], values[GATHER_MAX_BUCKETS],
-        rise[GATHER_MAX_BUCKETS], before = 0;
-    bool good = isinf(set->bounds[set->n - 1]) != 0 && timely(r, set->t_ms);
-    for (size_t i = 0; i < set->n; i++) {
-        memcpy(&names[i], &set->bounds[i], sizeof names[i]);
-        good &= set->upto[i] >= before && set->upto[i] <= AGGREGATE_MAX_COUNT;
-        values[i] = set->upto[i] - before;
-        before = set->upto[i];
-    }
-    struct buckets_bounds v = {.bounds = set->bounds, .counts = rise, .n = set->n - 1};
-    enum cumulative_result s = CUMULATIVE_FULL;
-    if (good)
-        s = cumulative_buckets(
-            aggregate_cumulative(a), cumulative_key_of(header_of(r->s), 1),
-            cumulative_ns(set->t_ms), CUMULATIVE_NO_START, names, values, set->n, rise);
-    if (s == CUMULATIVE_FULL) v.n = 0; /* poison */
-    if (s == CUMULATIVE_REPEAT)
-        aggregate_duplicate(a, 1);
-    else if (s == CUMULATIVE_FIRST)
-        aggregate_begun(a);
-    else
-        aggregate_run_bounds(r, set->t_ms, &v);
-}
-
 static void add_buckets(struct aggregate *a, const struct prometheus_series *s,
                         struct aggregate_series *to)
 {
     struct wire w = wire_of(s->bytes);
     struct prometheus_sample v;
-    struct gather_set set;
     struct aggregate_run r;
     double le;
-    bool good = bound_of(s->le, &le), asked = to->n != 0;
-    struct cumulative_key key = cumulative_key_of(header_of(to), 2);
+    bool good = classic_bound(s->le, &le);
     aggregate_run_begin(&r, a, to, AGGREGATE_HISTS);
     while (prometheus_wire_sample(&w, &v)) {
         if (prometheus_wire_stale(v.value)) continue;
-        if (!good || !asked) /* poison, or unrouted */
-            (void)aggregate_run_time(&r, v.t_ms, good);
-        else if (gather_add(cumulative_gather(aggregate_cumulative(a)), key, v.t_ms, le,
-                            units(v.value), &set))
-            add_set(a, &r, &set);
+        if (good)
+            classic_add(a, &r, v.t_ms, le, v.value);
+        else
+            (void)aggregate_run_time(&r, v.t_ms, false); /* poison */
     }
     aggregate_run_end(&r);
 }

@@ -193,6 +193,56 @@ Test(influx, telegrafs_histograms)
     cr_assert(eq(u64, aggregate_counts(w.a).samples, 1));
 }
 
+static void bucket_lines(char *out, size_t size, const char *version, int t,
+                         const int upto[3])
+{
+    static const char *const le[] = {"0.1", "+Inf", "0.5"}; /* in any order */
+    static const int at[] = {0, 2, 1};
+    size_t n = 0;
+    for (int i = 0; i < 3; i++)
+        n += (size_t)snprintf(out + n, size - n,
+                              "prometheus,le=%s,service=shop,version=%s,region=eu "
+                              "duration_bucket=%d %d\n",
+                              le[i], version, upto[at[i]], 1700000000 + t);
+    snprintf(out + n, size - n,
+             "prometheus,service=shop,version=%s,region=eu "
+             "duration_sum=1.5,duration_count=%d %d\n",
+             version, upto[2], 1700000000 + t);
+}
+
+/* inputs.prometheus, metric_version = 2: a line a bucket, sums since a start. */
+Test(influx, telegrafs_histograms_bucket_by_bucket)
+{
+    char text[1000];
+    static const int upto[4][3] = {{5, 7, 9}, {8, 15, 20}, {8, 15, 20}, {1, 1, 2}};
+    for (int t = 0; t < 4; t++) {
+        bucket_lines(text, sizeof text, "new", t == 2 ? 1 : t, upto[t]);
+        accepted(text);
+        bucket_lines(text, sizeof text, "old", t, upto[0]);
+        accepted(text);
+    }
+    const struct aggregate_cell *c = cell("new", "latency", WORLD_NOW + 1000);
+    cr_assert(eq(u64, c->n, 11), "rose by %llu", (unsigned long long)c->n);
+    uint64_t upto_100ms = 0;
+    for (uint32_t k = 0; k < c->hist.n; k++)
+        if (c->hist.offset + (int32_t)k <= buckets_index(100))
+            upto_100ms += c->hist.counts[k];
+    cr_assert(eq(u64, upto_100ms, 3));
+    cr_assert(eq(u64, cell("new", "latency", WORLD_NOW + 3000)->n, 2), "a restart");
+    cr_assert(eq(u64, cell("old", "latency", WORLD_NOW + 3000)->n, 0), "none rose");
+    cr_assert(eq(u64, cell("new", "failures", WORLD_NOW + 1000)->n, 11));
+    cr_assert(eq(u64, aggregate_counts(w.a).begun, 2));
+    cr_assert(eq(u64, aggregate_counts(w.a).poison, 0));
+}
+
+/* A tag le alone makes no bucket. */
+Test(influx, other_lines_may_have_a_tag_le)
+{
+    accepted("crashes,le=0.5,service=shop,version=new,region=eu counter=3" AT);
+    accepted("prometheus,le=x,service=shop,version=new,region=eu crashes=3" AT);
+    cr_assert(eq(u64, cell("new", "crashes", WORLD_NOW)->n, 6));
+}
+
 Test(influx, cumulative_counts_by_what_they_rose)
 {
     struct aggregate_input in = {.id = 7, .cumulative = true};
