@@ -122,6 +122,7 @@ static void print_line(const pb_verdict *v)
 int cmd_replay_print(struct cmd_replay_print *p, const pb_verdict *v,
                      struct bytes bytes)
 {
+    if (p->ranged && (v->t_ms < p->from_ms || v->t_ms >= p->to_ms)) return CLI_OK;
     bool first = p->n++ == 0;
     if (first) print_head(p);
     if (p->raw) return print_raw(v, bytes);
@@ -250,6 +251,27 @@ static int replay(const struct cli_verb *v, const char *path,
     return code;
 }
 
+/* An inbox is judged from its beginning, where plans and evidence are; --between picks
+ * verdicts. */
+static int stretch(const struct cli_verb *v, struct cmd_replay_print *p)
+{
+    static const char *const others[] = {"plan",      "format",        "columns",
+                                         "rollout",   "speed",         "inject",
+                                         "at-weight", "calibrate-from"};
+    struct feed_range range = {0};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (cli_get(others[i]) != NULL)
+            return cli_usage(v, "--%s is for --from", others[i]);
+    int code = cmd_replay_between(v, &range);
+    if (code != CLI_OK) return code;
+    if (range.after_start)
+        return cli_usage(v, "--between: expected times; +DURATION is for --from");
+    p->ranged = range.since || range.until;
+    p->from_ms = range.since ? range.from_ms : INT64_MIN;
+    p->to_ms = range.until ? range.to_ms : INT64_MAX;
+    return CLI_OK;
+}
+
 static int run(const struct cli_verb *v, char **args, int n_args)
 {
     (void)args, (void)n_args;
@@ -260,6 +282,7 @@ static int run(const struct cli_verb *v, char **args, int n_args)
         return cli_usage(v, "--inbox FILE, or --plan PLAN --from FILE, is missing");
     struct cmd_replay_print p;
     int code = cmd_replay_print_open(v, &p);
+    if (code == CLI_OK && inbox != NULL) code = stretch(v, &p);
     if (code != CLI_OK) return code;
     return inbox != NULL ? replay(v, inbox, &p) : cmd_replay_from(v, &p);
 }

@@ -10,7 +10,9 @@ enum cmd_replay_format { CMD_REPLAY_TABLE, CMD_REPLAY_JSONL, CMD_REPLAY_JSON };
 /* Verdicts as they come. */
 struct cmd_replay_print {
     enum cmd_replay_format format;
-    bool raw; /* a line a verdict: its id and the digest of its bytes */
+    bool raw;    /* a line a verdict: its id and the digest of its bytes */
+    bool ranged; /* of an inbox: only verdicts of [from_ms, to_ms) */
+    int64_t from_ms, to_ms;
     size_t n;
 };
 

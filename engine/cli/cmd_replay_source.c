@@ -29,7 +29,7 @@ static bool end_of(struct strview s, bool *given, bool *relative, int64_t *ms)
     return strview_duration_ms((struct strview){s.p + 1, s.n - 1}, ms);
 }
 
-static int range(const struct cli_verb *v, struct feed_range *r)
+int cmd_replay_between(const struct cli_verb *v, struct feed_range *r)
 {
     bool first, second;
     const char *text = cli_get("between"),
@@ -64,7 +64,7 @@ int cmd_replay_source(const struct cli_verb *v, struct feed_options *o)
     for (size_t i = 0; i < n; i++)
         o->format.maps[i] = maps[i];
     o->format.n_maps = n;
-    return range(v, &o->range);
+    return cmd_replay_between(v, &o->range);
 }
 
 /* ---------------------------------------------------------------- how fast */

@@ -13,12 +13,15 @@
     {"columns", 0, "MAP", "of csv, hlog: time=ts,cohort=arm,metric=name,n=requests," \
      "bad=errors,attributes.zone=dc; =:TEXT for a constant; several times for csv"}, \
     {"between", 0, "FROM..TO", "only this stretch: times (ms, ISO 8601), or +DURATION " \
-     "from the start; either may be left out"}, \
+     "from the start; either may be left out. Of an inbox: verdicts of these times"}, \
     {"speed", 0, "FACTOR", "max (default), or by the times in it: 1x, 10x"}
 /* clang-format on */
 
 /** --format, --columns and --between; CLI_USAGE, told on stderr, for wrong words. */
 int cmd_replay_source(const struct cli_verb *v, struct feed_options *o);
+
+/** --between alone. */
+int cmd_replay_between(const struct cli_verb *v, struct feed_range *r);
 
 /* How fast; zero-initialise. */
 struct cmd_replay_pace {

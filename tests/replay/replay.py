@@ -135,6 +135,17 @@ def damage():
         check(code == 2 and "table, jsonl or json" in err, "a wrong format is named")
 
 
+def stretches():
+    data = recording(story(0, [("good", 10), ("bad", 60)], 60))
+    _, out, _ = serin(["--inbox", "-", "-o", "jsonl"], data)
+    want = [x for x in out.splitlines() if T0 + 5000 <= json.loads(x)["t_ms"] < T0 + 15000]
+    _, out, _ = serin(["--inbox", "-", "-o", "jsonl", "--between", f"{T0 + 5000}..{T0 + 15000}"], data)
+    check(out.splitlines() == want and len(want) > 1, "verdicts of a stretch, the same bytes")
+    for args, word in ((["--between", "+5s.."], "expected times"), (["--speed", "1x"], "for --from")):
+        code, _, err = serin(["--inbox", "-", *args], data)
+        check(code == 2 and word in err, f"said: {err.strip()[:80]}")
+
+
 def recording_verb(*args):
     done = subprocess.run([SERIN, "recording", *args], stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE)
@@ -204,6 +215,7 @@ SERIN = os.path.abspath(parser.parse_args().serin)
 outcomes()
 interleaving()
 damage()
+stretches()
 pieces()
 print(f"{len(failures)} failed")
 sys.exit(1 if failures else 0)
