@@ -6,6 +6,7 @@ prometheus.py SERIN, with SERIN_TEST_BOOTSTRAP. Nobody here knows Kafka but seri
 """
 
 import http.server
+import json
 import os
 import random
 import subprocess
@@ -13,6 +14,8 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.parse
+import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "..", "support"))
 import live  # noqa: E402
@@ -105,7 +108,7 @@ def scrapes(port):
                    f"[{{targets: ['127.0.0.1:{port}']}}]}}\n" for rollout in ERRORS)
 
 
-def start_prometheus(folder, exporters, serin):
+def start_prometheus(folder, exporters, serin, port):
     path = os.path.join(folder, "prometheus.yml")
     with open(path, "w", encoding="utf-8") as file:
         file.write("global: {scrape_interval: 500ms, scrape_timeout: 400ms}\n"
@@ -116,7 +119,7 @@ def start_prometheus(folder, exporters, serin):
                    "scrape_configs:\n" + scrapes(exporters))
     return subprocess.Popen(
         ["prometheus", f"--config.file={path}", f"--storage.tsdb.path={folder}/tsdb",
-         "--web.listen-address=127.0.0.1:0", "--log.level=warn"])
+         f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn"])
 
 
 def play(engine, rng):
@@ -134,6 +137,37 @@ def play(engine, rng):
             return
         time.sleep(TICK_S)
     raise AssertionError("no final verdicts: " + str([engine.verdicts(r) for r in ERRORS]))
+
+
+def ask(port, query, began):
+    """What Prometheus answers to a range query, since then."""
+    asked = urllib.parse.urlencode({"query": query, "start": began, "end": time.time(),
+                                    "step": "500ms"})
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/query_range?{asked}") as answer:
+        return answer.read()
+
+
+def replay_ranges(program, folder, port, began):
+    """The same traffic, asked for afterwards, is judged alike."""
+    codes = {}
+    for rollout in ERRORS:
+        plan, data = os.path.join(folder, "again.yaml"), os.path.join(folder, "again.json")
+        with open(plan, "w", encoding="utf-8") as file:
+            file.write(PLAN.format(id=rollout, service=rollout, mode="gate"))
+        with open(data, "wb") as file:
+            for name in ("http_requests_total", "http_duration_seconds_bucket"):
+                file.write(ask(port, f'{name}{{job="{rollout}"}}', began))
+        done = subprocess.run([program, "replay", "--plan", plan, "--from", data, "-o", "jsonl"],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        codes[rollout] = done.returncode
+        verdicts = [json.loads(line) for line in done.stdout.splitlines()]
+        live.check(len(verdicts) > 1 and b" 0 poison" in done.stderr, (done.stderr, verdicts))
+        live.check(any(all(m[c]["n"] > 20 for m in v["metrics"] for c in ("canary", "baseline"))
+                       for v in verdicts), verdicts)
+        if rollout == "worse":
+            live.check(verdicts[-1]["verdict"] == "ABORT" and
+                       verdicts[-1]["metrics"][0]["name"] == "errors", verdicts)
+    live.check(codes["worse"] == 1 and codes["good"] != 1, codes)
 
 
 def check_counts(engine):
@@ -170,7 +204,8 @@ def main():
                 engine("apply", "-", text=PLAN.format(
                     id=f"all-{rollout}", service=rollout, mode="warn") + NEVER)
             live.wait_for("the routes", lambda: engine.metric("serin_ingest_rollouts") == 4)
-            prometheus = start_prometheus(folder, server.server_port, tcp)
+            asked, began = live.free_port(), time.time()
+            prometheus = start_prometheus(folder, server.server_port, tcp, asked)
             # All series were seen at zero: from there on every request counts.
             live.wait_for("some scrapes", lambda: (
                 engine.metric("serin_ingest_routed_total") or 0) > 60)
@@ -180,6 +215,7 @@ def main():
             live.check(good[0] == good[-1] == "PROMOTE" and "ABORT" not in good, good)
             live.check(worse[-1]["verdict"] == "ABORT" and
                        worse[-1]["metrics"][0]["name"] == "errors", worse)
+            replay_ranges(program, folder, asked, began)
             check_counts(engine)
         finally:
             if prometheus:
