@@ -8,6 +8,18 @@
 enum { SECONDS = 240 };
 static const double alpha = 0.05;
 
+static const char latency_text[] =
+    "id: r\n"
+    "cohorts: {canary: {v: c}, baseline: {v: b}}\n"
+    "window: 1s\n"
+    "calibrate: skip\n"
+    "risk: {false_abort: 0.05}\n"
+    "steps:\n"
+    "  - {weight: 5%, worse_than: 8, bake: 10s, warmup: 0s}\n"
+    "  - {weight: 20%, worse_than: 1.5, bake: 1h, warmup: 0s, timeout: 2h}\n"
+    "  - {weight: 100%}\n"
+    "metrics: [{name: latency, kind: latency, phi: 1}]\n";
+
 static const char plan_text[] =
     "id: r\n"
     "cohorts: {canary: {v: c}, baseline: {v: b}}\n"
@@ -47,8 +59,38 @@ static void give(struct trial *t, struct arena *a, struct cells *c)
     cr_assert(eq(int, trial_partial(t, b), SERIN_OK));
 }
 
-/* One recording: 400 requests a second of each cohort, drift and ripples in the rate,
- * the canary's odds times `odds`. */
+/* 400 requests a second of each cohort, drift and ripples in the rate, the canary's
+ * odds times `odds`. */
+static void requests(gsl_rng *g, int second, double odds, struct cells *c)
+{
+    double p = 0.02 * (1 + second / 400. + 0.3 * sin(second / 17.)),
+           q = odds * p / (1 + (odds - 1) * p);
+    for (int canary = 1; canary >= 0; canary--) {
+        unsigned n = gsl_ran_poisson(g, 400);
+        cells_add(c, canary, "errors", CELLS_T0 + 1000 * second, n,
+                  gsl_ran_binomial(g, canary ? q : p, n));
+    }
+}
+
+/* The same number, in buckets of which all wander up and down together. */
+static void latencies(gsl_rng *g, int second, struct cells *c)
+{
+    enum { BUCKETS = 12 };
+    double shares[BUCKETS];
+    for (int i = 0; i < BUCKETS; i++)
+        shares[i] = exp(-pow(i - 4 - sin(second / 30.), 2) / 8);
+    for (int canary = 1; canary >= 0; canary--) {
+        unsigned n[BUCKETS];
+        uint64_t counts[8 * BUCKETS] = {0};
+        gsl_ran_multinomial(g, BUCKETS, gsl_ran_poisson(g, 400), shares, n);
+        for (int i = 0; i < BUCKETS; i++)
+            counts[8 * i] = n[i];
+        cells_hist(c, cells_add(c, canary, "latency", CELLS_T0 + 1000 * second, 0, 0),
+                   150, counts, 8 * BUCKETS);
+    }
+}
+
+/* One recording; of latencies where odds is 0. */
 static void play(gsl_rng *g, const struct plan *plan, const char *spec, uint64_t seed,
                  double odds, struct told *told)
 {
@@ -62,22 +104,23 @@ static void play(gsl_rng *g, const struct plan *plan, const char *spec, uint64_t
                                .n_inject = spec != NULL,
                                .commanded = true,
                                .seed = seed};
-    struct trial_options to = {
-        .plan = plan_text, .id = "r", .sink = on_verdict, .ctx = &one};
+    struct trial_options to = {.plan = odds > 0 ? plan_text : latency_text,
+                               .id = "r",
+                               .sink = on_verdict,
+                               .ctx = &one};
     cr_assert(eq(int, scene_open(&s, &so, &f), SERIN_OK), "%s", f.text);
     cr_assert(eq(int, trial_open(&t, &to), SERIN_OK));
     cr_assert(eq(int, trial_want(t, strview_of("r"), CELLS_T0, &f), SERIN_OK));
     for (int i = 0; i < SECONDS && one.aborted == 0; i++) {
         int64_t at = CELLS_T0 + 1000 * i;
-        double p = 0.02 * (1 + i / 400. + 0.3 * sin(i / 17.)),
-               q = odds * p / (1 + (odds - 1) * p);
         struct cells c;
         struct change_window w = cells_window(at, trial_share(t, strview_of("r"), at));
         arena_reset(&a);
         cells_begin(&c, &a);
-        unsigned n = gsl_ran_poisson(g, 400), m = gsl_ran_poisson(g, 400);
-        cells_add(&c, true, "errors", at, n, gsl_ran_binomial(g, q, n));
-        cells_add(&c, false, "errors", at, m, gsl_ran_binomial(g, p, m));
+        if (odds > 0)
+            requests(g, i, odds, &c);
+        else
+            latencies(g, i, &c);
         cr_assert(eq(int, scene_change(s, &a, &w, &c.p), SERIN_OK));
         give(t, &a, &c);
         cr_assert(eq(int, trial_tick(t, at + 1000, at + 1000), SERIN_OK));
@@ -94,7 +137,7 @@ static struct told runs(unsigned n, const char *spec, double odds, unsigned long
 {
     struct arena a = {0};
     struct told told = {0};
-    const struct plan *plan = cells_plan(&a, plan_text);
+    const struct plan *plan = cells_plan(&a, odds > 0 ? plan_text : latency_text);
     gsl_rng *g = check_rng(seed);
     for (unsigned i = 0; i < n; i++)
         play(g, plan, spec, seed + i, odds, &told);
@@ -119,6 +162,19 @@ Test(scene_stat, a_thinned_canary_at_the_bound_is_aborted_as_rarely_as_promised)
     cr_assert(eq(int, too_many(t.aborted, alpha, RUNS), false), "%u", t.aborted);
     cr_assert(eq(int, too_many(t.split, 0.001, RUNS), false), "%u", t.split);
     cr_assert(ge(uint, t.raised, RUNS / 2), "the split has to change: %u", t.raised);
+}
+
+Test(scene_stat, thinned_latencies_are_alike_as_they_were)
+{
+    enum { RUNS = 100 };
+    struct told t = runs(RUNS, NULL, 0, 97);
+    check_cell(
+        "latencies alike, half and half thinned to 5 and 20 %%: %u of %d aborted "
+        "at .05",
+        t.aborted, RUNS);
+    cr_assert(eq(int, too_many(t.aborted, alpha, RUNS), false), "%u", t.aborted);
+    t = runs(20, "latency=+40%@1m", 0, 98);
+    cr_assert(ge(uint, t.aborted, 18), "%u", t.aborted);
 }
 
 Test(scene_stat, what_is_injected_is_found)
