@@ -15,6 +15,11 @@ static const double watch_cap =
     8; /* times phi: what one pair may add, over its expected */
 static const double watch_level = 0.001; /* one look's false alarm */
 
+/* Chosen by the study in stats/README.md. */
+static const double scale_level = 0.01; /* a larger scale shows more than the smaller */
+static const double bursts_level = 0.1; /* there are bursts at all */
+static const double margin = 1.5;       /* standard errors of phi, where there are */
+
 /* cap: the most a pair may add to the excess, over what it adds to the expected */
 static void close_pair(struct dispersion_scale *s, double cap)
 {
@@ -60,27 +65,38 @@ enum serin_status dispersion_window(struct dispersion *d, uint64_t y, uint64_t m
     return fold(d, y, m, HUGE_VAL);
 }
 
-double dispersion_phi(const struct dispersion *d)
+/* ratio, of so many pairs, is above the pool's by more than both samples' chance. */
+static bool beyond(double ratio, uint64_t pairs, struct dispersion_pool pool)
 {
-    double phi = 1;
-    for (int i = 0; i < DISPERSION_SCALES; i++) {
-        const struct dispersion_scale *s = &d->scale[i];
-        if (s->pairs >= DISPERSION_MIN_PAIRS) phi = fmax(phi, s->excess / s->expected);
-    }
-    return phi;
+    if (!(pool.phi > 0)) return ratio > 0;
+    return gsl_cdf_fdist_Q(ratio / pool.phi, (double)pairs, (double)pool.pairs) <
+           scale_level;
 }
 
 struct dispersion_pool dispersion_pool(const struct dispersion *d)
 {
     struct dispersion_pool p = {.phi = 1};
-    double excess = 0, expected = 0;
     for (int i = 0; i < DISPERSION_SCALES; i++) {
-        excess += d->scale[i].excess;
-        expected += d->scale[i].expected;
-        p.pairs += d->scale[i].pairs;
+        const struct dispersion_scale *s = &d->scale[i];
+        if (s->pairs == 0) continue;
+        double ratio = s->excess / s->expected;
+        if (p.pairs == 0 || beyond(ratio, s->pairs, p)) {
+            p = (struct dispersion_pool){ratio, s->pairs};
+            continue;
+        }
+        uint64_t all = p.pairs + s->pairs;
+        p.phi = ((double)p.pairs * p.phi + (double)s->pairs * ratio) / (double)all;
+        p.pairs = all;
     }
-    if (expected > 0) p.phi = excess / expected;
     return p;
+}
+
+double dispersion_phi(const struct dispersion *d)
+{
+    struct dispersion_pool p = dispersion_pool(d);
+    double pairs = (double)p.pairs;
+    if (p.pairs == 0 || gsl_cdf_chisq_Q(pairs * p.phi, pairs) >= bursts_level) return 1;
+    return fmax(1, p.phi * (1 + margin * sqrt(2 / pairs)));
 }
 
 bool dispersion_ready(const struct dispersion *d)

@@ -12,7 +12,7 @@
 
 enum {
     DISPERSION_SCALES = 3,      /* blocks of 1, 2 and 4 windows */
-    DISPERSION_MIN_PAIRS = 8,   /* per scale, or the scale is left out */
+    DISPERSION_MIN_PAIRS = 8,   /* per scale, before the watch looks at it */
     DISPERSION_MIN_WINDOWS = 60 /* with data, before phi may be frozen */
 };
 
@@ -41,16 +41,24 @@ struct dispersion {
  */
 SERIN_MUST_USE
 enum serin_status dispersion_window(struct dispersion *d, uint64_t y, uint64_t m);
-/** max(1, phi_1, phi_2, phi_4) over the scales with enough pairs. */
-double dispersion_phi(const struct dispersion *d);
-/* What a calibration knows about phi, beside the largest of the scales. */
+/* What a sample knows of the dispersion. */
 struct dispersion_pool {
-    double phi; /* of all scales together, unbiased: phi itself errs upwards */
+    double phi; /* unbiased, and so below 1 at times */
     uint64_t
         pairs; /* behind it: its degrees of freedom; 0: phi is given, not measured */
 };
-/** Contrasts of different scales are orthogonal, so their pairs add up. */
+/**
+ * Contrasts of different scales are orthogonal, so their pairs add up; a larger scale
+ * stands alone where it shows more than the smaller ones together (F at .01). {1, 0}
+ * without any pair.
+ */
 struct dispersion_pool dispersion_pool(const struct dispersion *d);
+/**
+ * What evidence is tempered by: 1 unless the pool is above 1 by more than chance
+ * (chi-square at .1), and then 1.5 of its standard errors more, for a phi that came out
+ * too small costs the level and one that came out too large costs time. Ref: [PHI]
+ */
+double dispersion_phi(const struct dispersion *d);
 /** Enough windows with data to freeze phi. */
 bool dispersion_ready(const struct dispersion *d);
 

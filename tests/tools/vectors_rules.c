@@ -192,6 +192,10 @@ void check_dispersion(struct check *c, const json_t *root)
         c->step = 0;
         check_count(c, "windows", (int64_t)d.windows,
                     (int64_t)field_count(c, item, "with_data"));
+        struct dispersion_pool pool = dispersion_pool(&d);
+        check_near(c, "pool", pool.phi, field_real(c, item, "pool"), 0, 1e-12);
+        check_count(c, "pairs", (int64_t)pool.pairs,
+                    (int64_t)field_count(c, item, "pool_pairs"));
         check_near(c, "phi", dispersion_phi(&d), field_real(c, item, "phi"), 0, 1e-12);
         for (size_t s = 0; s < DISPERSION_SCALES; s++)
             check_near(c, "ratio", d.scale[s].excess / d.scale[s].expected,

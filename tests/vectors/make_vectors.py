@@ -384,17 +384,29 @@ def make_forecast():
     return {"doc": "nats per pooled request, rare events", "cases": cases}
 
 
+def exact(fraction):
+    return mpf(fraction.numerator) / fraction.denominator
+
+
+def f_tail(x, d1, d2):
+    """Chance of more than x of an F variable."""
+    x = exact(x)
+    return mpmath.betainc(mpf(d2) / 2, mpf(d1) / 2, 0, d2 / (d2 + d1 * x), regularized=True)
+
+
 def make_dispersion():
     rng = random.Random(7)
     cases = []
-    for count, burst, gap in [(64, 1, 1), (97, 3, 1), (131, 4, 5), (17, 2, 1), (20, 1, 10)]:
+    for count, burst, gap in [(64, 1, 1), (97, 3, 1), (131, 4, 5), (17, 2, 1), (20, 1, 10),
+                              (75, 0, 1)]:  # 0: calmer than independent events
         windows = []
         for t in range(count * gap):
             m = 0 if t % gap else 900 + rng.randint(0, 200)
-            y = sum(rng.randint(1, burst) for _ in range(rng.randint(0, 6))) if m else 0
+            events = 6 if burst == 0 else rng.randint(0, 6) if m else 0
+            y = sum(rng.randint(burst > 0, max(burst, 1)) for _ in range(events))
             windows.append([y, m])
         data = [w for w in windows if w[1] > 0]
-        ratios, phi = [], Fraction(1)
+        ratios, counts = [], []
         for s in (1, 2, 4):
             blocks = [(sum(y for y, _ in data[i:i + s]), sum(m for _, m in data[i:i + s]))
                       for i in range(0, len(data) - s + 1, s)]
@@ -408,12 +420,22 @@ def make_dispersion():
                 excess += (ya - k * r) ** 2
                 expected += k * r * (1 - r)
             ratios.append(excess / expected)
-            if pairs >= 8:
-                phi = max(phi, ratios[-1])
-        cases.append({"windows": windows, "with_data": len(data), "phi": float(phi),
+            counts.append(pairs)
+        pool, known = ratios[0], counts[0]
+        for ratio, pairs in zip(ratios[1:], counts[1:]):
+            if f_tail(ratio / pool, pairs, known) < mpf("0.01"):
+                pool, known = ratio, pairs
+            else:
+                pool = (known * pool + pairs * ratio) / (known + pairs)
+                known += pairs
+        bursty = mpmath.gammainc(mpf(known) / 2, exact(known * pool) / 2, mpmath.inf,
+                                 regularized=True) < mpf("0.1")
+        phi = exact(pool) * (1 + mpf("1.5") * mpmath.sqrt(mpf(2) / known)) if bursty else mpf(1)
+        cases.append({"windows": windows, "with_data": len(data), "phi": num(max(phi, mpf(1))),
+                      "pool": float(pool), "pool_pairs": known,
                       "phi_by_scale": [float(r) for r in ratios]})
     return {"doc": "rows [bad, units] of one cohort; pairs of disjoint neighbouring blocks of "
-                   "1, 2 and 4 windows with data; a scale counts from 8 pairs on",
+                   "1, 2 and 4 windows with data, pooled",
             "cases": cases}
 
 

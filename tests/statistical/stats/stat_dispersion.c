@@ -61,9 +61,9 @@ static unsigned alarms(const struct bursts *b, double level, int runs,
     return hits;
 }
 
-/* phi itself is estimated from 60 windows, so the rate may pass the level a little: it
- * is held to twice the nominal one (specified: up to .017 at .01), with a binomial
- * guard. */
+/* phi itself is estimated from 60 windows: without a tolerance the rate may pass the
+ * level (.02-.03 of bursts that 60 windows cannot tell from none); it is held to twice
+ * the level at 20 and more errors a window, with a binomial guard. */
 static void keeps_level(double errors_a_window, double w_a, double level,
                         unsigned long seed)
 {
@@ -131,7 +131,7 @@ Test(dispersion_stat, calibration_costs_a_few_windows)
 {
     int plain = median_delay(false, 251), calibrated = median_delay(true, 252);
     cr_assert(le(int, plain, 30));      /* 25 in the specification */
-    cr_assert(le(int, calibrated, 33)); /* 28 */
+    cr_assert(le(int, calibrated, 31)); /* a tenth more */
     cr_assert(ge(int, calibrated, plain));
 }
 

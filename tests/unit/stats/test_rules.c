@@ -180,14 +180,14 @@ Test(floor, refusal_and_empty_windows)
     cr_assert(epsilon_eq(dbl, floor_log_plain(&f), 0, 1e-14));
 }
 
-Test(dispersion, little_data_gives_one)
+Test(dispersion, without_a_pair_it_is_one)
 {
     struct dispersion d = {0};
     cr_assert(eq(dbl, dispersion_phi(&d), 1));
-    for (int t = 0; t < 15; t++) /* seven pairs of wild counts */
-        cr_assert(eq(int, dispersion_window(&d, t % 2 ? 90 : 1, 100), SERIN_OK));
-    cr_assert(eq(dbl, dispersion_phi(&d), 1));
     cr_assert(eq(int, dispersion_window(&d, 90, 100), SERIN_OK));
+    cr_assert(eq(dbl, dispersion_phi(&d), 1));
+    cr_assert(eq(u64, dispersion_pool(&d).pairs, 0));
+    cr_assert(eq(int, dispersion_window(&d, 1, 100), SERIN_OK));
     cr_assert(gt(dbl, dispersion_phi(&d), 20));
     cr_assert(not(dispersion_ready(&d)));
     const struct dispersion before = d;
@@ -195,6 +195,25 @@ Test(dispersion, little_data_gives_one)
     cr_assert(
         eq(int, dispersion_window(&d, 0, 0), SERIN_OK)); /* no data: not a window */
     cr_assert(eq(int, memcmp(&d, &before, sizeof d), 0));
+}
+
+/* Neighbours that differ by an ordinary amount are no bursts; a phi that is one is a
+ * margin above what was found. */
+Test(dispersion, chance_is_left_out_and_bursts_get_a_margin)
+{
+    struct dispersion calm = {0}, bursty = {0};
+    for (int t = 0; t < 64; t++) {
+        uint64_t y = t % 4 < 2 ? 100 : 114;
+        cr_assert(
+            eq(int, dispersion_window(&calm, t % 2 ? 100 : 114, 10000), SERIN_OK));
+        cr_assert(
+            eq(int, dispersion_window(&bursty, 3 * y * (t % 2), 10000), SERIN_OK));
+    }
+    cr_assert(eq(dbl, dispersion_phi(&calm), 1));
+    struct dispersion_pool p = dispersion_pool(&bursty);
+    cr_assert(gt(dbl, p.phi, 1));
+    cr_assert(epsilon_eq(dbl, dispersion_phi(&bursty),
+                         p.phi * (1 + 1.5 * sqrt(2.0 / (double)p.pairs)), 1e-12));
 }
 
 Test(dispersion, drift_cancels)
