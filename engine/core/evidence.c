@@ -138,6 +138,7 @@ void evidence_reset(struct evidence_set *s)
         memset(e->begun, 0, sizeof e->begun);
         e->begun_informative = 0;
         e->kind->reset(e);
+        if (e->risk != NULL) profile_init(&e->risk->away, false);
         e->watch = (struct dispersion_watch){0};
         e->counts = (struct count_table){0};
         e->informative_ms = 0;
@@ -229,6 +230,14 @@ static void abort_values(const struct evidence *e, struct evidence_values *v)
     v->harm = e->kind->harm(e);
     if (limited) v->limit = e->kind->limit(e);
     v->abort = limited ? lse_add(v->harm, v->limit) - elem_log(2) : v->harm;
+}
+
+enum serin_status evidence_returns(struct evidence_set *s, size_t metric)
+{
+    const struct evidence *e = &s->metrics[metric];
+    const struct count_table *t = &e->risk->stayed_away;
+    if (t->n == 0 || t->m == 0) return SERIN_OK;
+    return profile_window(&e->risk->away, e->grid, &s->horizon, t, 1, 1 / e->phi);
 }
 
 void evidence_values(const struct evidence_set *s, size_t metric, size_t step,

@@ -106,6 +106,10 @@ bool evidence_protected(const struct evidence *e);
 SERIN_MUST_USE
 enum serin_status evidence_window(struct evidence_set *s, size_t metric,
                                   const struct kind_window *w);
+/** Of a metric per user: fold in who of a batch of new users came again; call it when
+ * the split is by chance. Errors: SERIN_EDOM: a defect. */
+SERIN_MUST_USE
+enum serin_status evidence_returns(struct evidence_set *s, size_t metric);
 /** Values at the step (0-based). NaN anywhere is a defect. */
 void evidence_values(const struct evidence_set *s, size_t metric, size_t step,
                      struct evidence_values *v);

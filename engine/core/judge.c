@@ -347,6 +347,9 @@ static void count_users(struct fold *f, struct rollout *r, size_t metric, size_t
                                               pending_users(&c[i], EVIDENCE_BASELINE)},
                                              &c[i].c};
     uint32_t before = risk->thin;
+    risk->stayed_away = (struct count_table){0};
+    if (judged)
+        riskset_turn(risk, r->closed_ms, r->evidence.metrics[metric].metric->too_good);
     if (riskset_window(risk, strata, n, judged) != SERIN_OK) f->nomem = true;
     if (risk->thin != before) pending_thin(&r->pending, (uint32_t)metric, risk->thin);
 }
@@ -413,6 +416,15 @@ static void check_split(struct rollout *r, const struct evidence *e,
     r->split = (struct rollout_split){sum->n, sum->m, now && before, now};
 }
 
+/* Who has the canary is nobody's doing: neither testers nor segments, nor some strata
+ * more than others. */
+static bool by_chance(const struct rollout *r)
+{
+    char **segments;
+    return strategy_splits(r) && strategy_audience(r, &segments) == 0 &&
+           r->plan->n_strata == 0;
+}
+
 static void judge_on(struct fold *f, struct rollout *r, size_t cells)
 {
     int64_t end_ms = r->closed_ms + r->window_ms;
@@ -425,6 +437,9 @@ static void judge_on(struct fold *f, struct rollout *r, size_t cells)
         else
             s.w.sum = s.split;
         if (evidence_window(&r->evidence, i, &s.w) != SERIN_OK) defect(f, r);
+        if (r->evidence.metrics[i].risk != NULL && by_chance(r) &&
+            evidence_returns(&r->evidence, i) != SERIN_OK)
+            defect(f, r);
         both = both || (s.w.sum.n > 0 && s.w.sum.m > 0);
         const struct evidence *e = &r->evidence.metrics[i];
         /* What an experiment asks may well be this. */

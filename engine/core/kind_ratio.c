@@ -79,6 +79,21 @@ static bool reference(const struct evidence *e, struct aftermath *out)
     return e->risk == NULL;
 }
 
+/* Against odds ratio 1: what is tolerated is in the counts. */
+static double too_good(const struct evidence *e)
+{
+    return e->risk != NULL ? profile_log_above(&e->risk->away, e->grid, e->grid->j0)
+                           : 0;
+}
+
+static void better(const struct evidence *e, struct turn *t)
+{
+    explain_add(t,
+                "more than %g %% fewer of the canary's users come again than of the "
+                "baseline's",
+                100 * e->metric->too_good);
+}
+
 const struct kind kind_ratio = {
     .content = KIND_COUNTS,
     .requests = true,
@@ -88,6 +103,7 @@ const struct kind kind_ratio = {
     .step = counts_step,
     .window = window,
     .harm = counts_harm,
+    .too_good = too_good,
     .limited = counts_limited,
     .limit = counts_limit,
     .within = counts_within,
@@ -103,4 +119,5 @@ const struct kind kind_ratio = {
     .cohorts = cohorts,
     .beyond = beyond,
     .worse = worse,
+    .better = better,
 };

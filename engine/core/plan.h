@@ -20,7 +20,7 @@ enum {
     PLAN_MAX_AFTER = 8,
     PLAN_MAX_TARGETS = 8,
     PLAN_MAX_STRATA = 64,
-    PLAN_MAX_PER_USER = 3 /* 224 KiB each in a snapshot, which a message has to hold */
+    PLAN_MAX_PER_USER = 3 /* 256 KiB each in a snapshot, which a message has to hold */
 };
 
 /* Written in a plan as ratio, latency, …; plan_check.c says which ones are judged. */

@@ -312,7 +312,7 @@ static void check_foreign(struct check *c, const struct plan_metric *m,
         const char *key;
         unsigned kinds;
     } keys[] = {{"protect", L},
-                {"too_good", L},
+                {"too_good", R | L},
                 {"floor", R},
                 {"limit", R | L | S},
                 {"pods", R},
@@ -464,6 +464,11 @@ static void check_users(struct check *c, const struct plan_metric *m,
         doc_error_add(c->errors, doc_get(node, "per"),
                       "per: user belongs to kind ratio; leave it out, or write kind: "
                       "ratio");
+    const struct doc_node *good_at = doc_get(node, "too_good");
+    if (!users && m->kind == PLAN_RATIO && good_at != NULL)
+        doc_error_add(c->errors, good_at,
+                      "too_good: of a ratio it is about users who come again; add per: "
+                      "user, or leave it out");
     if (!users && key != NULL && good(c, node, "per") == doc_get(node, "per"))
         doc_error_add(c->errors, key,
                       "user_key: names users, but requests are counted; add per: user");

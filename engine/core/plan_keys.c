@@ -190,7 +190,7 @@ static const struct keys_key metric_keys[] = {
              "quantiles of a latency that promotion needs; by default p50, p90, p99",
              .count_at = AT(n_protect)),
     KEYS_KEY("too_good", KEYS_SHARE, AT(too_good), "30%", 0.01, 0.99, "share",
-             "a latency lower by more than this is suspicious: hold, for a person to look"),
+             "a latency lower by more than this is suspicious, and so is it when so many fewer users (per: user) come again: hold, for a person to look"),
 };
 static const struct keys_table metric_table = KEYS_OF(metric_keys, struct plan_metric);
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/hash.h"
 #include "engine/base/mem.h"
 
 static uint64_t user_of(uint64_t x)
@@ -67,18 +68,29 @@ bool riskset_followed(const struct riskset *r, uint64_t user)
     return kept(user, r->thin);
 }
 
+static void forget_batches(struct riskset *r)
+{
+    r->batch_ms = 0;
+    riskset_drop(&r->young);
+    riskset_drop(&r->old);
+}
+
 void riskset_free(struct riskset *r)
 {
     riskset_drop(&r->failed);
     riskset_drop(&r->seen);
+    forget_batches(r);
 }
 
+enum flags { NONE, SOME, ANY };
+
 static bool list_sane(const struct riskset_users *u, uint32_t thin, uint32_t most,
-                      bool flags)
+                      enum flags flags)
 {
     if (thin > 64 || u->n > most) return false;
     for (uint32_t i = 0; i < u->n; i++) {
-        if (!kept(u->at[i], thin) || ((u->at[i] & RISKSET_FLAGS) != 0) != flags)
+        bool some = (u->at[i] & RISKSET_FLAGS) != 0;
+        if (!kept(u->at[i], thin) || (flags != ANY && some != (flags == SOME)))
             return false;
         if (i > 0 && user_of(u->at[i]) <= user_of(u->at[i - 1])) return false;
     }
@@ -87,19 +99,26 @@ static bool list_sane(const struct riskset_users *u, uint32_t thin, uint32_t mos
 
 enum serin_status riskset_restore(struct riskset *r, const struct riskset *k)
 {
-    if (!list_sane(&k->failed, 0, RISKSET_FAILED, false) || k->thin > 64 ||
-        !list_sane(&k->seen, k->seen_thin, RISKSET_SEEN, true))
+    if (!list_sane(&k->failed, 0, RISKSET_FAILED, NONE) || k->thin > 64 ||
+        !list_sane(&k->seen, k->seen_thin, RISKSET_SEEN, SOME) ||
+        !list_sane(&k->young, k->seen_thin, RISKSET_SEEN, ANY) ||
+        !list_sane(&k->old, k->seen_thin, RISKSET_SEEN, ANY))
         return SERIN_EPARSE;
     r->thin = k->thin;
     r->seen_thin = k->seen_thin;
+    r->batch_ms = k->batch_ms;
+    r->away = k->away;
     enum serin_status rc = riskset_join(&r->failed, k->failed.at, k->failed.n, 0);
-    return rc == SERIN_OK ? riskset_join(&r->seen, k->seen.at, k->seen.n, 0) : rc;
+    if (rc == SERIN_OK) rc = riskset_join(&r->seen, k->seen.at, k->seen.n, 0);
+    if (rc == SERIN_OK) rc = riskset_join(&r->young, k->young.at, k->young.n, 0);
+    return rc == SERIN_OK ? riskset_join(&r->old, k->old.at, k->old.n, 0) : rc;
 }
 
 void riskset_wait(struct riskset *r)
 {
     riskset_drop(&r->seen);
     r->seen_thin = 0;
+    forget_batches(r);
 }
 
 uint64_t riskset_crossed(const struct riskset *r, uint64_t *of)
@@ -161,14 +180,67 @@ static uint64_t beside(const struct riskset_users *list, uint32_t *at, uint64_t 
     return *there ? list->at[*at] & RISKSET_FLAGS : 0;
 }
 
+/* ---- who comes again */
+static bool drawn(uint64_t user, double share)
+{
+    const uint64_t seed = 0x61676169; /* not what thinning goes by */
+    return (double)(hash_bytes(&user, sizeof user, seed) >> 11) * 0x1p-53 < share;
+}
+
+void riskset_turn(struct riskset *r, int64_t start_ms, double share)
+{
+    struct count_table *t = &r->stayed_away;
+    uint32_t seen_at = 0;
+    bool there;
+    *t = (struct count_table){0};
+    if (r->batch_ms != 0 && start_ms - r->batch_ms < RISKSET_BATCH_MS) return;
+    for (uint32_t i = 0; i < r->old.n; i++) {
+        uint64_t user = user_of(r->old.at[i]);
+        bool canary = (r->old.at[i] & RISKSET_CANARY) != 0;
+        bool away = (r->old.at[i] & RISKSET_AGAIN) == 0;
+        /* Who was moved to the other cohort belongs to none. */
+        if (beside(&r->seen, &seen_at, user, &there) == RISKSET_FLAGS) continue;
+        away = away || (!canary && drawn(user, share));
+        *(canary ? &t->n : &t->m) += 1;
+        *(canary ? &t->x : &t->y) += away;
+    }
+    riskset_drop(&r->old);
+    r->old = r->young;
+    r->young = (struct riskset_users){0};
+    r->batch_ms = start_ms;
+}
+
+/* ---- users of a window, one after the other */
 struct walk {
     struct riskset *r;
     const struct riskset_stratum *strata;
     bool judged;
-    uint32_t failed_at, seen_at;
-    uint64_t *fresh_failed, *fresh_seen; /* to be joined when the window is through */
-    size_t n_failed, n_seen;
+    uint32_t failed_at, seen_at, young_at, old_at;
+    /* To be joined when the window is through. */
+    uint64_t *fresh_failed, *fresh_seen, *fresh_young;
+    size_t n_failed, n_seen, n_young;
 };
+
+static void mark_again(const struct riskset_users *list, uint32_t *at, uint64_t user)
+{
+    bool there;
+    (void)beside(list, at, user, &there);
+    if (there) list->at[*at] |= RISKSET_AGAIN;
+}
+
+static void watch_user(struct walk *w, uint64_t user, uint64_t cohorts, bool known)
+{
+    w->fresh_seen[w->n_seen++] = user | cohorts;
+    if (known) {
+        mark_again(&w->r->young, &w->young_at, user);
+        mark_again(&w->r->old, &w->old_at, user);
+        return;
+    }
+    if (cohorts == RISKSET_FLAGS) return;
+    bool canary = cohorts == RISKSET_CANARY;
+    w->r->fresh[canary ? 0 : 1]++;
+    w->fresh_young[w->n_young++] = user | (canary ? RISKSET_CANARY : 0);
+}
 
 /* All sightings of one user in the window. */
 static void take_user(struct walk *w, const struct sighting *s, size_t n)
@@ -181,10 +253,7 @@ static void take_user(struct walk *w, const struct sighting *s, size_t n)
     }
     (void)beside(&w->r->failed, &w->failed_at, user, &failed);
     uint64_t before = beside(&w->r->seen, &w->seen_at, user, &known);
-    if (w->judged && kept(user, w->r->seen_thin)) {
-        w->fresh_seen[w->n_seen++] = user | cohorts;
-        if (!known && cohorts != RISKSET_FLAGS) w->r->fresh[s->cohort]++;
-    }
+    if (w->judged && kept(user, w->r->seen_thin)) watch_user(w, user, cohorts, known);
     if (bad != 0 && !failed) w->fresh_failed[w->n_failed++] = user;
     if (w->judged) cohorts |= before;
     if (failed || cohorts == RISKSET_FLAGS) return;
@@ -200,10 +269,14 @@ static enum serin_status remember(struct walk *w)
         riskset_join(&r->failed, w->fresh_failed, w->n_failed, r->thin);
     if (rc == SERIN_OK)
         rc = riskset_join(&r->seen, w->fresh_seen, w->n_seen, r->seen_thin);
+    if (rc == SERIN_OK)
+        rc = riskset_join(&r->young, w->fresh_young, w->n_young, r->seen_thin);
     while (r->failed.n > RISKSET_FAILED)
         riskset_keep(&r->failed, ++r->thin);
     while (r->seen.n > RISKSET_SEEN)
         riskset_keep(&r->seen, ++r->seen_thin);
+    riskset_keep(&r->young, r->seen_thin);
+    riskset_keep(&r->old, r->seen_thin);
     return rc;
 }
 
@@ -220,8 +293,10 @@ enum serin_status riskset_window(struct riskset *r,
     struct sighting *s = gather(r, strata, n, &all);
     w.fresh_failed = mem_calloc(all + 1, sizeof *w.fresh_failed);
     w.fresh_seen = mem_calloc(all + 1, sizeof *w.fresh_seen);
+    w.fresh_young = mem_calloc(all + 1, sizeof *w.fresh_young);
     enum serin_status rc = SERIN_ENOMEM;
-    if (s != NULL && w.fresh_failed != NULL && w.fresh_seen != NULL) {
+    if (s != NULL && w.fresh_failed != NULL && w.fresh_seen != NULL &&
+        w.fresh_young != NULL) {
         for (size_t i = 0, j; i < all; i = j) {
             for (j = i + 1; j < all && user_of(s[j].user) == user_of(s[i].user);)
                 j++;
@@ -232,5 +307,6 @@ enum serin_status riskset_window(struct riskset *r,
     mem_free(s);
     mem_free(w.fresh_failed);
     mem_free(w.fresh_seen);
+    mem_free(w.fresh_young);
     return rc;
 }

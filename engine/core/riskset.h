@@ -23,7 +23,9 @@ enum {
     RISKSET_BASELINE = 2,
     RISKSET_FLAGS = 3,
     RISKSET_FAILED = 8192, /* users kept that met an error: 64 KiB */
-    RISKSET_SEEN = 4096    /* users watched for a change of cohort: 32 KiB */
+    RISKSET_SEEN = 4096,   /* users watched for a change of cohort: 32 KiB */
+    RISKSET_AGAIN = 2, /* flag of a user in `young` and `old`, with RISKSET_CANARY */
+    RISKSET_BATCH_MS = 60000
 };
 
 /* Users, rising, each once; on the heap. Zero-initialise. */
@@ -61,6 +63,14 @@ struct riskset {
      * canary, baseline. What the sample ratio is about: somebody whose place is fixed
      * says nothing new by coming back. Not state. */
     uint64_t fresh[2];
+    /* Do people come again? Those of the sample that were new in this batch of time and
+     * in the one before, and whether they were active in another window since. */
+    int64_t batch_ms; /* when this batch began; 0: there is none */
+    struct riskset_users young, old;
+    struct profile away; /* evidence that fewer of the canary's come again */
+    /* Of the batch that has just been followed to its end: users, and those that did
+     * not come again or, of the baseline, are taken as such. Not state. */
+    struct count_table stayed_away;
 };
 void riskset_free(struct riskset *r);
 /**
@@ -71,6 +81,14 @@ SERIN_MUST_USE
 enum serin_status riskset_restore(struct riskset *r, const struct riskset *kept);
 /** Users may have been moved to the other cohort: watch them afresh. */
 void riskset_wait(struct riskset *r);
+
+/**
+ * A judged window begins: the users of the batch before the last one are counted into
+ * stayed_away when their time is over. Call it before riskset_window. Of the baseline's
+ * that came again so large a share is taken not to have, by a hash of the user: when
+ * that share of the canary's, or less, is lost for real, the odds ratio is at most 1.
+ */
+void riskset_turn(struct riskset *r, int64_t start_ms, double share);
 
 /* One stratum of a closed window. */
 struct riskset_stratum {

@@ -147,12 +147,19 @@ static uint64_t *lent(const struct riskset_users *u)
     return u != NULL ? (uint64_t *)(uintptr_t)u->at : NULL;
 }
 
-static Serin__V1__RiskState *risk_out(struct arena *a, const struct riskset *r,
+static Serin__V1__RiskState *risk_out(struct arena *a, const struct evidence *e,
                                       bool *bad)
 {
+    const struct riskset *r = e->risk;
     Serin__V1__RiskState *m = get(a, 1, sizeof *m, bad);
     if (m == NULL) return NULL;
     serin__v1__risk_state__init(m);
+    m->young = lent(&r->young);
+    m->n_young = r->young.n;
+    m->old = lent(&r->old);
+    m->n_old = r->old.n;
+    m->batch_ms = r->batch_ms;
+    m->away = snapshot_profile(a, &r->away, e->grid->n, bad);
     m->thin = r->thin;
     m->seen_thin = r->seen_thin;
     m->failed = lent(&r->failed);
@@ -198,7 +205,7 @@ static pb_metric_state *metric_out(struct arena *a, const struct rollout *r, siz
     m->ever = ever, m->n_ever = 2;
     if (r->calibrate != NULL)
         m->calibration = snapshot_calibration(a, &r->calibrate[i], bad);
-    if (e->risk != NULL) m->risk = risk_out(a, e->risk, bad);
+    if (e->risk != NULL) m->risk = risk_out(a, e, bad);
     if (e->kind->save != NULL) e->kind->save(e, a, r->calibrate != NULL, m, bad);
     return m;
 }

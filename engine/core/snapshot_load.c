@@ -134,7 +134,13 @@ static bool users_and_bounds_in(struct evidence *e, const pb_metric_state *s)
     struct riskset kept = {.thin = m->thin,
                            .failed = {m->failed, (uint32_t)m->n_failed, 0},
                            .seen = {m->seen, (uint32_t)m->n_seen, 0},
-                           .seen_thin = m->seen_thin};
+                           .seen_thin = m->seen_thin,
+                           .batch_ms = m->batch_ms,
+                           .young = {m->young, (uint32_t)m->n_young, 0},
+                           .old = {m->old, (uint32_t)m->n_old, 0}};
+    profile_init(&kept.away, false);
+    if (m->away != NULL && !snapshot_load_profile(&kept.away, m->away, e->grid->n))
+        return false;
     return riskset_restore(e->risk, &kept) == SERIN_OK;
 }
 

@@ -271,7 +271,7 @@ static const struct {
     {"share: 2", "protect: [p99]",
      "10:71: protect: belongs to kind latency, not to ratio"},
     {"share: 2", "too_good: 20%",
-     "10:72: too_good: belongs to kind latency, not to ratio"},
+     "10:72: too_good: of a ratio it is about users who come again; add per: user, or leave it out"},
     {"share: 2}", "share: 2}\n  - {name: errors}",
      "11:12: name: \"errors\" is the name of an earlier metric, too"},
     {"share: 2}", "share: 2}\n  - {name: other, mode: shadow, abort_over: 1.9}\n  - errors",

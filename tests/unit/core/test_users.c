@@ -13,8 +13,11 @@ struct crowd {
     double astray;   /* share of activity that goes to the wrong cohort */
     int pool, parts; /* users there are; input partitions they are spread over */
     bool repeat;     /* every user is active in every second */
+    double leave;    /* share of the canary's users that never come again */
     uint32_t thin;
 };
+
+static bool been[POOL]; /* have sent a request */
 
 /* Sticky: a user belongs to the canary by its number, the more so the higher the
  * weight. */
@@ -30,6 +33,9 @@ static void crowd_second(struct play *p, struct crowd t)
             t.repeat ? (uint64_t)i : gsl_rng_uniform_int(p->rng, (unsigned)t.pool);
         int c = (double)(u * 7919 % 10007) >= w * 10007;
         if (gsl_rng_uniform(p->rng) < t.astray) c = !c;
+        bool gone = c == 0 && (double)(u * 31 % 1000) < 1000 * t.leave && been[u];
+        been[u] = true;
+        if (gone) continue;
         uint64_t key = ((u + 1) * UINT64_C(0x9e3779b97f4a7c15) ^ u << 40) << 2;
         if (gsl_rng_uniform(p->rng) < t.rate[c]) key |= RISKSET_BAD;
         size_t part = gsl_rng_uniform_int(route, (unsigned)t.parts);
@@ -211,4 +217,50 @@ Test(users, memory_is_bounded)
     pending_free(&q);
     cr_assert(eq(sz, q.users, 0));
     gsl_rng_free(g);
+}
+
+#define LONG_STEP                                                                      \
+    "steps:\n  - {weight: 50%, worse_than: 2, bake: 1h, warmup: 0s, timeout: 9h}\n"    \
+    "  - {weight: 100%}\n"
+#define LONG_PLAN PLAY_HEAD "window: 1s\ncalibrate: skip\n" LONG_STEP
+
+/* Half of the canary's users give up: each request that is counted looks well. */
+Test(users, a_canary_whose_users_stay_away_is_held)
+{
+    struct play p;
+    struct crowd t = crowd_of(0.01, 0.01);
+    t.leave = 0.6;
+    play_start(&p, LONG_PLAN USERS_METRIC);
+    crowd_for(&p, 150, t);
+    p.done = foldrun_restart(&p.run, &p.inbox); /* in the middle of a batch */
+    crowd_for(&p, 150, t);
+    play_show(&p);
+    pb_verdict *v = play_find(&p, 0, SERIN__V1__KIND__KIND_HOLD, "suspicious");
+    cr_assert(v != NULL, "%s", play_state(&p));
+    cr_assert(eq(str, v->metric, (char *)"errors"));
+    cr_assert(strstr(v->message, "30 % fewer of the canary's users come again") != NULL,
+              "%s", v->message);
+    cr_assert(eq(str, (char *)play_state(&p), (char *)"HELD"));
+    cr_assert(play_verb(&p, SERIN__V1__VERB__VERB_RESUME)->accepted);
+    crowd_for(&p, 150, t);
+    cr_assert(eq(str, (char *)play_state(&p), (char *)"OBSERVING"), "not asked again");
+    play_end(&p);
+}
+
+/* Fewer by as much as is tolerated; where strata differ there is no fair comparison. */
+Test(users, some_who_stay_away_are_no_suspicion)
+{
+    static const char *const plans[] = {
+        LONG_PLAN USERS_METRIC, LONG_PLAN "strata: [region]\n" USERS_METRIC,
+        LONG_PLAN "metrics:\n  - {name: errors, per: user, phi: 1, too_good: 80%}\n"};
+    for (size_t i = 0; i < 3; i++) {
+        struct play p;
+        struct crowd t = crowd_of(0.01, 0.01);
+        t.leave = i == 0 ? 0.25 : 0.6;
+        memset(been, 0, sizeof been);
+        play_start(&p, plans[i]);
+        crowd_for(&p, 300, t);
+        cr_expect(eq(str, (char *)play_state(&p), (char *)"OBSERVING"), "plan %zu", i);
+        play_end(&p);
+    }
 }
