@@ -83,6 +83,7 @@ bool cli_colour(void);
     X(recording) \
     X(report) \
     X(selftest) \
+    X(tune) \
     X(version)
 #define X(name) extern const struct cli_verb cmd_##name;
 CLI_VERBS(X)

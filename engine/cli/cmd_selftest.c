@@ -4,7 +4,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "engine/base/keys_value.h"
 #include "engine/cli/output.h"
 #include "engine/cli/tapes.h"
 #include "engine/core/explain.h"
@@ -217,22 +216,12 @@ static void progress(void *ctx, const char *what, size_t done, size_t runs)
     fprintf(stderr, "\r\x1b[K%s: %zu of %zu", what, done, runs);
 }
 
-static int read_share(const struct cli_verb *v, double *out)
-{
-    static const struct keys_key key = {
-        .name = "share", .type = KEYS_SHARE, .min = 0.0001, .max = 0.99};
-    char why[KEYS_WHY];
-    const char *text = cli_get("share");
-    if (text == NULL || keys_value_read(&key, text, false, out, why)) return CLI_OK;
-    return cli_usage(v, "--share %s: expected the canary's share such as 5%%", text);
-}
-
 static int read_asked(const struct cli_verb *v, struct asked *a)
 {
     uint64_t runs;
     int code =
         tapes_number(v, "runs", LEAST_RUNS, SELFTEST_MAX_RUNS, DEFAULT_RUNS, &runs);
-    if (code == CLI_OK) code = read_share(v, &a->o.share);
+    if (code == CLI_OK) code = tapes_share(v, &a->o.share);
     a->o.text = a->t.text;
     a->o.plan = a->t.plan;
     a->o.tapes = a->t.tapes;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/keys_value.h"
 #include "engine/cli/cmd_replay_source.h"
 #include "engine/cli/file.h"
 #include "engine/replay/crowd.h"
@@ -98,16 +99,35 @@ int tapes_open(const struct cli_verb *v, char **args, int n_args, struct tapes *
     if (code == CLI_OK) code = read_plan(v, out);
     if (code == CLI_OK) code = name_files(v, out, args, n_args, files, &n);
     o.plan = out->plan;
+    out->like = o;
     for (size_t i = 0; code == CLI_OK && i < n; i++) {
-        struct fault f = {0};
         struct tape *tape;
+        code = tapes_read(out, files[i], &tape);
+        if (code != CLI_OK) break;
         o.path = files[i];
-        if (tape_read(&tape, &o, out->by, TAPE_MAX / n, &f) != SERIN_OK)
-            return cli_fail(CLI_USAGE, "%s", f.text);
         out->sources[out->n] = o;
         out->tapes[out->n++] = tape;
     }
     return code;
+}
+
+int tapes_read(const struct tapes *t, const char *path, struct tape **out)
+{
+    struct fault f = {0};
+    struct feed_options o = t->like;
+    o.path = path;
+    if (tape_read(out, &o, t->by, 0, &f) == SERIN_OK) return CLI_OK;
+    return cli_fail(CLI_USAGE, "%s", f.text);
+}
+
+int tapes_share(const struct cli_verb *v, double *out)
+{
+    static const struct keys_key key = {
+        .name = "share", .type = KEYS_SHARE, .min = 0.0001, .max = 0.99};
+    char why[KEYS_WHY];
+    const char *text = cli_get("share");
+    if (text == NULL || keys_value_read(&key, text, false, out, why)) return CLI_OK;
+    return cli_usage(v, "--share %s: expected the canary's share such as 5%%", text);
 }
 
 void tapes_close(struct tapes *t)

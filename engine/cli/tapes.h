@@ -33,7 +33,8 @@ struct tapes {
     const struct tape *tapes[TAPES_MAX];
     struct feed_options sources[TAPES_MAX];
     size_t n;
-    const char *by; /* "": none */
+    struct feed_options like; /* how they are read; no path */
+    const char *by;           /* "": none */
     uint64_t seed;
     unsigned threads; /* 0: as many as cores */
     int64_t max_lag_ms;
@@ -42,11 +43,15 @@ struct tapes {
 /** Read the plan and all recordings that the command line names; tapes_close whatever
  * it returns. CLI_OK or CLI_USAGE, told on stderr. */
 int tapes_open(const struct cli_verb *v, char **args, int n_args, struct tapes *out);
+/** One more of the kind; the caller closes it. CLI_USAGE, told on stderr. */
+int tapes_read(const struct tapes *t, const char *path, struct tape **out);
+/** --share: the canary's, 0 without it; CLI_USAGE, told on stderr. */
+int tapes_share(const struct cli_verb *v, double *out);
 void tapes_close(struct tapes *t);
 /** A whole number in [low, high], or the default; CLI_USAGE, told on stderr. */
 int tapes_number(const struct cli_verb *v, const char *option, uint64_t low,
                  uint64_t high, uint64_t fallback, uint64_t *out);
-/** "2 of 200 (0.1 to 3.6 %)" */
+/** "0.31 %", "12 %" */
 const char *tapes_percent(char out[32], double share);
 
 #endif

@@ -251,3 +251,19 @@ enum serin_status edit_set(struct arena *a, const char *text, const char *path,
     if (rc == SERIN_ENOMEM) fault_set(f, rc, "%s", status_text(rc));
     return rc;
 }
+
+size_t edit_items(struct arena *a, const char *text, const char *path, size_t n_path)
+{
+    struct doc_node *root = NULL;
+    struct doc_errors errors = {.arena = a};
+    const char *rest = arena_copy(a, path, n_path);
+    if (rest == NULL || doc_parse(a, text, strlen(text), &root, &errors) != SERIN_OK)
+        return 0;
+    const struct doc_node *at = root;
+    while (at != NULL && *rest != '\0') {
+        bool item;
+        struct strview part = next_part(&rest, &item);
+        at = item ? item_of(at, part) : member_of(at, part);
+    }
+    return at != NULL && at->type == DOC_LIST ? at->n : 0;
+}

@@ -21,5 +21,7 @@
 SERIN_MUST_USE
 enum serin_status edit_set(struct arena *a, const char *text, const char *path,
                            const char *value, const char **out, struct fault *f);
+/** How many items the list at this path has; 0: there is none. */
+size_t edit_items(struct arena *a, const char *text, const char *path, size_t n_path);
 
 #endif

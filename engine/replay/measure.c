@@ -4,12 +4,14 @@
 #include "engine/replay/measure.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "engine/base/hash.h"
 #include "engine/base/mem.h"
 #include "engine/replay/split.h"
 #include "stats/exceedance.h"
+#include "stats/random_effect.h"
 
 enum { SCALES = 3, MIN_BLOCKS = 8, STRATA = 64, MIN_UNITS = 3 };
 
@@ -364,4 +366,22 @@ enum serin_status measure_units(const struct tape *const *tapes, size_t n,
         rc = units_of(tapes, n, &u, window_ms, &out[u.at]);
     mem_free(u.list);
     return rc;
+}
+
+double measure_luck(const struct measure_units *u, double share)
+{
+    size_t canary = split_units_share(u->units, share);
+    if (canary == 0 || canary >= u->units) return 0;
+    return random_effect_tau(u->spread, (double)canary, (double)(u->units - canary));
+}
+
+bool measure_pods(const struct measure_units *u, double share, char out[MEASURE_PODS])
+{
+    double tau = measure_luck(u, share), spread = u->spread;
+    size_t canary = split_units_share(u->units, share);
+    if (!(tau > 0) || tau > RANDOM_EFFECT_TAU_MAX) return false;
+    if (tau < RANDOM_EFFECT_TAU_MIN) spread *= 1.01 * RANDOM_EFFECT_TAU_MIN / tau;
+    snprintf(out, MEASURE_PODS, "{canary: %zu, baseline: %zu, spread: %.3g}", canary,
+             u->units - canary, spread);
+    return true;
 }

@@ -44,5 +44,14 @@ SERIN_MUST_USE
 enum serin_status measure_units(const struct tape *const *tapes, size_t n,
                                 const struct plan *p, int64_t window_ms, bool by,
                                 struct measure_units *out);
+/** What units that keep a level of their own add by luck: tau of the log odds when the
+ * canary has this share of them; 0: not measured, or too few. */
+double measure_luck(const struct measure_units *u, double share);
+enum { MEASURE_PODS = 80 };
+/**
+ * The value of a ratio's `pods`, as one would write it. Less luck than it can say is
+ * said as the least that it can. False: none, or more than it can.
+ */
+bool measure_pods(const struct measure_units *u, double share, char out[MEASURE_PODS]);
 
 #endif

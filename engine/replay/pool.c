@@ -7,6 +7,7 @@
 
 #include "engine/base/mem.h"
 #include "engine/replay/replan.h"
+#include "engine/replay/stand.h"
 
 enum { LONGEST_MS = 86400000, SHORTEST_MS = 10000, SEAM_MS = 1000 };
 
@@ -108,6 +109,27 @@ enum serin_status pool_tapes(const char *text, const struct plan *plan,
     out->windows = out->window_ms > 0 ? (uint64_t)(sum_ms / out->window_ms) : 0;
     arena_free(&a);
     return rc;
+}
+
+enum serin_status pool_over_time(struct arena *a, const char *text,
+                                 const struct tape *const *tapes, size_t n,
+                                 double phi[PLAN_MAX_METRICS], struct fault *f)
+{
+    const struct replan change = {.fresh = true, .calibrate = "2m"};
+    struct pool_result found = {0};
+    struct fault little = {0};
+    struct stand s;
+    struct plan *fresh = NULL;
+    const char *anew;
+    struct doc_errors errors = {.arena = a};
+    enum serin_status rc = stand(a, text, true, &s, f);
+    if (rc == SERIN_OK) rc = replan(a, s.text, strlen(s.text), &change, &anew);
+    if (rc == SERIN_OK) rc = plan_parse(a, anew, strlen(anew), &fresh, &errors);
+    if (rc != SERIN_OK) return rc;
+    rc = pool_tapes(anew, fresh, tapes, n, &found, &little);
+    for (size_t i = 0; i < PLAN_MAX_METRICS; i++)
+        phi[i] = rc == SERIN_OK ? found.phi[i] : 0;
+    return rc == SERIN_ENOMEM ? rc : SERIN_OK;
 }
 
 enum serin_status pool_measure(const char *plan, const struct feed_options *like,

@@ -20,6 +20,15 @@ enum serin_status pool_tapes(const char *text, const struct plan *plan,
                              const struct tape *const *tapes, size_t n,
                              struct pool_result *out, struct fault *f);
 /**
+ * phi of every metric of the plan, whether it gives one or not, at its own window: what
+ * a live calibration as long as the tapes would find. All 0 where they do not suffice.
+ * Errors: SERIN_EPARSE (no plan), SERIN_ENOMEM.
+ */
+SERIN_MUST_USE
+enum serin_status pool_over_time(struct arena *a, const char *text,
+                                 const struct tape *const *tapes, size_t n,
+                                 double phi[PLAN_MAX_METRICS], struct fault *f);
+/**
  * Calibrate the plan on the baselines of these recordings, one behind the other.
  * plan  its text; like  its parsed form, format and rollout for the files
  * Errors: as tape_read and pool_tapes.

@@ -10,10 +10,8 @@
 #include "engine/replay/crowd.h"
 #include "engine/replay/edit.h"
 #include "engine/replay/pool.h"
-#include "engine/replay/replan.h"
 #include "engine/replay/stand.h"
 #include "stats/interval.h"
-#include "stats/random_effect.h"
 
 static const double confidence = 0.95;
 static const double worth = 1.05; /* a larger phi than that is worth writing down */
@@ -169,28 +167,6 @@ static void put_phis(const struct selftest_work *w, const double *phi,
     }
 }
 
-/* As a live calibration would find it, at the plan's window. */
-static enum serin_status over_time(const struct selftest_work *w, const char *text,
-                                   double *phi)
-{
-    struct pool_result found;
-    struct stand s;
-    struct fault f = {0};
-    struct plan *fresh;
-    const char *anew;
-    struct doc_errors errors = {.arena = w->a};
-    enum serin_status rc = stand(w->a, text, true, &s, w->f);
-    if (rc == SERIN_OK)
-        rc = replan(w->a, s.text, strlen(s.text),
-                    &(struct replan){.fresh = true, .calibrate = "2m"}, &anew);
-    if (rc == SERIN_OK) rc = plan_parse(w->a, anew, strlen(anew), &fresh, &errors);
-    if (rc != SERIN_OK) return rc;
-    rc = pool_tapes(anew, fresh, w->o->tapes, w->o->n, &found, &f);
-    for (size_t i = 0; i < w->o->plan->n_metrics; i++)
-        phi[i] = rc == SERIN_OK ? found.phi[i] : 0;
-    return rc == SERIN_ENOMEM ? rc : SERIN_OK; /* too little: nothing was measured */
-}
-
 static enum serin_status remedy_phi(const struct selftest_work *w,
                                     struct selftest_remedy *r)
 {
@@ -209,7 +185,8 @@ static enum serin_status remedy_window(const struct selftest_work *w,
              (long long)(w->out->window_ms * longer / 1000));
     put(r, NULL, "window", value);
     enum serin_status rc = edited(w, r, &text);
-    if (rc == SERIN_OK) rc = over_time(w, text, phi);
+    if (rc == SERIN_OK)
+        rc = pool_over_time(w->a, text, w->o->tapes, w->o->n, phi, w->f);
     if (rc == SERIN_OK) put_phis(w, phi, r);
     return rc;
 }
@@ -220,31 +197,15 @@ static double first_share(const struct selftest_options *o)
     return o->plan->n_steps > 0 ? (double)o->plan->steps[0].weight_bp / 10000 : 0.05;
 }
 
-/* What units that keep a level of their own add by luck: tau, and how many of them. */
-static double luck(const struct selftest_work *w, size_t metric, size_t *canary)
-{
-    const struct measure_units *u = &w->out->units[metric];
-    *canary = split_units_share(u->units, first_share(w->o));
-    if (*canary == 0 || *canary >= u->units) return 0;
-    return random_effect_tau(u->spread, (double)*canary, (double)(u->units - *canary));
-}
-
 static enum serin_status remedy_pods(const struct selftest_work *w,
                                      struct selftest_remedy *r)
 {
+    double share = first_share(w->o);
     for (size_t i = 0; i < w->o->plan->n_metrics; i++) {
         const struct plan_metric *m = &w->o->plan->metrics[i];
-        size_t canary;
-        double tau = luck(w, i, &canary);
-        char value[64];
-        if (m->kind != PLAN_RATIO || m->per == PLAN_PER_USER || tau <= 0) continue;
-        if (tau > RANDOM_EFFECT_TAU_MAX) continue;
-        /* Less luck than it can say: the least that it can. */
-        double spread = w->out->units[i].spread;
-        if (tau < RANDOM_EFFECT_TAU_MIN) spread *= 1.01 * RANDOM_EFFECT_TAU_MIN / tau;
-        snprintf(value, sizeof value, "{canary: %zu, baseline: %zu, spread: %.3g}",
-                 canary, w->out->units[i].units - canary, spread);
-        put(r, m, "pods", value);
+        char value[MEASURE_PODS];
+        if (m->kind != PLAN_RATIO || m->per == PLAN_PER_USER) continue;
+        if (measure_pods(&w->out->units[i], share, value)) put(r, m, "pods", value);
     }
     return SERIN_OK;
 }
@@ -253,11 +214,12 @@ static enum serin_status remedy_pods(const struct selftest_work *w,
 static enum serin_status remedy_tolerance(const struct selftest_work *w,
                                           struct selftest_remedy *r)
 {
+    double share = first_share(w->o);
     for (size_t i = 0; i < w->o->plan->n_metrics; i++) {
         const struct plan_metric *m = &w->o->plan->metrics[i];
-        size_t canary;
         char value[32];
-        double over = exp(sqrt(-2 * log(2 * w->out->alpha)) * luck(w, i, &canary));
+        double tau = measure_luck(&w->out->units[i], share);
+        double over = exp(sqrt(-2 * log(2 * w->out->alpha)) * tau);
         over = ceil(100 * over) / 100;
         if (!(over > m->abort_over) || !(over <= 20)) continue;
         snprintf(value, sizeof value, "%.2f", over);
@@ -454,7 +416,8 @@ static enum serin_status measure(struct selftest_work *w)
     if (rc == SERIN_OK)
         rc = measure_units(o->tapes, o->n, o->plan, w->out->window_ms, w->by,
                            w->out->units);
-    return rc == SERIN_OK ? over_time(w, o->text, w->out->over_time) : rc;
+    if (rc != SERIN_OK) return rc;
+    return pool_over_time(w->a, o->text, o->tapes, o->n, w->out->over_time, w->f);
 }
 
 enum serin_status selftest_run(struct arena *a, const struct selftest_options *o,
