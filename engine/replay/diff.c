@@ -53,33 +53,53 @@ static void put(struct diff *d, char what, size_t i, size_t k)
     d->steps[d->n++] = (struct step){what, i, k};
 }
 
+/* How many lines are common to what follows line x of one and y of the other. */
+struct common {
+    uint16_t *t; /* NULL: too long to look */
+    size_t from, to, columns;
+};
+
+static uint16_t *common_at(const struct common *c, size_t x, size_t y)
+{
+    return &c->t[(x - c->from) * c->columns + (y - c->to)];
+}
+
+static bool count_common(struct arena *a, const struct diff *d, struct common *c,
+                         size_t m, size_t n)
+{
+    size_t cells = (m - c->from + 1) * (n - c->to + 1);
+    c->columns = n - c->to + 1;
+    if (cells > TABLE) return true;
+    c->t = arena_alloc(a, cells * sizeof *c->t);
+    if (c->t == NULL) return false;
+    for (size_t x = m; x-- > c->from;)
+        for (size_t y = n; y-- > c->to;) {
+            uint16_t down = *common_at(c, x + 1, y), right = *common_at(c, x, y + 1);
+            *common_at(c, x, y) = down > right ? down : right;
+            if (same(d, x, y))
+                *common_at(c, x, y) = (uint16_t)(*common_at(c, x + 1, y + 1) + 1);
+        }
+    return true;
+}
+
 /* Lines [i, m) of one against [k, n) of the other. */
 static bool between(struct arena *a, struct diff *d, size_t i, size_t m, size_t k,
                     size_t n)
 {
-    size_t rows = m - i + 1, columns = n - k + 1, from = i, to = k;
-    uint16_t *t = NULL;
-    if (rows * columns <= TABLE) {
-        t = arena_alloc(a, rows * columns * sizeof *t);
-        if (t == NULL) return false;
-        for (size_t x = m; x-- > from;)
-            for (size_t y = n; y-- > to;) {
-                size_t at = (x - from) * columns + (y - to);
-                uint16_t down = t[at + columns], right = t[at + 1];
-                t[at] = same(d, x, y)  ? (uint16_t)(t[at + columns + 1] + 1)
-                        : down > right ? down
-                                       : right;
-            }
-    }
-    while (i < m || k < n) {
-        size_t at = (i - from) * columns + (k - to);
-        if (i < m && k < n && t != NULL && same(d, i, k))
+    struct common c = {.from = i, .to = k};
+    if (!count_common(a, d, &c, m, n)) return false;
+    while (i < m && k < n && c.t != NULL) {
+        if (same(d, i, k))
             put(d, ' ', i++, k++);
-        else if (i < m && (k == n || t == NULL || t[at + columns] >= t[at + 1]))
+        else if (*common_at(&c, i + 1, k) >= *common_at(&c, i, k + 1))
             put(d, '-', i++, k);
         else
             put(d, '+', i, k++);
     }
+    while (i < m)
+        put(d, '-', i++, k);
+    while (k < n)
+        put(d, '+', i, k++);
     return true;
 }
 

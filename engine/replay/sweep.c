@@ -58,75 +58,75 @@ static size_t column_of(const struct reading *r, const char *p)
 /* ---------------------------------------------------------------- the plan's word */
 
 /* Does the plan allow this? *f says why not. */
-static enum serin_status allowed(const struct reading *r, const char *text,
-                                 struct fault *f)
+static enum serin_status allowed(const char *text, struct fault *f)
 {
     struct arena a = {0};
     struct plan *plan;
     struct doc_errors errors = {.arena = &a};
     enum serin_status rc = plan_parse(&a, text, strlen(text), &plan, &errors);
-    (void)r;
     if (rc != SERIN_OK)
         fault_set(f, rc, "%s", errors.n > 0 ? errors.items[0].text : status_text(rc));
     arena_free(&a);
     return rc;
 }
 
-static enum serin_status try_value(const struct reading *r, const char *path,
-                                   const char *value, struct fault *f)
+/* One value at all its places, and nothing else changed. */
+static enum serin_status try_value(const struct reading *r, const struct sweep_key *k,
+                                   size_t i, struct fault *f)
 {
     struct arena a = {0};
-    const char *text;
-    enum serin_status rc = edit_set(&a, r->text, path, value, &text, f);
-    if (rc == SERIN_OK) rc = allowed(r, text, f);
+    const char *text = r->text;
+    enum serin_status rc = SERIN_OK;
+    for (size_t t = 0; rc == SERIN_OK && t < k->n_targets; t++)
+        rc = edit_set(&a, text, k->targets[t], k->values[i], &text, f);
+    if (rc == SERIN_OK) rc = allowed(text, f);
     arena_free(&a);
     return rc;
 }
 
-/* Paths for [*]: every item in which the first value may stand. */
-static enum serin_status expand(const struct reading *r, struct sweep_key *k,
-                                const char *path, struct fault *why)
+static bool any_fits(const struct reading *r, const struct sweep_key *k)
 {
-    const char *star = strstr(path, "[*]");
-    if (star == NULL) {
-        enum serin_status rc = try_value(r, path, k->values[0], why);
-        if (rc != SERIN_OK || k->n_targets == PLAN_MAX_METRICS)
-            return rc == SERIN_ENOMEM ? rc : SERIN_OK;
-        k->targets[k->n_targets++] = path;
-        return SERIN_OK;
-    }
-    size_t n = edit_items(r->a, r->text, path, (size_t)(star - path));
-    if (n == 0)
-        fault_set(why, SERIN_ENOENT, "the plan writes no list %.*s: write it out",
-                  (int)(star - path), path);
+    struct fault f;
+    for (size_t i = 0; i < k->n; i++)
+        if (try_value(r, k, i, &f) == SERIN_OK) return true;
+    return false;
+}
+
+/* Items 1 to n; of every item the key behind the star. */
+static enum serin_status put_targets(const struct reading *r, struct sweep_key *k,
+                                     const char *star, size_t n)
+{
+    k->n_targets = 0;
     for (size_t i = 1; i <= n; i++) {
         char one[256];
-        snprintf(one, sizeof one, "%.*s[%zu]%s", (int)(star - path), path, i, star + 3);
-        const char *copy = arena_copy(r->a, one, strlen(one));
-        if (copy == NULL) return SERIN_ENOMEM;
-        enum serin_status rc = expand(r, k, copy, why);
-        if (rc != SERIN_OK) return rc;
+        snprintf(one, sizeof one, "%.*s[%zu]%s", (int)(star - k->path), k->path, i,
+                 star + 3);
+        k->targets[k->n_targets] = arena_copy(r->a, one, strlen(one));
+        if (k->targets[k->n_targets++] == NULL) return SERIN_ENOMEM;
     }
     return SERIN_OK;
 }
 
-static enum serin_status check_key(const struct reading *r, struct sweep_key *k)
+/* [*] is every item, or every one but the last: the step at 100 % takes less. */
+static enum serin_status expand(const struct reading *r, struct sweep_key *k)
 {
-    struct fault why = {0};
-    enum serin_status rc = expand(r, k, k->path, &why);
-    if (rc != SERIN_OK) return rc;
-    if (k->n_targets == 0)
-        return fault_set(r->f, SERIN_EDOM, "--sweep, column %zu: %s=%s: %s",
-                         k->columns[0], k->path, k->values[0], why.text);
-    for (size_t i = 0; i < k->n; i++)
-        for (size_t t = 0; t < k->n_targets; t++) {
-            rc = try_value(r, k->targets[t], k->values[i], &why);
-            if (rc == SERIN_OK) continue;
-            return fault_set(r->f, rc == SERIN_ENOMEM ? rc : SERIN_EDOM,
-                             "--sweep, column %zu: %s=%s: %s", k->columns[i], k->path,
-                             k->values[i], why.text);
-        }
-    return SERIN_OK;
+    const char *star = strstr(k->path, "[*]");
+    if (star == NULL) {
+        k->targets[k->n_targets++] = k->path;
+        return SERIN_OK;
+    }
+    size_t n = edit_items(r->a, r->text, k->path, (size_t)(star - k->path));
+    if (n == 0 || n > PLAN_MAX_METRICS || strstr(star + 3, "[*]") != NULL)
+        return fault_set(r->f, SERIN_EDOM,
+                         "--sweep, column %zu: %s: the plan writes no list %.*s, or "
+                         "there is a second [*]: write it out",
+                         k->columns[0], k->path, (int)(star - k->path), k->path);
+    enum serin_status rc = put_targets(r, k, star, n);
+    if (rc == SERIN_OK && n > 1 && !any_fits(r, k)) {
+        rc = put_targets(r, k, star, n - 1);
+        if (rc == SERIN_OK && !any_fits(r, k)) rc = put_targets(r, k, star, n);
+    }
+    return rc;
 }
 
 /* ---------------------------------------------------------------- reading */
@@ -175,7 +175,7 @@ static enum serin_status put_key(const struct reading *r, const char *p, size_t 
         v += len;
     }
     s->n++;
-    return check_key(r, k);
+    return expand(r, k);
 }
 
 /* One key must not be swept twice, under whatever name. */
@@ -193,6 +193,24 @@ static enum serin_status check_twice(const struct reading *r)
     return SERIN_OK;
 }
 
+/* A combination is refused: by one value alone, if there is one. */
+static enum serin_status blame(const struct reading *r, size_t i, size_t n,
+                               const struct fault *together)
+{
+    struct fault why = {0};
+    for (size_t k = 0; k < r->out->n; k++)
+        for (size_t v = 0; v < r->out->keys[k].n; v++) {
+            const struct sweep_key *key = &r->out->keys[k];
+            enum serin_status rc = try_value(r, key, v, &why);
+            if (rc == SERIN_OK) continue;
+            return fault_set(r->f, rc == SERIN_ENOMEM ? rc : SERIN_EDOM,
+                             "--sweep, column %zu: %s=%s: %s", key->columns[v],
+                             key->path, key->values[v], why.text);
+        }
+    return fault_set(r->f, SERIN_EDOM, "--sweep: combination %zu of %zu: %s", i + 1, n,
+                     together->text);
+}
+
 static enum serin_status check_together(const struct reading *r)
 {
     size_t n = sweep_combinations(r->out);
@@ -207,11 +225,10 @@ static enum serin_status check_together(const struct reading *r)
         struct fault why = {0};
         const char *text;
         enum serin_status rc = sweep_apply(&a, r->out, r->text, i, &text, &why);
-        if (rc == SERIN_OK) rc = allowed(r, text, &why);
+        if (rc == SERIN_OK) rc = allowed(text, &why);
         arena_free(&a);
-        if (rc != SERIN_OK)
-            return fault_set(r->f, rc == SERIN_ENOMEM ? rc : SERIN_EDOM,
-                             "--sweep: combination %zu of %zu: %s", i + 1, n, why.text);
+        if (rc == SERIN_ENOMEM) return rc;
+        if (rc != SERIN_OK) return blame(r, i, n, &why);
     }
     return SERIN_OK;
 }
