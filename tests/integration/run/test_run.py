@@ -5,6 +5,7 @@ test_run.py SERIN; no broker but the embedded one is needed.
 """
 
 import http.client
+import json
 import os
 import re
 import signal
@@ -168,6 +169,46 @@ def without_broker(serin, folder):
         check(run.end() == 0, f"exit code {run.process.returncode}: {run.err}")
 
 
+def recordings(serin, folder):
+    """What cannot be written stops nothing, is said once and counted; then it goes on."""
+    sock, ring = os.path.join(folder, "r.sock"), os.path.join(folder, "later", "ring")
+    config = os.path.join(folder, "serin.yaml")
+    with open(config, "w", encoding="utf-8") as file:
+        file.write(f"inputs: [{{topic: shop.metrics, format: json}}]\n"
+                   f'http: {{listen: "unix:{sock}"}}\n'
+                   f"record: {{dir: {ring}, what: both, segment_age: 2s}}\n")
+
+    def metrics():
+        text = get(sock, "/metrics")[1]
+        return dict(line.rsplit(" ", 1) for line in text.splitlines()
+                    if line.startswith("serin_record_")), text
+    with Running(serin, "--config", config, "--embedded") as run:
+        wait_for("the ready line", lambda: run.said('msg="ready: '))
+        wait_for("a failure", lambda: metrics()[0]["serin_record_failures_total"] != "0")
+        check(metrics()[0]["serin_record_writing"] == "0", f"writes into nothing: {metrics()[0]}")
+        os.mkdir(os.path.dirname(ring))
+        address = run.out[0].strip().partition("=")[2]
+        subprocess.run(["kcat", "-P", "-b", address, "-t", "shop.metrics"], input="{}\n" * 7,
+                       text=True, check=True)
+        wait_for("recordings", lambda: int(metrics()[0]["serin_record_segments"]) >= 2)
+        counts, text = metrics()
+        check(int(counts["serin_record_records_total"]) >= 7 and
+              counts["serin_record_writing"] == "1", f"{counts}")
+        verdict = subprocess.run(["promtool", "check", "metrics"], input=text, text=True,
+                                 capture_output=True, check=False)
+        check(verdict.returncode == 0, f"promtool: {verdict.stdout}{verdict.stderr}")
+        said = run.said(f"cannot make {ring}")
+        check(len(said) == 1, f"said it {len(said)} times: {said}")
+        run.signal(signal.SIGTERM)
+        check(run.end() == 0, f"exit code {run.process.returncode}: {run.err}")
+    inputs = 0
+    for name in os.listdir(ring):
+        info = subprocess.run([serin, "recording", "info", os.path.join(ring, name), "-o", "json"],
+                              capture_output=True, text=True, check=True).stdout
+        inputs += json.loads(info)["records_of"]["shop.metrics"]
+    check(inputs == 7, f"{inputs} inputs in the recordings, 7 were sent")
+
+
 def second_signal(serin, folder):
     """The second one does not wait for a clean stop."""
     with Running(serin, "--embedded", "--roles", "decide,serve", "--listen",
@@ -277,8 +318,8 @@ def refusals(serin, folder):
 
 def main():
     serin = os.path.abspath(sys.argv[1])
-    for test in (refusals, without_broker, start_and_stop, second_signal, certificates,
-                 alerts_fire):
+    for test in (refusals, without_broker, start_and_stop, recordings, second_signal,
+                 certificates, alerts_fire):
         with tempfile.TemporaryDirectory(prefix="serin-run-") as folder:
             test(serin, folder)
         print(f"{test.__name__}: ok", flush=True)

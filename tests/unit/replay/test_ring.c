@@ -3,6 +3,8 @@
 #include "engine/replay/ring.h"
 
 #include <dirent.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -191,6 +193,35 @@ Test(ring, a_kill_at_any_byte_leaves_neither_holes_nor_doubles)
     }
     cr_assert(eq(sz, aside, 1), "the one without a meta is set aside, not deleted");
     check_whole(&w, k, SERIN_OK);
+    close_world(&w);
+}
+
+/* As the recorder does when a write fails: let go, and come back. */
+Test(ring, a_full_disk_loses_nothing)
+{
+    struct world w = open_world();
+    struct fault f = {0};
+    struct rlimit all, few = {.rlim_cur = 9000};
+    int64_t last = -1;
+    w.o.segment_bytes = 1 << 20;
+    signal(SIGXFSZ, SIG_IGN);
+    cr_assert(eq(int, getrlimit(RLIMIT_FSIZE, &all), 0));
+    few.rlim_max = all.rlim_max;
+    for (int i = 0; i < 4; i++) {
+        cr_assert(eq(int, setrlimit(RLIMIT_FSIZE, &few), 0));
+        cr_assert(eq(int, start(&w, &f), SERIN_OK), "%s", f.text);
+        cr_assert(ge(i64, ring_next(w.ring, 0, 0), last));
+        last = ring_next(w.ring, 0, 0);
+        cr_assert(eq(int, feed(&w, 300, &f), SERIN_EIO));
+        cr_assert(strstr(f.text, w.dir) != NULL, "%s", f.text);
+        ring_abandon(w.ring);
+    }
+    cr_assert(eq(int, setrlimit(RLIMIT_FSIZE, &all), 0));
+    cr_assert(eq(int, start(&w, &f), SERIN_OK), "%s", f.text);
+    cr_assert(gt(i64, ring_next(w.ring, 0, 0), 0), "what was written stands");
+    cr_assert(eq(int, feed(&w, 300, &f), SERIN_OK), "%s", f.text);
+    cr_assert(eq(int, ring_close(w.ring, &f), SERIN_OK));
+    check_whole(&w, 300, SERIN_OK);
     close_world(&w);
 }
 
