@@ -27,6 +27,16 @@ static int seed(const struct cli_verb *v, uint64_t *out)
     return CLI_OK;
 }
 
+/* The stretch that is judged, of what a look at the file has found. */
+static void stretch(const struct feed_range *r, struct feed_report *look)
+{
+    int64_t zero = r->after_start ? look->first_ms : 0;
+    if (r->since && zero + r->from_ms > look->first_ms)
+        look->first_ms = zero + r->from_ms;
+    if (r->until && zero + r->to_ms - 1 < look->last_ms)
+        look->last_ms = zero + r->to_ms - 1;
+}
+
 /* A pipe cannot be read twice: its start is found on the way. */
 static int place(struct scene *s, const struct feed_options *o)
 {
@@ -40,6 +50,7 @@ static int place(struct scene *s, const struct feed_options *o)
     /* What is damaged or empty is told of when it is judged. */
     if (feed_run(&once, NULL, &look, &f) != SERIN_OK || look.first_ms == INT64_MIN)
         return CLI_OK;
+    stretch(&o->range, &look);
     if (scene_place(s, look.first_ms, look.last_ms, &f) != SERIN_OK)
         return cli_fail(CLI_USAGE, "--inject %s", f.text);
     return CLI_OK;

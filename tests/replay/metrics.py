@@ -189,6 +189,14 @@ def scenes(dir):
     says("errors=x2@1h", "after the recording's end", data=plain)
     says("errors=x2@08:00", "outside the recording", data=plain)
     says("errors=x2", "whole number", args=["--seed", "-1"])
+    stretch = ["--between", "+1m..+6m"]
+    says("errors=x2@5m", "2025-10-09T08:54:20Z to 2025-10-09T08:59:19Z", args=stretch)
+    for source, data in ((healthy, None), ("-", plain)):
+        code, out, _ = run("--plan", p, "--from", source, *stretch, "--raw", "--inject",
+                           "errors=x3@1m", data=data)
+        if source == healthy:
+            raw = out
+    check(len(raw) > 100 and out == raw, "a stretch has a start of its own, in a pipe as well")
 
 
 def rollouts(dir):
