@@ -261,10 +261,11 @@ static void hear(struct moved *m, const pb_status *s, int64_t said_ms)
                            .weight_bp = s->weight_bp,
                            .final = s->final,
                            .stopped = s->final && s->weight_bp == 0};
+    struct target_more more = {(const char *const *)s->audience, s->n_audience,
+                               s->mirror_bp};
     for (size_t i = 0; i < m->n_places; i++)
         if (m->places[i].target != NULL)
-            target_hear(m->places[i].target, &w, (const char *const *)s->audience,
-                        s->n_audience, said_ms);
+            target_hear(m->places[i].target, &w, &more, said_ms);
     m->final = s->final;
 }
 

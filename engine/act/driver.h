@@ -19,6 +19,7 @@ enum { DRIVER_TIMEOUT_MS = 3000, DRIVER_PLACE = 512, DRIVER_TEXT = 512 };
 struct driver_order {
     const char *rollout, *verdict_id; /* "r", "r/7" */
     uint32_t weight_bp;               /* of the canary, 0..10000 */
+    uint32_t mirror_bp; /* of the other requests, copied to the canary as well */
     bool
         stopped; /* aborted or the lease is over: whoever has a kill switch throws it */
     const char *const *audience; /* segments that are served whole; n_audience */
@@ -54,6 +55,9 @@ struct driver {
                               struct fault *f);
     /** What apply would do, in one line. */
     void (*describe)(void *own, const struct driver_order *o, char out[DRIVER_TEXT]);
+    /** The share of requests that is copied now, as the latest read found it or found
+     * anew. NULL: this kind cannot copy requests. Errors: as read */
+    enum serin_status (*mirror)(void *own, uint32_t *mirror_bp, struct fault *f);
 };
 
 /* Every kind, once. */

@@ -16,7 +16,7 @@
 
 struct settings {
     struct driver_settings common;
-    const char *admin, *key;
+    const char *admin, *key, *mirror_key;
     int denominator; /* index into denominators */
 };
 static const char *const denominators[] = {"hundred", "ten_thousand", "million", NULL};
@@ -28,11 +28,21 @@ static const struct keys_key keys[] = {
              "the admin interface"),
     KEYS_KEY("key", KEYS_TEXT, AT(key), NULL, 1, 256, NULL,
              "runtime_key of the route's runtime_fraction", .required = true),
+    KEYS_KEY(
+        "mirror_key", KEYS_TEXT, AT(mirror_key), NULL, 1, 256, NULL,
+        "runtime_key of the runtime_fraction of the route's request mirror policy, "
+        "for steps that mirror"),
     KEYS_KEY("denominator", KEYS_ENUM, AT(denominator), "ten_thousand", 0, 0, NULL,
              "as the runtime_fraction's default_value says it",
              .choices = denominators),
 };
 static const struct keys_table table = KEYS_OF(keys, struct settings);
+
+static bool plain(const char *key)
+{
+    return key[strspn(key, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                           "0123456789._-")] == '\0';
+}
 
 static enum serin_status open_(const void *settings, const char *rollout, void **own,
                                char place[DRIVER_PLACE], struct fault *f)
@@ -41,11 +51,9 @@ static enum serin_status open_(const void *settings, const char *rollout, void *
     (void)rollout;
     if (strncmp(s->admin, "http://", 7) != 0 && strncmp(s->admin, "https://", 8) != 0)
         return fault_set(f, SERIN_EDOM, "envoy: admin begins with http://");
-    for (const char *p = s->key; *p != '\0'; p++)
-        if (strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-",
-                   *p) == NULL)
-            return fault_set(f, SERIN_EDOM,
-                             "envoy: key holds letters, digits, '.', '_' and '-' only");
+    if (!plain(s->key) || (s->mirror_key != NULL && !plain(s->mirror_key)))
+        return fault_set(f, SERIN_EDOM,
+                         "envoy: keys hold letters, digits, '.', '_' and '-' only");
     snprintf(place, DRIVER_PLACE, "envoy %.240s key %.240s", s->admin, s->key);
     *own = (void *)(uintptr_t)settings;
     return SERIN_OK;
@@ -56,12 +64,12 @@ static void close_(void *own)
     (void)own;
 }
 
-static void url_of(const struct settings *s, const char *path, char out[1024])
+static void url_of(const struct settings *s, const char *path, char out[1280])
 {
     size_t n = strlen(s->admin);
     while (n > 0 && s->admin[n - 1] == '/')
         n--;
-    snprintf(out, 1024, "%.*s%s", (int)n, s->admin, path);
+    snprintf(out, 1280, "%.*s%s", (int)n, s->admin, path);
 }
 
 /* False: the denominator is too small for this weight. */
@@ -72,22 +80,43 @@ static bool numerator(const struct settings *s, uint32_t bp, uint32_t *out)
     return scaled % 10000 == 0;
 }
 
+static enum serin_status uncountable(const struct settings *s, uint32_t bp,
+                                     struct fault *f)
+{
+    return fault_set(
+        f, SERIN_EDOM,
+        "envoy: %g %% is no whole number of a %s: set denominator here and "
+        "in the route's runtime_fraction to ten_thousand",
+        bp / 100.0, denominators[s->denominator]);
+}
+
+static enum serin_status path_of(const struct settings *s, const struct driver_order *o,
+                                 char out[640], struct fault *f)
+{
+    uint32_t n, copies;
+    if (o->mirror_bp != 0 && s->mirror_key == NULL)
+        return fault_set(f, SERIN_EDOM,
+                         "envoy: this step copies requests: give mirror_key, the "
+                         "runtime_key of the route's request mirror policy");
+    if (!numerator(s, o->weight_bp, &n)) return uncountable(s, o->weight_bp, f);
+    if (!numerator(s, o->mirror_bp, &copies)) return uncountable(s, o->mirror_bp, f);
+    int at = snprintf(out, 640, "/runtime_modify?%s=%" PRIu32, s->key, n);
+    if (s->mirror_key != NULL)
+        snprintf(out + at, 640 - (size_t)at, "&%s=%" PRIu32, s->mirror_key, copies);
+    return SERIN_OK;
+}
+
 static enum serin_status apply(void *own, const struct driver_order *o, struct fault *f)
 {
     const struct settings *s = own;
-    char url[1024], path[512];
-    uint32_t n;
+    char url[1280], path[640];
     struct http_answer a = {0};
     struct http_request q = {
         .method = "POST", .url = url, .timeout_ms = DRIVER_TIMEOUT_MS};
-    if (!numerator(s, o->weight_bp, &n))
-        return fault_set(f, SERIN_EDOM,
-                         "envoy: %g %% is no whole number of a %s: set denominator "
-                         "here and in the route's runtime_fraction to ten_thousand",
-                         o->weight_bp / 100.0, denominators[s->denominator]);
-    snprintf(path, sizeof path, "/runtime_modify?%s=%" PRIu32, s->key, n);
+    enum serin_status rc = path_of(s, o, path, f);
+    if (rc != SERIN_OK) return rc;
     url_of(s, path, url);
-    enum serin_status rc = http_call(&q, &a, f);
+    rc = http_call(&q, &a, f);
     if (rc == SERIN_OK) rc = http_accepted(&q, &a, f);
     if (rc != SERIN_OK && a.body.p != NULL && strstr(a.body.p, "admin layer") != NULL)
         fault_set(f, rc,
@@ -98,11 +127,11 @@ static enum serin_status apply(void *own, const struct driver_order *o, struct f
     return rc;
 }
 
-static enum serin_status weight_in(const struct settings *s, json_t *root, uint32_t *bp,
-                                   struct fault *f)
+static enum serin_status share_in(const struct settings *s, json_t *root,
+                                  const char *key, uint32_t *bp, struct fault *f)
 {
     json_t *entries = json_object_get(root, "entries"),
-           *entry = json_object_get(entries, s->key);
+           *entry = json_object_get(entries, key);
     const char *text = json_string_value(json_object_get(entry, "final_value"));
     char *end = NULL;
     if (!json_is_object(entries))
@@ -120,45 +149,57 @@ static enum serin_status weight_in(const struct settings *s, json_t *root, uint3
         return fault_set(f, SERIN_EDOM,
                          "envoy at %.150s: runtime key %.100s holds \"%.40s\", no "
                          "number of 0 to %" PRIu32,
-                         s->admin, s->key, text != NULL ? text : "", whole);
+                         s->admin, key, text != NULL ? text : "", whole);
     *bp = (uint32_t)((uint64_t)n * 10000 / whole);
     if (n * 10000 % whole != 0) ++*bp; /* told too high rather than too low */
     return SERIN_OK;
 }
 
-static enum serin_status read_(void *own, uint32_t expected, uint32_t *bp,
-                               struct fault *f)
+static enum serin_status look(const struct settings *s, const char *key, uint32_t *bp,
+                              struct fault *f)
 {
-    const struct settings *s = own;
-    char url[1024];
+    char url[1280];
     struct http_answer a = {0};
     struct http_request q = {
         .method = "GET", .url = url, .timeout_ms = DRIVER_TIMEOUT_MS};
-    (void)expected;
     url_of(s, "/runtime?format=json", url);
     enum serin_status rc = http_call(&q, &a, f);
     if (rc == SERIN_OK) rc = http_accepted(&q, &a, f);
     if (rc == SERIN_OK) {
         json_t *root = json_loads(a.body.p != NULL ? a.body.p : "", 0, NULL);
-        rc = weight_in(s, root, bp, f);
+        rc = share_in(s, root, key, bp, f);
         json_decref(root);
     }
     text_free(&a.body);
     return rc;
 }
 
+static enum serin_status read_(void *own, uint32_t expected, uint32_t *bp,
+                               struct fault *f)
+{
+    const struct settings *s = own;
+    (void)expected;
+    return look(s, s->key, bp, f);
+}
+
+static enum serin_status mirror(void *own, uint32_t *mirror_bp, struct fault *f)
+{
+    const struct settings *s = own;
+    *mirror_bp = 0;
+    return s->mirror_key != NULL ? look(s, s->mirror_key, mirror_bp, f) : SERIN_OK;
+}
+
 static void describe(void *own, const struct driver_order *o, char out[DRIVER_TEXT])
 {
     const struct settings *s = own;
-    uint32_t n;
-    if (numerator(s, o->weight_bp, &n))
-        snprintf(out, DRIVER_TEXT, "POST %.200s/runtime_modify?%.200s=%" PRIu32,
-                 s->admin, s->key, n);
+    char path[640];
+    struct fault f = {0};
+    if (path_of(s, o, path, &f) == SERIN_OK)
+        snprintf(out, DRIVER_TEXT, "POST %.200s%.300s", s->admin, path);
     else
-        snprintf(out, DRIVER_TEXT, "envoy: %g %% is no whole number of a %s",
-                 o->weight_bp / 100.0, denominators[s->denominator]);
+        snprintf(out, DRIVER_TEXT, "%.500s", f.text);
 }
 
 extern const struct driver envoy_driver;
-const struct driver envoy_driver = {"envoy", &table, true,  open_,
-                                    close_,  apply,  read_, describe};
+const struct driver envoy_driver = {"envoy", &table, true,     open_, close_,
+                                    apply,   read_,  describe, mirror};

@@ -211,5 +211,5 @@ static void describe(void *own, const struct driver_order *o, char out[DRIVER_TE
 }
 
 extern const struct driver exec_driver;
-const struct driver exec_driver = {"exec", &table, true,  open_,
-                                   close_, apply,  read_, describe};
+const struct driver exec_driver = {"exec", &table, true,     open_, close_,
+                                   apply,  read_,  describe, NULL};

@@ -281,5 +281,5 @@ static void describe(void *own, const struct driver_order *o, char out[DRIVER_TE
 }
 
 extern const struct driver flagd_driver;
-const struct driver flagd_driver = {"flagd", &table, true,  open_,
-                                    close_,  apply,  read_, describe};
+const struct driver flagd_driver = {"flagd", &table, true,     open_, close_,
+                                    apply,   read_,  describe, NULL};

@@ -167,6 +167,49 @@ static void add_op(json_t *patch, const char *op, const struct pair *p, size_t r
         patch, json_pack("{s:s,s:s,s:o}", "op", op, "path", path, "value", value));
 }
 
+/* The n-th filter that copies requests to the canary; false: there is none. */
+static bool copy_at(const struct settings *s, json_t *rules, size_t n, size_t *rule,
+                    size_t *filter, json_t **out)
+{
+    for (size_t i = 0; i < json_array_size(rules); i++) {
+        json_t *filters = json_object_get(json_array_get(rules, i), "filters");
+        for (size_t k = 0; k < json_array_size(filters); k++) {
+            json_t *copy = json_object_get(json_array_get(filters, k), "requestMirror");
+            json_t *to = json_object_get(copy, "backendRef");
+            const char *name = json_string_value(json_object_get(to, "name"));
+            if (name == NULL || strcmp(name, s->canary) != 0 || n-- != 0) continue;
+            *rule = i, *filter = k, *out = copy;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* How many filters copy to the canary; each is set to bp. */
+static size_t patch_copies(const struct settings *s, json_t *route, uint32_t bp,
+                           json_t *patch)
+{
+    size_t n = 0, rule, filter;
+    json_t *copy;
+    for (; copy_at(s, rules_of(route), n, &rule, &filter, &copy); n++) {
+        char at[120], path[160];
+        snprintf(at, sizeof at, "/spec/rules/%zu/filters/%zu/requestMirror", rule,
+                 filter);
+        snprintf(path, sizeof path, "%s/backendRef/name", at);
+        json_array_append_new(patch, json_pack("{s:s,s:s,s:s}", "op", "test", "path",
+                                               path, "value", s->canary));
+        snprintf(path, sizeof path, "%s/percent", at); /* it is one or the other */
+        if (json_object_get(copy, "percent") != NULL)
+            json_array_append_new(patch,
+                                  json_pack("{s:s,s:s}", "op", "remove", "path", path));
+        snprintf(path, sizeof path, "%s/fraction", at);
+        json_array_append_new(patch, json_pack("{s:s,s:s,s:{s:i,s:i}}", "op", "add",
+                                               "path", path, "value", "numerator",
+                                               (int)bp, "denominator", WHOLE));
+    }
+    return n;
+}
+
 /* NULL: no rule sends to both. */
 static json_t *patch_of(const struct settings *s, json_t *route, uint32_t bp)
 {
@@ -196,6 +239,16 @@ static enum serin_status no_pair(const struct settings *s, struct fault *f)
         s->namespace, s->route, s->canary, s->baseline);
 }
 
+static enum serin_status no_copies(const struct settings *s, struct fault *f)
+{
+    return fault_set(
+        f, SERIN_EDOM,
+        "gateway: no rule of HTTPRoute %.100s/%.100s copies requests to "
+        "%.80s: add a filter of type RequestMirror with that backendRef and "
+        "percent 0",
+        s->namespace, s->route, s->canary);
+}
+
 static enum serin_status apply(void *own, const struct driver_order *o, struct fault *f)
 {
     const struct settings *s = own;
@@ -206,10 +259,15 @@ static enum serin_status apply(void *own, const struct driver_order *o, struct f
         rc = get(s, &route, f);
         if (rc != SERIN_OK) return rc;
         json_t *patch = patch_of(s, route, o->weight_bp);
+        size_t copies = patch != NULL ? patch_copies(s, route, o->mirror_bp, patch) : 0;
         char *text = patch != NULL ? json_dumps(patch, JSON_COMPACT) : NULL;
         json_decref(route);
         json_decref(patch);
         if (text == NULL) return no_pair(s, f);
+        if (copies == 0 && o->mirror_bp != 0) {
+            free(text);
+            return no_copies(s, f);
+        }
         rc = call(s, "PATCH", text, &a, f);
         /* 409: changed meanwhile; 422: a test of the patch failed, for that reason. */
         bool again = a.status == 409 || a.status == 422;
@@ -301,6 +359,33 @@ static enum serin_status read_(void *own, uint32_t expected, uint32_t *bp,
     }
 }
 
+/* The highest share of all filters, told too high rather than too low; a filter that
+ * says none copies everything. */
+static enum serin_status mirror(void *own, uint32_t *mirror_bp, struct fault *f)
+{
+    const struct settings *s = own;
+    json_t *route, *copy;
+    size_t n = 0, rule, filter;
+    *mirror_bp = 0;
+    enum serin_status rc = get(s, &route, f);
+    if (rc != SERIN_OK) return rc;
+    for (; copy_at(s, rules_of(route), n, &rule, &filter, &copy); n++) {
+        json_t *fraction = json_object_get(copy, "fraction"),
+               *percent = json_object_get(copy, "percent"),
+               *whole = json_object_get(fraction, "denominator");
+        json_int_t of = whole != NULL ? json_integer_value(whole) : 100, bp = WHOLE;
+        if (fraction != NULL && of > 0)
+            bp = (json_integer_value(json_object_get(fraction, "numerator")) * WHOLE +
+                  of - 1) /
+                 of;
+        else if (percent != NULL)
+            bp = 100 * json_integer_value(percent);
+        if (bp > (json_int_t)*mirror_bp) *mirror_bp = (uint32_t)bp;
+    }
+    json_decref(route);
+    return SERIN_OK;
+}
+
 static void describe(void *own, const struct driver_order *o, char out[DRIVER_TEXT])
 {
     const struct settings *s = own;
@@ -312,5 +397,5 @@ static void describe(void *own, const struct driver_order *o, char out[DRIVER_TE
 }
 
 extern const struct driver gateway_driver;
-const struct driver gateway_driver = {"gateway", &table, true,  open_,
-                                      close_,    apply,  read_, describe};
+const struct driver gateway_driver = {"gateway", &table, true,     open_, close_,
+                                      apply,     read_,  describe, mirror};

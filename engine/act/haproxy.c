@@ -195,5 +195,5 @@ static void describe(void *own, const struct driver_order *o, char out[DRIVER_TE
 }
 
 extern const struct driver haproxy_driver;
-const struct driver haproxy_driver = {"haproxy", &table, false, open_,
-                                      close_,    apply,  read_, describe};
+const struct driver haproxy_driver = {"haproxy", &table, false,    open_, close_,
+                                      apply,     read_,  describe, NULL};

@@ -360,5 +360,5 @@ static void describe(void *own, const struct driver_order *o, char out[DRIVER_TE
 }
 
 extern const struct driver nginx_driver;
-const struct driver nginx_driver = {"nginx", &table, true,  open_,
-                                    close_,  apply,  read_, describe};
+const struct driver nginx_driver = {"nginx", &table, true,     open_, close_,
+                                    apply,   read_,  describe, NULL};

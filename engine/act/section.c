@@ -86,6 +86,20 @@ enum serin_status section_read(struct arena *a, const struct doc_node *map,
     return keys_read(a, out->driver->keys, map, settings, errors);
 }
 
+/* Of a named target only the actuator knows the kind, and refuses. */
+static void look_mirror(const struct plan *p, const struct section *s,
+                        struct doc_errors *errors)
+{
+    for (size_t i = 0; i < p->n_steps && s->driver->mirror == NULL; i++)
+        if (p->steps[i].kind == PLAN_STEP_MIRROR)
+            doc_error_add(
+                errors, doc_get(p->actuate, "kind"),
+                "kind: %s cannot copy requests, as the step in line %u wants; "
+                "name a target that can (envoy, gateway, webhook), or make it "
+                "a preview",
+                s->driver->name, p->steps[i].line);
+}
+
 enum serin_status section_plan(struct arena *a, const char *text, size_t n,
                                struct plan **out, struct doc_errors *errors)
 {
@@ -93,6 +107,7 @@ enum serin_status section_plan(struct arena *a, const char *text, size_t n,
     enum serin_status rc = plan_parse(a, text, n, out, errors);
     if (rc != SERIN_OK || (*out)->actuate == NULL) return rc;
     rc = section_read(a, (*out)->actuate, &s, errors);
+    if (rc == SERIN_OK && s.driver != NULL) look_mirror(*out, &s, errors);
     return rc == SERIN_OK && errors->total != 0 ? SERIN_EPARSE : rc;
 }
 

@@ -31,6 +31,7 @@ struct target {
     struct lease lease;
     char audience[AUDIENCE][SEGMENT];
     size_t n_audience;
+    uint32_t mirror_bp;
 
     /* Of the thread alone. */
     int64_t next_ms, backoff_ms;
@@ -64,6 +65,7 @@ static void task_of(const struct target *t, struct task *k)
         .stopped = t->lease.stopped || t->lease.lost,
         .audience = k->segments,
         .n_audience = t->lease.lost ? 0 : t->n_audience,
+        .mirror_bp = t->lease.lost ? 0 : t->mirror_bp,
     };
 }
 
@@ -101,33 +103,64 @@ static void rehearse(struct target *t, const struct task *k)
     fflush(stdout);
 }
 
+/* What is copied is what should be. False: it is not, and text says so; *rc a failure.
+ */
+static bool mirrored(struct target *t, const struct task *k, char text[512],
+                     enum serin_status *rc, struct fault *f)
+{
+    uint32_t bp = 0, want = k->order.mirror_bp;
+    if (t->driver->mirror != NULL) *rc = t->driver->mirror(t->own, &bp, f);
+    if (*rc != SERIN_OK || bp == want) return true;
+    if (t->driver->mirror != NULL)
+        snprintf(text, 512, "%.300s: set to copy %g %% of the requests, but %g %% are",
+                 t->place, want / 100.0, bp / 100.0);
+    else
+        snprintf(text, 512,
+                 "kind %s cannot copy requests, and this step wants %g %% of them "
+                 "copied: use a kind that can (envoy, gateway, webhook), or a preview",
+                 t->driver->name, want / 100.0);
+    return false;
+}
+
+/* What is in force: *bp, and whether it is all that the task wants. text: why not. */
+static enum serin_status look(struct target *t, const struct task *k, uint32_t *bp,
+                              bool *right, char text[512], struct fault *f)
+{
+    uint32_t want = k->order.weight_bp;
+    enum serin_status rc = t->driver->read(t->own, want, bp, f);
+    text[0] = '\0';
+    *right = rc == SERIN_OK && mirrored(t, k, text, &rc, f) && *bp == want;
+    if (rc == SERIN_OK && *bp != want)
+        snprintf(text, 512, "%.300s: set to %g %%, but %g %% is read back", t->place,
+                 want / 100.0, *bp / 100.0);
+    return rc;
+}
+
 /* Look, set where it is not so, look again. Returns whether it is in force. */
 static bool carry_out(struct target *t, const struct task *k)
 {
     struct fault f = {0};
     char text[512];
-    uint32_t bp = UINT32_MAX, want = k->order.weight_bp;
-    bool news = t->told_seq != k->seq;
-    enum serin_status rc = t->driver->read(t->own, want, &bp, &f);
-    if (rc != SERIN_OK || bp != want || news) {
-        if (rc == SERIN_OK && bp != want && !news)
+    uint32_t bp = UINT32_MAX;
+    bool news = t->told_seq != k->seq, right = false;
+    enum serin_status rc = look(t, k, &bp, &right, text, &f);
+    if (!right || news) {
+        if (rc == SERIN_OK && bp != k->order.weight_bp && !news)
             log_warn("act", "%s: %g %% found in force, not %g %%: set again",
-                     t->rollout, bp / 100.0, want / 100.0);
+                     t->rollout, bp / 100.0, k->order.weight_bp / 100.0);
         rc = t->driver->apply(t->own, &k->order, &f);
-        if (rc == SERIN_OK) rc = t->driver->read(t->own, want, &bp, &f);
+        if (rc == SERIN_OK) rc = look(t, k, &bp, &right, text, &f);
     }
     if (rc != SERIN_OK) {
         report(t, k, t->told_bp, f.text);
         return false;
     }
-    snprintf(text, sizeof text, "%.300s: set to %g %%, but %g %% is read back",
-             t->place, want / 100.0, bp / 100.0);
-    if (k->lost && bp == want)
+    if (right && k->lost)
         snprintf(text, sizeof text,
                  "the engine was not heard of for %" PRId64 " s: the canary is at 0 %%",
                  t->o.lease_ms / 1000);
-    report(t, k, bp, bp != want || k->lost ? text : "");
-    return bp == want;
+    report(t, k, bp, text);
+    return right;
 }
 
 /* ---- the thread */
@@ -234,13 +267,14 @@ void target_close(struct target *t)
 }
 
 void target_hear(struct target *t, const struct lease_word *w,
-                 const char *const *audience, size_t n_audience, int64_t said_ms)
+                 const struct target_more *m, int64_t said_ms)
 {
     pthread_mutex_lock(&t->lock);
     if (lease_hear(&t->lease, w, said_ms, clock_mono_ms())) {
-        t->n_audience = n_audience < AUDIENCE ? n_audience : AUDIENCE;
+        t->mirror_bp = m->mirror_bp;
+        t->n_audience = m->n_audience < AUDIENCE ? m->n_audience : AUDIENCE;
         for (size_t i = 0; i < t->n_audience; i++)
-            snprintf(t->audience[i], SEGMENT, "%s", audience[i]);
+            snprintf(t->audience[i], SEGMENT, "%s", m->audience[i]);
         t->next_ms = 0;
         t->done = false;
         pthread_cond_signal(&t->woken);

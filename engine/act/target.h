@@ -37,9 +37,15 @@ enum serin_status target_open(struct target **out, const char *rollout,
                               const struct target_options *o, struct fault *f);
 /** Waits for a call that is under way (DRIVER_TIMEOUT_MS). What is in force stays. */
 void target_close(struct target *t);
+/* What the engine says beside the word. */
+struct target_more {
+    const char *const *audience; /* n_audience */
+    size_t n_audience;
+    uint32_t mirror_bp;
+};
 /** The engine spoke; times on clock_mono_ms. Thread: any. */
 void target_hear(struct target *t, const struct lease_word *w,
-                 const char *const *audience, size_t n_audience, int64_t said_ms);
+                 const struct target_more *m, int64_t said_ms);
 /** It has a final verdict and that is in force: it may be closed. */
 bool target_done(struct target *t);
 const char *target_place(const struct target *t);

@@ -42,9 +42,10 @@ static const struct keys_table table = KEYS_OF(keys, struct settings);
 
 struct webhook {
     const struct settings *s;
-    struct text order; /* the latest; "" = none yet */
-    char key[160];     /* of that order */
-    uint32_t told_bp;  /* the answer to it, not looked at yet; UINT32_MAX: none */
+    struct text order;  /* the latest; "" = none yet */
+    char key[160];      /* of that order */
+    uint32_t told_bp;   /* the answer to it, not looked at yet; UINT32_MAX: none */
+    uint32_t mirror_bp; /* of the latest answer */
 };
 
 static bool web(const char *url)
@@ -83,8 +84,10 @@ static void order_of(const struct driver_order *o, struct text *out)
     text_json(out, o->rollout);
     text_add(out, ",\"verdict_id\":");
     text_json(out, o->verdict_id);
-    text_add(out, ",\"weight_bp\":%" PRIu32 ",\"stopped\":%s,\"audience\":[",
-             o->weight_bp, o->stopped ? "true" : "false");
+    text_add(out,
+             ",\"weight_bp\":%" PRIu32 ",\"mirror_bp\":%" PRIu32
+             ",\"stopped\":%s,\"audience\":[",
+             o->weight_bp, o->mirror_bp, o->stopped ? "true" : "false");
     for (size_t i = 0; i < o->n_audience; i++) {
         text_add(out, "%s", i != 0 ? "," : "");
         text_json(out, o->audience[i]);
@@ -92,8 +95,14 @@ static void order_of(const struct driver_order *o, struct text *out)
     text_add(out, "]}");
 }
 
-/* "weight_bp" of an answer. */
-static enum serin_status weight_in(const struct http_request *q,
+static bool share(json_t *value, json_int_t *out)
+{
+    *out = json_integer_value(value);
+    return json_is_integer(value) && *out >= 0 && *out <= 10000;
+}
+
+/* "weight_bp" of an answer, and "mirror_bp": 0 where it says nothing of copies. */
+static enum serin_status weight_in(struct webhook *w, const struct http_request *q,
                                    const struct http_answer *a, uint32_t *bp,
                                    struct fault *f)
 {
@@ -101,17 +110,21 @@ static enum serin_status weight_in(const struct http_request *q,
     if (rc != SERIN_OK) return rc;
     const char *body = a->body.p != NULL ? a->body.p : "";
     json_t *root = json_loads(body, JSON_REJECT_DUPLICATES, NULL);
-    json_t *weight = json_object_get(root, "weight_bp");
-    json_int_t n = json_integer_value(weight);
-    bool good = json_is_integer(weight) && n >= 0 && n <= 10000;
+    json_t *mirrored = json_object_get(root, "mirror_bp");
+    json_int_t n = 0, copies = 0;
+    bool good = share(json_object_get(root, "weight_bp"), &n) &&
+                (mirrored == NULL || share(mirrored, &copies));
     json_decref(root);
     if (!good)
         return fault_set(
             f, SERIN_EDOM,
             "%s %.200s answered \"%.*s\": expected {\"weight_bp\": N} with "
-            "N of 0 to 10000, the weight that is in force",
+            "N of 0 to 10000, the weight that is in force (and \"mirror_bp\" alike, "
+            "the "
+            "share that is copied)",
             q->method, q->url, (int)strnlen(body, 100), body);
     *bp = (uint32_t)n;
+    w->mirror_bp = (uint32_t)copies;
     return SERIN_OK;
 }
 
@@ -141,7 +154,7 @@ static enum serin_status post(struct webhook *w, uint32_t *bp, struct fault *f)
     }
     enum serin_status rc = http_call(&q, &a, f);
     if (rc == SERIN_OK)
-        rc = w->s->status_url == NULL ? weight_in(&q, &a, bp, f)
+        rc = w->s->status_url == NULL ? weight_in(w, &q, &a, bp, f)
                                       : http_accepted(&q, &a, f);
     text_free(&a.body);
     return rc;
@@ -175,7 +188,7 @@ static enum serin_status read_(void *own, uint32_t expected, uint32_t *bp,
                                  .ca_file = w->s->ca_file,
                                  .timeout_ms = (int)w->s->timeout_ms};
         enum serin_status rc = http_call(&q, &a, f);
-        if (rc == SERIN_OK) rc = weight_in(&q, &a, bp, f);
+        if (rc == SERIN_OK) rc = weight_in(w, &q, &a, bp, f);
         text_free(&a.body);
         return rc;
     }
@@ -184,6 +197,14 @@ static enum serin_status read_(void *own, uint32_t expected, uint32_t *bp,
     if (w->told_bp == UINT32_MAX) return post(w, bp, f);
     *bp = w->told_bp;
     w->told_bp = UINT32_MAX;
+    return SERIN_OK;
+}
+
+static enum serin_status mirror(void *own, uint32_t *mirror_bp, struct fault *f)
+{
+    const struct webhook *w = own;
+    (void)f;
+    *mirror_bp = w->mirror_bp;
     return SERIN_OK;
 }
 
@@ -198,5 +219,5 @@ static void describe(void *own, const struct driver_order *o, char out[DRIVER_TE
 }
 
 extern const struct driver webhook_driver;
-const struct driver webhook_driver = {"webhook", &table, true,  open_,
-                                      close_,    apply,  read_, describe};
+const struct driver webhook_driver = {"webhook", &table, true,     open_, close_,
+                                      apply,     read_,  describe, mirror};

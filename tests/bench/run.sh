@@ -78,6 +78,10 @@ if wanted engine; then
     measure engine real tests/bench/engine.py build/bench/serin "$bootstrap" "${quick[@]}" ||
         failed=1
 fi
+if wanted commands; then
+    measure commands real tests/bench/commands.py build/bench/serin "$bootstrap" "${quick[@]}" ||
+        failed=1
+fi
 
 jq -s --arg version "$(build/bench/serin version)" --arg cpus "$(nproc)" \
     --arg cpu "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)" \

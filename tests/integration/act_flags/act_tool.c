@@ -1,8 +1,9 @@
 /* tests/integration/act_flags/act_tool.c -- one driver, told what to do line by line
  *
  *     act_tool '{kind: flagd, file: /x, flag: shop}'
- *     apply 500 shop/3 [stopped] [SEGMENT ...]
+ *     apply 500 shop/3 [stopped] [copy=3000] [SEGMENT ...]
  *     read 500
+ *     mirror 0
  *     describe 500 shop/3
  * Each answer is a line of JSON. */
 #include <inttypes.h>
@@ -40,12 +41,16 @@ static void obey(const struct driver *d, void *own, char **word, size_t n)
                              .weight_bp = (uint32_t)strtoul(word[1], NULL, 10)};
     size_t from = n > 3 && strcmp(word[3], "stopped") == 0 ? 4 : 3;
     o.stopped = from == 4;
+    if (n > from && strncmp(word[from], "copy=", 5) == 0)
+        o.mirror_bp = (uint32_t)strtoul(word[from++] + 5, NULL, 10);
     o.audience = (const char *const *)(word + from);
     o.n_audience = n > from ? n - from : 0;
     if (strcmp(word[0], "apply") == 0)
         rc = d->apply(own, &o, &f);
     else if (strcmp(word[0], "read") == 0)
         rc = d->read(own, o.weight_bp, &bp, &f);
+    else if (strcmp(word[0], "mirror") == 0)
+        rc = d->mirror(own, &bp, &f);
     else
         d->describe(own, &o, said);
     answer(rc, &f, bp, said);

@@ -38,6 +38,13 @@ class Driver:
             check(told["ok"] and told["weight_bp"] == (0 if more[:1] == ("stopped",) else bp),
                   told)
 
+    def copies(self, bp):
+        """So much is copied then, as the other side tells."""
+        check(self("apply", 0, "shop/3", f"copy={bp}")["ok"], f"copy {bp}")
+        check(self("read", 0)["ok"], "read")
+        told = self("mirror", 0)
+        check(told["ok"] and told["weight_bp"] == bp, told)
+
     def fails(self, words, *parts):
         """It says so, in words that hold these."""
         told = self(*words)

@@ -47,6 +47,15 @@ def main():
         if denominator == "hundred":
             other.fails(("apply", 505, "shop/3"), "5.05 %", "ten_thousand")
         other.close()
+    driver.fails(("apply", 0, "shop/3", "copy=3000"), "mirror_key")
+    check(driver("mirror", 0)["weight_bp"] == 0, "without a key nothing is copied")
+    other = Driver(tool, settings | {"mirror_key": "shop.copy"})
+    for bp in (3000, 1, 0):
+        other.copies(bp)
+        check(admin.values["shop.copy"] == str(bp), admin.values)
+    other.moves(500)
+    check(admin.values["shop.copy"] == "0", "a weight ends the copies")
+    other.close()
     for what, parts in (((500, "broken"), ("500", "broken")), ((404, ""), ("404",)),
                         ("drop", ()), ("junk", ())):
         for words in (("apply", 500, "shop/3"), ("read", 500)):
@@ -71,6 +80,7 @@ def main():
     driver.fails(("apply", 500, "shop/4"), server.url)
     driver.close()
     refuses(tool, settings | {"key": "a&b=10000"}, "key")
+    refuses(tool, settings | {"mirror_key": "a&b=10000"}, "key")
     refuses(tool, settings | {"denominator": "ten"}, "ten")
     refuses(tool, settings | {"admin": "127.0.0.1:9901"}, "http://")
     print("envoy: runtime key, denominators, faults")

@@ -39,6 +39,8 @@ def patched(route, operations):
                 raise Refused(f"test of {one['path']}")
         elif one["op"] in ("add", "replace"):
             at[last] = one["value"]
+        elif one["op"] == "remove":
+            del at[last]
         else:
             raise Refused(f"op {one['op']}")
     return route
@@ -107,6 +109,32 @@ class Api:
                 for rule in self.route["spec"]["rules"]]
 
 
+def copies(driver, api):
+    """RequestMirror filters, of the experimental percent or the fraction."""
+    rules = api.route["spec"]["rules"]
+    driver.fails(("apply", 0, "shop/3", "copy=3000"), "RequestMirror", "percent 0")
+    check(driver("mirror", 0)["weight_bp"] == 0, "no filter copies nothing")
+    to = {"name": "shop-new", "port": 8080}
+    rules[0]["filters"] = [
+        {"type": "RequestHeaderModifier", "requestHeaderModifier": {}},
+        {"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "audit"}}},
+        {"type": "RequestMirror", "requestMirror": {"backendRef": to, "percent": 20}}]
+    rules[2]["filters"] = [{"type": "RequestMirror", "requestMirror": {
+        "backendRef": to, "fraction": {"numerator": 1, "denominator": 3}}}]
+    check(driver("mirror", 0)["weight_bp"] == 3334, "the highest is told, rounded up")
+    for bp in (3000, 1, 10000, 0):
+        driver.copies(bp)
+        filters = api.route["spec"]["rules"][0]["filters"]
+        check(filters[2]["requestMirror"] == {
+            "backendRef": to, "fraction": {"numerator": bp, "denominator": 10000}}, filters)
+        check(filters[1]["requestMirror"] == {"backendRef": {"name": "audit"}}, filters)
+    del api.route["spec"]["rules"][2]["filters"][0]["requestMirror"]["fraction"]
+    check(driver("mirror", 0)["weight_bp"] == 10000, "a filter without a share copies all")
+    driver.copies(500)
+    for rule in api.route["spec"]["rules"]:
+        rule.pop("filters", None)
+
+
 def over_tls(tool, settings, folder, api):
     """Only a server whose certificate the given authority signed is told the token."""
     cert, key = folder + "/cert.pem", folder + "/key.pem"
@@ -143,6 +171,7 @@ def main():
             check(api.weights() == [[None, 10000 - bp, bp], [None], [bp, 10000 - bp]],
                   api.weights())
         check(api.route["metadata"]["annotations"] == {"a": "b"}, "more was changed")
+        copies(driver, api)
         api.rivals = 2
         driver.moves(600)
         check(api.route["metadata"]["annotations"] == {"a": "bxx"}, "a rival's change went lost")

@@ -14,7 +14,7 @@ SECRET = "a-shared-secret"
 
 class Receiver:
     def __init__(self):
-        self.newest, self.weight, self.wrong = -1, 0, None
+        self.newest, self.weight, self.wrong, self.copied = -1, 0, None, None
 
     def answer(self, method, path, headers, body):
         if headers.get("Authorization") != "Bearer tok":
@@ -31,7 +31,10 @@ class Receiver:
                 self.newest, self.weight = number, order["weight_bp"]
             self.last = order
         weight = self.weight if self.wrong is None else self.wrong
-        return 200, json.dumps({"weight_bp": weight})
+        told = {"weight_bp": weight}
+        if self.copied is not None:
+            told["mirror_bp"] = self.last["mirror_bp"] if self.copied else "all"
+        return 200, json.dumps(told)
 
 
 def faults(driver, server, receiver, look):
@@ -68,11 +71,21 @@ def main():
         driver.moves(1)
         driver.moves(2500, "internal", "beta \"x")
         check(receiver.last == {"schema": "serin.order/1", "rollout": "shop",
-                                "verdict_id": "shop/3", "weight_bp": 2500, "stopped": False,
+                                "verdict_id": "shop/3", "weight_bp": 2500, "mirror_bp": 0,
+                                "stopped": False,
                                 "audience": ["internal", "beta", "\"x"]}, receiver.last)
         told = driver("describe", 2500, "shop/3")["text"]
         check("POST" in told and '"weight_bp":2500' in told and SECRET not in told, told)
         faults(driver, server, receiver, "apply")
+        check(driver("apply", 0, "shop/3", "copy=3000")["ok"] and driver("read", 0)["ok"] and
+              driver("mirror", 0)["weight_bp"] == 0, "whoever says nothing of copies makes none")
+        receiver.copied = True
+        for bp in (3000, 10000, 0):
+            driver.copies(bp)
+        receiver.copied = False
+        driver.fails(("apply", 0, "shop/3", "copy=3000"), "mirror_bp")
+        receiver.copied = None
+        driver.moves(500)
         # The receiver was restarted and forgot: the next look asks for the same again.
         receiver.newest, receiver.weight = -1, 0
         check(driver("read", 500)["weight_bp"] == 500 and receiver.weight == 500, "not repaired")

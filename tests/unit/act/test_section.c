@@ -90,3 +90,28 @@ Test(section, the_owners_own_mistakes_are_shown_too)
            SERIN_OK));
     cr_assert(eq(sz, e.total, 4));
 }
+
+Test(section, a_kind_that_cannot_copy_requests_is_no_mirror)
+{
+    static const char *const plans[] = {
+        "id: a\ncohorts: {canary: {v: 2}, baseline: {v: 1}}\nstrategy: blue_green\n"
+        "steps: [{kind: mirror, share: 5%}, {weight: 100%}]\nmetrics: [{name: e}]\n"
+        "actuate: {kind: haproxy, map: /m}\n",
+        "id: a\ncohorts: {canary: {v: 2}, baseline: {v: 1}}\nstrategy: blue_green\n"
+        "steps: [{kind: preview}, {weight: 100%}]\nmetrics: [{name: e}]\n"
+        "actuate: {kind: haproxy, map: /m}\n"};
+    for (size_t i = 0; i < 2; i++) {
+        struct doc_errors e = {0};
+        struct plan *p = NULL;
+        enum serin_status rc =
+            section_plan(&memory, plans[i], strlen(plans[i]), &p, &e);
+        cr_assert(eq(int, rc, i == 0 ? SERIN_EPARSE : SERIN_OK));
+        if (i != 0) continue;
+        cr_assert(eq(uint, e.items[0].line, 6u));
+        cr_assert(eq(uint, e.items[0].column, 17u));
+        cr_assert(strstr(e.items[0].text,
+                         "haproxy cannot copy requests, as the step in "
+                         "line 4 wants") != NULL,
+                  "%s", e.items[0].text);
+    }
+}

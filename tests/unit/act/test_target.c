@@ -12,7 +12,7 @@
 
 /* The proxy: a number, and what is wrong with it. */
 static struct {
-    atomic_uint weight, highest, applied;
+    atomic_uint weight, highest, applied, copies;
     atomic_bool fails, lies;
 } proxy;
 
@@ -35,7 +35,10 @@ static enum serin_status apply(void *own, const struct driver_order *o, struct f
     (void)own;
     if (atomic_load(&proxy.fails)) return fault_set(f, SERIN_EIO, "nobody there");
     atomic_fetch_add(&proxy.applied, 1);
-    if (!atomic_load(&proxy.lies)) atomic_store(&proxy.weight, o->weight_bp);
+    if (!atomic_load(&proxy.lies)) {
+        atomic_store(&proxy.weight, o->weight_bp);
+        atomic_store(&proxy.copies, o->mirror_bp);
+    }
     if (o->weight_bp > atomic_load(&proxy.highest))
         atomic_store(&proxy.highest, o->weight_bp);
     return SERIN_OK;
@@ -56,8 +59,15 @@ static void describe(void *own, const struct driver_order *o, char out[DRIVER_TE
     out[0] = '\0';
 }
 
-static const struct driver fake = {"fake", NULL,  false, open_,
-                                   close_, apply, read_, describe};
+static enum serin_status mirror(void *own, uint32_t *mirror_bp, struct fault *f)
+{
+    (void)own, (void)f;
+    *mirror_bp = atomic_load(&proxy.copies);
+    return SERIN_OK;
+}
+
+static const struct driver fake = {"fake", NULL,  false,    open_, close_,
+                                   apply,  read_, describe, mirror};
 
 /* Reports, as they come. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -92,21 +102,32 @@ static bool told(const char *verdict_id, uint32_t bp, const char *error)
         cr_assert(what);                                                               \
     } while (0)
 
-static struct target *begin(int64_t lease_ms)
+static struct target *begin_with(const struct driver *d, int64_t lease_ms)
 {
     struct target *t = NULL;
     struct fault f = {0};
     struct target_options o = {
         .lease_ms = lease_ms, .check_ms = 20, .name = "", .report = take};
     log_setup(LOG_ERROR_LEVEL + 1, false);
-    cr_assert(eq(int, target_open(&t, "r", &fake, NULL, &o, &f), SERIN_OK));
+    cr_assert(eq(int, target_open(&t, "r", d, NULL, &o, &f), SERIN_OK));
     return t;
+}
+
+static struct target *begin(int64_t lease_ms)
+{
+    return begin_with(&fake, lease_ms);
+}
+
+static void copy(struct target *t, uint64_t seq, uint32_t mirror_bp)
+{
+    struct lease_word w = {.seq = seq};
+    target_hear(t, &w, &(struct target_more){.mirror_bp = mirror_bp}, clock_mono_ms());
 }
 
 static void say(struct target *t, uint64_t seq, uint32_t bp, bool final)
 {
     struct lease_word w = {seq, bp, final, final && bp == 0};
-    target_hear(t, &w, NULL, 0, clock_mono_ms());
+    target_hear(t, &w, &(struct target_more){0}, clock_mono_ms());
 }
 
 Test(target, a_verdict_is_applied_read_back_and_acknowledged_once)
@@ -162,5 +183,34 @@ Test(target, silence_takes_the_canary_off_until_a_newer_verdict)
     cr_assert(eq(uint, atomic_load(&proxy.weight), 0u));
     say(t, 4, 700, false);
     SOON(told("r/4", 700, ""));
+    target_close(t);
+}
+
+Test(target, copies_are_set_kept_and_end_with_the_lease)
+{
+    struct target *t = begin(2000);
+    copy(t, 3, 3000);
+    SOON(told("r/3", 0, ""));
+    cr_assert(eq(uint, atomic_load(&proxy.copies), 3000u));
+    atomic_store(&proxy.copies, 0); /* somebody else's */
+    SOON(atomic_load(&proxy.copies) == 3000u);
+    SOON(told("r/3", 0, "was not heard of"));
+    cr_assert(eq(uint, atomic_load(&proxy.copies), 0u));
+    atomic_store(&proxy.lies, true);
+    copy(t, 4, 500);
+    SOON(told("r/4", 0, "set to copy 5 % of the requests, but 0 % are"));
+    target_close(t);
+}
+
+Test(target, a_kind_that_cannot_copy_says_so)
+{
+    static struct driver plain;
+    plain = fake;
+    plain.mirror = NULL;
+    struct target *t = begin_with(&plain, 60000);
+    copy(t, 3, 3000);
+    SOON(told("r/3", 0, "kind fake cannot copy requests"));
+    copy(t, 4, 0);
+    SOON(told("r/4", 0, ""));
     target_close(t);
 }
