@@ -295,8 +295,7 @@ static int run(const struct cli_verb *v, char **args, int n_args)
 
 const struct cli_verb cmd_recording = {
     "recording",
-    "info FILE | cut FILE --out F | merge FILE... --out F | export FILE | "
-    "anonymize FILE --out F",
+    "info|cut|merge|export|anonymize FILE... [options]",
     "Say what is in a recording; cut it by time, merge pieces, export JSON lines, "
     "replace names.",
     options,
