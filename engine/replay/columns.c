@@ -58,6 +58,7 @@ static enum serin_status item(struct columns *c, struct strview s, size_t at,
     one.constant = one.from.n != 0 && one.from.p[0] == ':';
     if (one.constant) one.from = (struct strview){one.from.p + 1, one.from.n - 1};
     if (one.from.n == 0) return wrong(f, at, "an empty column", s);
+    if (s.n > COLUMNS_TEXT) return wrong(f, at, "over 200 characters", s);
     if (one.field != COLUMNS_ATTRIBUTE && columns_find(c, one.field) != NULL)
         return wrong(f, at, "a field twice", name);
     if (c->n == COLUMNS_MAX) return wrong(f, at, "over 64 columns", s);

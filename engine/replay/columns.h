@@ -23,7 +23,7 @@ enum columns_field { COLUMNS_MAP(X) COLUMNS_FIELDS };
 #undef X
 /* clang-format on */
 
-enum { COLUMNS_MAX = 64 };
+enum { COLUMNS_MAX = 64, COLUMNS_TEXT = 200 }; /* bytes of FIELD=COLUMN */
 
 struct columns_item {
     enum columns_field field;

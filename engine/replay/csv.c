@@ -159,13 +159,13 @@ static void by_name(struct csv_table *c)
     struct columns *m = &c->maps[0];
     c->n_maps = 1;
     for (size_t i = 0; i < c->head.n && i < COLUMNS_MAX; i++) {
-        char item[300];
+        char item[2 * COLUMNS_TEXT];
         struct columns one;
         struct fault unused;
         const char *name = cell(&c->head, i).p, *field = name;
         for (size_t k = 0; k < sizeof times / sizeof *times; k++)
             if (strcmp(name, times[k]) == 0) field = "time";
-        if (strlen(name) > 128 || strchr(name, ',') != NULL) continue;
+        if (strlen(name) > COLUMNS_TEXT / 2 - 8 || strchr(name, ',') != NULL) continue;
         snprintf(item, sizeof item, "%s=%s", field, name);
         if (columns_parse(item, &one, &unused) != SERIN_OK || one.n != 1) continue;
         one.items[0].from = cell(&c->head, i);

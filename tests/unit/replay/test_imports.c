@@ -69,6 +69,14 @@ Test(columns, names_the_character_of_what_is_wrong)
         cr_assert(eq(int, columns_parse(bad[i].map, &c, &f), SERIN_EPARSE));
         cr_assert(strstr(f.text, bad[i].where) != NULL, "%s: %s", bad[i].map, f.text);
     }
+    char text[COLUMNS_TEXT + 2] = "metric=:";
+    struct columns c;
+    struct fault f = {0};
+    memset(text + 8, 'a', sizeof text - 9);
+    cr_assert(eq(int, columns_parse(text, &c, &f), SERIN_EPARSE));
+    cr_assert(strstr(f.text, "over 200") != NULL, "%s", f.text);
+    text[COLUMNS_TEXT] = '\0';
+    cr_assert(eq(int, columns_parse(text, &c, &f), SERIN_OK));
 }
 
 /* By PyPI's hdrhistogram: 0 x 3, 1, 2047 x 2, 2048 x 5, 2049 x 7, 1000003 x 11,
