@@ -10,7 +10,8 @@ enum {
     COOKIE_PACKED = 0x1c849314,
     HEAD_PACKED = 8,
     HEAD = 40,
-    INDEX_MAX = 1 << 24
+    INDEX_MAX = 1 << 24,
+    USUAL = 256 << 10 /* bytes of a histogram, unpacked */
 };
 
 static uint64_t big(const uint8_t *p, size_t n)
@@ -69,7 +70,7 @@ static size_t from_base64(struct hdr *h, struct strview s)
 /* Into h->plain; how many bytes, 0: refused. */
 static size_t inflated(struct hdr *h, size_t packed, struct reject *why)
 {
-    uLongf n = HDR_MAX_BYTES;
+    uLongf n = 0;
     if (packed < HEAD_PACKED || big(h->packed, 4) != COOKIE_PACKED) {
         (void)quarantine_refuse(why, QUARANTINE_LINE,
                                 "expected a compressed histogram of version 2, base64 "
@@ -84,8 +85,12 @@ static size_t inflated(struct hdr *h, size_t packed, struct reject *why)
                                 packed - HEAD_PACKED);
         return 0;
     }
-    if (!room(&h->plain, &h->plain_room, HDR_MAX_BYTES)) return 0;
-    int rc = uncompress(h->plain, &n, h->packed + HEAD_PACKED, said);
+    int rc = Z_BUF_ERROR;
+    for (size_t most = USUAL; rc == Z_BUF_ERROR && most <= HDR_MAX_BYTES; most *= 32) {
+        if (!room(&h->plain, &h->plain_room, most)) return 0;
+        n = most;
+        rc = uncompress(h->plain, &n, h->packed + HEAD_PACKED, said);
+    }
     if (rc == Z_OK && n >= HEAD && big(h->plain, 4) == COOKIE) return n;
     (void)quarantine_refuse(why, QUARANTINE_LINE,
                             rc == Z_BUF_ERROR ? "over 8 MiB once unpacked, or cut short"

@@ -147,8 +147,9 @@ Test(mask, every_text_of_every_inbox_record_has_another_name)
         struct arena a = {0};
         struct text out = {0};
         struct bytes bytes;
-        pb_inbox *in = (pb_inbox *)(void *)filled(&a, d), *got;
+        pb_inbox *in, *got;
         if ((f->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) == 0) continue;
+        in = (pb_inbox *)(void *)filled(&a, d);
         ProtobufCMessage *body = filled(&a, f->descriptor);
         in->schema = 1;
         in->body_case = (Serin__V1__Inbox__BodyCase)f->id;
