@@ -74,6 +74,9 @@ for program in "${programs[@]}"; do
             "${quick[@]}" || failed=1
     fi
 done
+if wanted tune; then
+    measure tune none tests/bench/tune.py build/bench/serin "${quick[@]}" || failed=1
+fi
 if wanted engine; then
     measure engine real tests/bench/engine.py build/bench/serin "$bootstrap" "${quick[@]}" ||
         failed=1
