@@ -1,10 +1,10 @@
 /* engine/act/envoy.c -- Envoy: a key of the runtime, through the admin interface
  *
  * A route's runtime_fraction names the key; its default_value in Envoy's configuration
- * is the boot state (0), and says the denominator that is given here. The bootstrap
- * needs a layer {name: admin, admin_layer: {}}. A weight that the denominator cannot
- * express is refused, never rounded.
- * Ref: envoyproxy.io, "Administration interface": /runtime, /runtime_modify */
+ * is the boot state, 0. The key gets a fraction with its denominator: of a plain number
+ * Envoy makes a percentage, whatever the default's denominator, and all of it above
+ * 100. The bootstrap needs a layer {name: admin, admin_layer: {}}. Ref: envoyproxy.io,
+ * "Administration interface": /runtime, /runtime_modify */
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -14,13 +14,12 @@
 #include "engine/act/driver.h"
 #include "engine/base/http.h"
 
+enum { PATH = 768 };
+
 struct settings {
     struct driver_settings common;
     const char *admin, *key, *mirror_key;
-    int denominator; /* index into denominators */
 };
-static const char *const denominators[] = {"hundred", "ten_thousand", "million", NULL};
-static const uint32_t per_whole[] = {100, 10000, 1000000};
 #define AT(field) offsetof(struct settings, field)
 static const struct keys_key keys[] = {
     DRIVER_KIND,
@@ -32,9 +31,6 @@ static const struct keys_key keys[] = {
         "mirror_key", KEYS_TEXT, AT(mirror_key), NULL, 1, 256, NULL,
         "runtime_key of the runtime_fraction of the route's request mirror policy, "
         "for steps that mirror"),
-    KEYS_KEY("denominator", KEYS_ENUM, AT(denominator), "ten_thousand", 0, 0, NULL,
-             "as the runtime_fraction's default_value says it",
-             .choices = denominators),
 };
 static const struct keys_table table = KEYS_OF(keys, struct settings);
 
@@ -64,52 +60,37 @@ static void close_(void *own)
     (void)own;
 }
 
-static void url_of(const struct settings *s, const char *path, char out[1280])
+static void url_of(const struct settings *s, const char *path, char out[PATH + 520])
 {
     size_t n = strlen(s->admin);
     while (n > 0 && s->admin[n - 1] == '/')
         n--;
-    snprintf(out, 1280, "%.*s%s", (int)n, s->admin, path);
+    snprintf(out, PATH + 520, "%.*s%s", (int)n, s->admin, path);
 }
 
-/* False: the denominator is too small for this weight. */
-static bool numerator(const struct settings *s, uint32_t bp, uint32_t *out)
-{
-    uint64_t scaled = (uint64_t)bp * per_whole[s->denominator];
-    *out = (uint32_t)(scaled / 10000);
-    return scaled % 10000 == 0;
-}
-
-static enum serin_status uncountable(const struct settings *s, uint32_t bp,
-                                     struct fault *f)
-{
-    return fault_set(
-        f, SERIN_EDOM,
-        "envoy: %g %% is no whole number of a %s: set denominator here and "
-        "in the route's runtime_fraction to ten_thousand",
-        bp / 100.0, denominators[s->denominator]);
-}
+/* {"numerator":N,"denominator":"TEN_THOUSAND"}, as a query's value. */
+#define FRACTION                                                                       \
+    "%%7B%%22numerator%%22%%3A%" PRIu32                                                \
+    "%%2C%%22denominator%%22%%3A%%22TEN_THOUSAND%%22%%7D"
 
 static enum serin_status path_of(const struct settings *s, const struct driver_order *o,
-                                 char out[640], struct fault *f)
+                                 char out[PATH], struct fault *f)
 {
-    uint32_t n, copies;
     if (o->mirror_bp != 0 && s->mirror_key == NULL)
         return fault_set(f, SERIN_EDOM,
                          "envoy: this step copies requests: give mirror_key, the "
                          "runtime_key of the route's request mirror policy");
-    if (!numerator(s, o->weight_bp, &n)) return uncountable(s, o->weight_bp, f);
-    if (!numerator(s, o->mirror_bp, &copies)) return uncountable(s, o->mirror_bp, f);
-    int at = snprintf(out, 640, "/runtime_modify?%s=%" PRIu32, s->key, n);
+    int at = snprintf(out, PATH, "/runtime_modify?%s=" FRACTION, s->key, o->weight_bp);
     if (s->mirror_key != NULL)
-        snprintf(out + at, 640 - (size_t)at, "&%s=%" PRIu32, s->mirror_key, copies);
+        snprintf(out + at, PATH - (size_t)at, "&%s=" FRACTION, s->mirror_key,
+                 o->mirror_bp);
     return SERIN_OK;
 }
 
 static enum serin_status apply(void *own, const struct driver_order *o, struct fault *f)
 {
     const struct settings *s = own;
-    char url[1280], path[640];
+    char url[PATH + 520], path[PATH];
     struct http_answer a = {0};
     struct http_request q = {
         .method = "POST", .url = url, .timeout_ms = DRIVER_TIMEOUT_MS};
@@ -127,38 +108,54 @@ static enum serin_status apply(void *own, const struct driver_order *o, struct f
     return rc;
 }
 
+/* A fraction as JSON, or somebody's plain number, as Envoy understands it. Told too
+ * high rather than too low. */
+static bool share_of(const char *text, uint32_t *bp)
+{
+    static const struct {
+        const char *name;
+        json_int_t whole;
+    } denominators[] = {
+        {"HUNDRED", 100}, {"TEN_THOUSAND", 10000}, {"MILLION", 1000000}};
+    json_t *value = json_loads(text, JSON_DECODE_ANY, NULL);
+    const char *of = json_string_value(json_object_get(value, "denominator"));
+    json_t *number =
+        json_is_object(value) ? json_object_get(value, "numerator") : value;
+    json_int_t n = json_integer_value(number), whole = of == NULL ? 100 : 0;
+    bool good = json_is_integer(number) && n >= 0;
+    for (size_t i = 0; i < 3; i++)
+        if (of != NULL && strcmp(of, denominators[i].name) == 0)
+            whole = denominators[i].whole;
+    json_decref(value);
+    if (!good || whole == 0) return false;
+    if (n > whole) n = whole;
+    *bp = (uint32_t)((n * 10000 + whole - 1) / whole);
+    return true;
+}
+
 static enum serin_status share_in(const struct settings *s, json_t *root,
                                   const char *key, uint32_t *bp, struct fault *f)
 {
     json_t *entries = json_object_get(root, "entries"),
            *entry = json_object_get(entries, key);
     const char *text = json_string_value(json_object_get(entry, "final_value"));
-    char *end = NULL;
     if (!json_is_object(entries))
         return fault_set(f, SERIN_EDOM,
                          "envoy at %.200s: /runtime holds no \"entries\": is this its "
                          "admin interface?",
                          s->admin);
-    if (entry == NULL) { /* never set since it booted: what the route says, 0 */
-        *bp = 0;
-        return SERIN_OK;
-    }
-    unsigned long n = text != NULL ? strtoul(text, &end, 10) : 0;
-    uint32_t whole = per_whole[s->denominator];
-    if (text == NULL || *text < '0' || *text > '9' || *end != '\0' || n > whole)
-        return fault_set(f, SERIN_EDOM,
-                         "envoy at %.150s: runtime key %.100s holds \"%.40s\", no "
-                         "number of 0 to %" PRIu32,
-                         s->admin, key, text != NULL ? text : "", whole);
-    *bp = (uint32_t)((uint64_t)n * 10000 / whole);
-    if (n * 10000 % whole != 0) ++*bp; /* told too high rather than too low */
-    return SERIN_OK;
+    *bp = 0; /* never set since it booted: what the route says, 0 */
+    if (entry == NULL || share_of(text != NULL ? text : "", bp)) return SERIN_OK;
+    return fault_set(f, SERIN_EDOM,
+                     "envoy at %.150s: runtime key %.100s holds \"%.80s\", no fraction "
+                     "with numerator and denominator",
+                     s->admin, key, text != NULL ? text : "");
 }
 
 static enum serin_status look(const struct settings *s, const char *key, uint32_t *bp,
                               struct fault *f)
 {
-    char url[1280];
+    char url[PATH + 520];
     struct http_answer a = {0};
     struct http_request q = {
         .method = "GET", .url = url, .timeout_ms = DRIVER_TIMEOUT_MS};
@@ -192,7 +189,7 @@ static enum serin_status mirror(void *own, uint32_t *mirror_bp, struct fault *f)
 static void describe(void *own, const struct driver_order *o, char out[DRIVER_TEXT])
 {
     const struct settings *s = own;
-    char path[640];
+    char path[PATH];
     struct fault f = {0};
     if (path_of(s, o, path, &f) == SERIN_OK)
         snprintf(out, DRIVER_TEXT, "POST %.200s%.300s", s->admin, path);

@@ -3,7 +3,7 @@ find_program(PYTHON3 python3 REQUIRED)
 if(TARGET serin_act)
   add_executable(act_tool ${CMAKE_CURRENT_LIST_DIR}/act_tool.c)
   target_link_libraries(act_tool PRIVATE serin_act)
-  foreach(name nginx examples flagd webhook exec envoy gateway)
+  foreach(name nginx examples flagd webhook exec envoy envoy_real gateway)
     add_test(NAME integration-act_flags-${name}
              COMMAND ${PYTHON3} -B ${CMAKE_CURRENT_LIST_DIR}/${name}.py $<TARGET_FILE:act_tool>)
     set_tests_properties(integration-act_flags-${name} PROPERTIES LABELS integration TIMEOUT 300)
