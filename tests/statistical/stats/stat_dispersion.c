@@ -68,7 +68,7 @@ static void keeps_level(double errors_a_window, double w_a, double level,
                         unsigned long seed)
 {
     const double mean[] = {1.2, 1.5, 2, 4};
-    int runs = sim_long() ? 3000 : 300;
+    int runs = sim_long() ? 3000 : 200;
     for (int i = 0; i < 4; i++) {
         struct bursts b = {mean[i], errors_a_window, w_a, true};
         unsigned hits = alarms(&b, level, runs, seed + (unsigned)i);

@@ -156,3 +156,44 @@ Test(combine_stat, dependent_metrics_keep_the_level)
     check_cell("%u of %d", hits, limit.reps);
     cr_assert(le(uint, hits, limit.at_05));
 }
+
+/* Two bad metrics among five harmless ones at the edge of their tolerance: closed
+ * averaging blames any of the five, ever, at the level; each by itself would not. */
+Test(combine_stat, harmless_metrics_beside_bad_ones_are_not_blamed)
+{
+    enum { BAD = 2, ALL = 7 };
+    const double level = 0.05;
+    unsigned reps = sim_long() ? 10000 : 1000, wrong = 0, naive = 0, found = 0;
+    struct sim s = sim_make(SIM_ABORT, 1, 0, level, 60, HORIZON);
+    gsl_rng *g = check_rng(341);
+    for (unsigned i = 0; i < reps; i++) {
+        struct profile p[ALL];
+        double log_e[ALL], own[ALL];
+        bool blamed = false, high = false;
+        for (int k = 0; k < ALL; k++)
+            profile_init(&p[k], true);
+        for (int t = 0; t < s.windows; t++) {
+            for (int k = 0; k < ALL; k++) {
+                struct truth v = {4000, 0.2, 0.004, k < BAD ? 3 : 1};
+                struct count_table c = sim_window(g, &v);
+                cr_assert(
+                    eq(int, profile_window(&p[k], &s.g, &s.h, &c, 1, 1), SERIN_OK));
+                log_e[k] = profile_log_abort(&p[k], &s.g);
+                high = high || (k >= BAD && level_crossed(log_e[k], level));
+            }
+            cr_assert(eq(int, combine_closed(log_e, ALL, own), SERIN_OK));
+            for (int k = BAD; k < ALL; k++)
+                blamed = blamed || level_crossed(own[k], level);
+        }
+        wrong += blamed;
+        naive += high;
+        found += level_crossed(own[0], level) && level_crossed(own[1], level);
+    }
+    gsl_rng_free(g);
+    check_cell("of %u: a harmless one blamed %u, over the level by itself %u, both bad "
+               "ones blamed %u",
+               reps, wrong, naive, found);
+    cr_assert(gt(dbl, gsl_cdf_binomial_Q(wrong, level, reps), 1e-6));
+    cr_assert(gt(uint, naive, wrong));
+    cr_assert(ge(uint, found, reps * 9 / 10));
+}
