@@ -399,8 +399,21 @@ Test(kinds_stat, few_pods, .timeout = 3600)
     struct cell bad = with;
     bad.name = "2 of 10 pods, spread .2, odds 2.5";
     bad.effect = 2.5;
+    const double tau = 0.2 * sqrt(1.0 / PODS_C + 1.0 / PODS_B), lucky = 0.05;
+    struct cell worse = {
+        "2 of 10 pods, spread .2, worse_than 1.5 but for luck of .05: odds 1.95",
+        PASSING "  - {name: errors, phi: 1, abort_over: 1.49, "
+                "pods: {canary: 2, baseline: 8, spread: 0.2}}\n",
+        RATIO,
+        1.5 * exp(tau * gsl_cdf_ugaussian_Qinv(lucky)),
+        1,
+        0,
+        0.5,
+        360};
     at_most(&with, ABORTED, 0.01, 15);
     unsigned runs = replicates() / 4;
     cr_assert(gt(uint, ends(&without, ABORTED, runs, 16), runs / 10));
     mostly(&bad, ABORTED, 17);
+    /* Promotion is about these pods: their luck comes on top of the level. */
+    at_most(&worse, PROMOTED, 0.05 + lucky, 19);
 }
