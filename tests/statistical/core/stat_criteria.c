@@ -5,13 +5,7 @@
  * 10 000 with SERIN_LONG=1. */
 #include "tests/support/direct.h"
 
-enum {
-    T0 = 1700000000,
-    WINDOW_MS = 10000,
-    REQUESTS = 400,
-    METRICS = 8,
-    WINDOWS = 240
-};
+enum { T0 = 1700000000, WINDOW_MS = 10000, REQUESTS = 400, METRICS = 8, WINDOWS = 240 };
 static const double rate = 0.05, worse_than = 1.5, beta = 0.05;
 
 static const char *const names[METRICS] = {"m0", "m1", "m2", "m3",
