@@ -425,21 +425,27 @@ static bool by_chance(const struct rollout *r)
            r->plan->n_strata == 0;
 }
 
+static void judge_metric(struct fold *f, struct rollout *r, size_t i, size_t cells,
+                         struct slice *s)
+{
+    slice_of(r, i, cells, s);
+    if (strategy_alone(r))
+        leave_alone(s);
+    else
+        s->w.sum = s->split;
+    if (evidence_window(&r->evidence, i, &s->w) != SERIN_OK) defect(f, r);
+    if (r->evidence.metrics[i].risk != NULL && by_chance(r) &&
+        evidence_returns(&r->evidence, i) != SERIN_OK)
+        defect(f, r);
+}
+
 static void judge_on(struct fold *f, struct rollout *r, size_t cells)
 {
     int64_t end_ms = r->closed_ms + r->window_ms;
     bool both = false, counted = false;
     for (size_t i = 0; i < r->evidence.n; i++) {
         struct slice s;
-        slice_of(r, i, cells, &s);
-        if (strategy_alone(r))
-            leave_alone(&s);
-        else
-            s.w.sum = s.split;
-        if (evidence_window(&r->evidence, i, &s.w) != SERIN_OK) defect(f, r);
-        if (r->evidence.metrics[i].risk != NULL && by_chance(r) &&
-            evidence_returns(&r->evidence, i) != SERIN_OK)
-            defect(f, r);
+        judge_metric(f, r, i, cells, &s);
         both = both || (s.w.sum.n > 0 && s.w.sum.m > 0);
         const struct evidence *e = &r->evidence.metrics[i];
         /* What an experiment asks may well be this. */
