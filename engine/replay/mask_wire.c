@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #include "engine/base/mem.h"
-#include "ingest/decode/wire.h"
+#include "engine/replay/wire_out.h"
 
 enum { DEPTH = 12 };
 
@@ -104,34 +104,17 @@ static const struct rule
 
 /* ---------------------------------------------------------------- writing */
 
-static void varint(struct text *t, uint64_t v)
-{
-    char c[10];
-    size_t n = 0;
-    for (; v >= 0x80; v >>= 7)
-        c[n++] = (char)(v | 0x80);
-    c[n++] = (char)v;
-    text_bytes(t, c, n);
-}
-
-static void put(struct text *t, unsigned field, struct strview s)
-{
-    varint(t, (uint64_t)field << 3 | WIRE_BYTES);
-    varint(t, s.n);
-    text_bytes(t, s.p, s.n);
-}
-
 static void put_name(const struct mask *m, struct text *t, unsigned field,
                      struct strview s)
 {
     char other[MASK_NAME];
     mask_name(m, s, other);
-    put(t, field, strview_of(other));
+    wire_out_bytes(t, field, strview_of(other));
 }
 
 static void put_text(struct text *t, unsigned field, struct text *from)
 {
-    put(t, field, (struct strview){from->p, from->n});
+    wire_out_bytes(t, field, (struct strview){from->p, from->n});
     t->failed |= from->failed;
     text_free(from);
 }
@@ -159,9 +142,9 @@ static struct strview field_of(struct strview s, unsigned field)
 static bool label(const struct mask *m, struct strview s, struct text *out)
 {
     struct strview key = field_of(s, 1), value = field_of(s, 2);
-    put(out, 1, key);
+    wire_out_bytes(out, 1, key);
     if (mask_kept(m, key))
-        put(out, 2, value);
+        wire_out_bytes(out, 2, value);
     else
         put_name(m, out, 2, value);
     return true;
@@ -183,9 +166,9 @@ static bool attribute(const struct mask *m, struct strview s, struct text *out)
         snprintf(digits, sizeof digits, "%lld", (long long)(int64_t)v);
         is = strview_of(digits);
     }
-    put(out, 1, key);
+    wire_out_bytes(out, 1, key);
     if (mask_kept(m, key) || tag == (2 << 3 | WIRE_VARINT)) {
-        put(out, 2, value);
+        wire_out_bytes(out, 2, value);
     } else {
         put_name(m, &any, 1, is);
         put_text(out, 2, &any);

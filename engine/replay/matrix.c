@@ -9,9 +9,10 @@
 
 #include "engine/base/mem.h"
 #include "engine/base/text.h"
+#include "engine/replay/wire_out.h"
 #include "ingest/decode/number.h"
 
-enum { ANSWERS = 64, VARINT = 0, FIXED64 = 1, BYTES = 2, NEXT_MAX = 16 << 20 };
+enum { ANSWERS = 64 };
 
 struct series {
     const json_t *labels, *values;
@@ -173,29 +174,12 @@ static enum serin_status parse(struct matrix *m, struct strview s, struct fault 
 
 /* ---------------------------------------------------------------- remote write */
 
-static void varint(struct text *t, uint64_t v)
-{
-    char c[10];
-    size_t n = 0;
-    for (; v >= 0x80; v >>= 7)
-        c[n++] = (char)(v | 0x80);
-    c[n++] = (char)v;
-    text_bytes(t, c, n);
-}
-
-static void field(struct text *t, unsigned number, const char *p, size_t n)
-{
-    varint(t, number << 3 | BYTES);
-    varint(t, n);
-    text_bytes(t, p, n);
-}
-
 static void label(struct matrix *m, struct strview key, struct strview value)
 {
     m->label.n = 0;
-    field(&m->label, 1, key.p, key.n);
-    field(&m->label, 2, value.p, value.n);
-    field(&m->one, 1, m->label.p, m->label.n);
+    wire_out_bytes(&m->label, 1, key);
+    wire_out_bytes(&m->label, 2, value);
+    wire_out_bytes(&m->one, 1, (struct strview){m->label.p, m->label.n});
 }
 
 static void labels(struct matrix *m, const json_t *j)
@@ -228,12 +212,12 @@ static void put(struct matrix *m, struct series *s)
     t->n = 0;
     (void)number_of(one, &v);
     memcpy(bits, &v, sizeof bits);
-    varint(t, 1 << 3 | FIXED64);
+    wire_out_varint(t, 1 << 3 | WIRE_FIXED64);
     text_bytes(t, bits, sizeof bits);
-    varint(t, 2 << 3 | VARINT);
-    varint(t, (uint64_t)s->next_ms);
-    field(&m->one, 2, t->p, t->n);
-    field(&m->request, 1, m->one.p, m->one.n);
+    wire_out_varint(t, 2 << 3 | WIRE_VARINT);
+    wire_out_varint(t, (uint64_t)s->next_ms);
+    wire_out_bytes(&m->one, 2, (struct strview){t->p, t->n});
+    wire_out_bytes(&m->request, 1, (struct strview){m->one.p, m->one.n});
     s->at++;
     s->next_ms = time_of(json_array_get(s->values, s->at));
     m->given++;
