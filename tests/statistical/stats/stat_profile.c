@@ -12,9 +12,12 @@ static struct truth constant(int t)
     return (struct truth){20000, 0.05, 0.001, 1};
 }
 
+/* With two incidents of both cohorts, at once and twentyfold for ten windows. */
 static struct truth diurnal(int t)
 {
-    return (struct truth){20000, 0.05, 0.001 * (1 + 0.8 * sin(t * 2 * M_PI / 360)), 1};
+    double incident = t % 360 >= 100 && t % 360 < 110 ? 20 : 1;
+    return (struct truth){20000, 0.05,
+                          0.001 * incident * (1 + 0.8 * sin(t * 2 * M_PI / 360)), 1};
 }
 
 /* The error rate rises ninefold while traffic moves: pooled tables would alarm always.
@@ -44,7 +47,7 @@ Test(profile_stat, same_release_constant_rate)
     harmless(constant, 101);
 }
 
-Test(profile_stat, same_release_daily_drift)
+Test(profile_stat, same_release_daily_drift_and_common_incidents)
 {
     harmless(diurnal, 102);
 }
