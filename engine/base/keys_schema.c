@@ -136,13 +136,17 @@ static void table(struct text *t, const struct keys_table *k)
         text_json(t, k->keys[i].name);
         text_add(t, ":");
         bool several = same_name(k, i, i + 1);
+        const char *doc = k->keys[i].doc;
         if (several) text_add(t, "{\"anyOf\":[");
         value(t, &k->keys[i]);
         for (; same_name(k, i, i + 1); i++) {
             text_add(t, ",");
             value(t, &k->keys[i + 1]);
         }
-        if (several) text_add(t, "]}");
+        if (!several) continue;
+        text_add(t, "],\"description\":");
+        text_json(t, doc);
+        text_add(t, "}");
     }
     text_add(t, "},\"required\":[");
     bool first = true;

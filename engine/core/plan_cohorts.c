@@ -13,15 +13,16 @@ enum { RULES_MAX = 16, TEXT_MAX = 1024 };
 
 #define VALUE "{\"type\":[\"string\",\"number\",\"boolean\"]}"
 #define VALUES "{\"type\":\"array\",\"items\":" VALUE ",\"minItems\":1,\"maxItems\":64}"
-#define TEXT_OF(name)                                                                  \
+#define TEXT_OF(name, doc)                                                             \
     "{\"type\":\"object\",\"properties\":{\"" name                                     \
-    "\":{\"type\":\"string\",\"minLength\":1}},\"required\":[\"" name                  \
-    "\"],\"additionalProperties\":false}"
+    "\":{\"type\":\"string\",\"minLength\":1,\"description\":\"" doc                   \
+    "\"}},\"required\":[\"" name "\"],\"additionalProperties\":false}"
 const char plan_cohorts_schema[] =
     "\"anyOf\":[" VALUE "," VALUES
     ",{\"type\":\"object\",\"minProperties\":1,\"maxProperties\":16,"
     "\"additionalProperties\":{\"anyOf\":[" VALUE "," VALUES
-    "," TEXT_OF("prefix") "," TEXT_OF("regex") "]}}]";
+    "," TEXT_OF("prefix", "values that begin with this") "," TEXT_OF(
+        "regex", "values of which all fits this regular expression") "]}}]";
 
 static const char *const names[2] = {"canary", "baseline"};
 

@@ -53,7 +53,19 @@ def agree(validator, text, good, *options):
     expect(lint_ok(text, *options) == good, f"lint on {text!r}")
 
 
+def described(part, path):
+    """Every key says what it is."""
+    for key, value in part.get("properties", {}).items() if isinstance(part, dict) else ():
+        expect(isinstance(value.get("description"), str) and len(value["description"]) > 5,
+               f"{path}.{key} has a description")
+    for key, value in part.items() if isinstance(part, dict) else enumerate(part):
+        if isinstance(value, (dict, list)):
+            described(value, f"{path}.{key}")
+
+
 plan, config = schema("plan"), schema("config")
+described(plan.schema, "plan")
+described(config.schema, "config")
 files = glob.glob("deploy/plans/*.yaml")
 expect(len(files) >= 3, "example plans are there")
 for name in files:
