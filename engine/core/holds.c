@@ -304,6 +304,17 @@ static void suspicious(const struct rollout *r, struct turn *t)
                    "less, then resume it");
 }
 
+/* The split is that of the first metric with requests that gates. */
+static const char *split_of(const struct rollout *r)
+{
+    for (size_t i = 0; i < r->evidence.n; i++) {
+        const struct evidence *e = &r->evidence.metrics[i];
+        if (e->kind->requests && evidence_gates(e))
+            return e->risk != NULL ? "users who were new at this weight" : "requests";
+    }
+    return "requests";
+}
+
 static enum rollout_hold sticky(const struct rollout *r, struct turn *t)
 {
     char seen[24], wanted[24];
@@ -322,11 +333,12 @@ static enum rollout_hold sticky(const struct rollout *r, struct turn *t)
         explain_percent(figures_observed_bp(r) / 10000, seen);
         explain_percent(r->weight_bp / 10000.0, wanted);
         if (h == HOLD_SAMPLE_RATIO)
-            explain_add(t,
-                        "the canary got %s of %llu requests, %s was commanded; the "
-                        "cohorts are not comparable until this is understood",
-                        seen, (unsigned long long)(r->srm_canary + r->srm_baseline),
-                        wanted);
+            explain_add(
+                t,
+                "the canary got %s of %llu %s, %s was commanded; the cohorts are not "
+                "comparable until this is understood",
+                seen, (unsigned long long)(r->srm_canary + r->srm_baseline),
+                split_of(r), wanted);
         return (enum rollout_hold)h;
     }
     return HOLD_NONE;

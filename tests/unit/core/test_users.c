@@ -13,6 +13,7 @@ struct crowd {
     double astray;   /* share of activity that goes to the wrong cohort */
     int pool, parts; /* users there are; input partitions they are spread over */
     bool repeat;     /* every user is active in every second */
+    double unfair;   /* the canary gets this much more than commanded */
     double leave;    /* share of the canary's users that never come again */
     uint32_t thin;
 };
@@ -31,7 +32,7 @@ static void crowd_second(struct play *p, struct crowd t)
     for (int i = 0; i < ACTIVE; i++) {
         uint64_t u =
             t.repeat ? (uint64_t)i : gsl_rng_uniform_int(p->rng, (unsigned)t.pool);
-        int c = (double)(u * 7919 % 10007) >= w * 10007;
+        int c = (double)(u * 7919 % 10007) >= (w + t.unfair) * 10007;
         if (gsl_rng_uniform(p->rng) < t.astray) c = !c;
         bool gone = c == 0 && (double)(u * 31 % 1000) < 1000 * t.leave && been[u];
         been[u] = true;
@@ -263,4 +264,19 @@ Test(users, some_who_stay_away_are_no_suspicion)
         cr_expect(eq(str, (char *)play_state(&p), (char *)"OBSERVING"), "plan %zu", i);
         play_end(&p);
     }
+}
+
+/* More users than commanded: it is users that are counted. */
+Test(users, a_wrong_split_speaks_of_users)
+{
+    struct play p;
+    struct crowd t = crowd_of(0.01, 0.01);
+    play_start(&p, LONG_PLAN USERS_METRIC);
+    t.unfair = 0.3;
+    crowd_for(&p, 60, t);
+    pb_verdict *v = play_find(&p, 0, SERIN__V1__KIND__KIND_HOLD, "sample_ratio");
+    cr_assert(v != NULL, "%s", play_state(&p));
+    cr_assert(strstr(v->message, " users who were new at this weight, 50.0 %") != NULL,
+              "%s", v->message);
+    play_end(&p);
 }
