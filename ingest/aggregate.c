@@ -6,6 +6,7 @@
 
 #include <math.h>
 
+#include "engine/base/hash.h"
 #include "engine/base/mem.h"
 
 enum {
@@ -594,10 +595,21 @@ static bool give_gauge(struct aggregate_run *r, struct aggregate_target *t, doub
     return true;
 }
 
+/* Values came by these bounds (0: exactly), whatever came before. */
+static void note_bounds(struct aggregate_cell *c, uint64_t id)
+{
+    enum { SEVERAL = 1 };
+    if (c->hist.total == 0)
+        c->bounds_id = id;
+    else if (c->bounds_id != id)
+        c->bounds_id = SEVERAL;
+}
+
 static bool give_latency(struct aggregate_run *r, struct aggregate_target *t, double v)
 {
     struct aggregate_cell *c = cell_of(r->a, t, r->window_ms);
     if (c == NULL || c->n >= AGGREGATE_MAX_COUNT) return false;
+    note_bounds(c, 0);
     if (!buckets_add(&c->hist, &r->a->arena, v * t->metric->scale)) return false;
     c->n++;
     return true;
@@ -623,12 +635,13 @@ void aggregate_run_value(struct aggregate_run *r, int64_t t_ms, double v)
 /* A histogram of either form; the other one is NULL. */
 static bool give_hist(struct aggregate_run *r, struct aggregate_target *t,
                       const struct buckets_view *v, const struct buckets_bounds *b,
-                      uint64_t total)
+                      uint64_t bounds_id, uint64_t total)
 {
     struct aggregate_cell *c = cell_of(r->a, t, r->window_ms);
     struct arena *a = &r->a->arena;
     double scale = t->metric->scale;
     if (c == NULL || c->n > AGGREGATE_MAX_COUNT - total) return false;
+    if (total != 0) note_bounds(c, bounds_id);
     if (!(v != NULL ? buckets_merge(&c->hist, a, v, scale)
                     : buckets_merge_bounds(&c->hist, a, b, scale, &c->ratio)))
         return false;
@@ -640,11 +653,13 @@ static void run_hist(struct aggregate_run *r, const struct buckets_view *v,
                      const struct buckets_bounds *b, uint64_t total)
 {
     bool lost = false;
+    uint64_t id =
+        b != NULL ? hash_bytes(b->bounds, b->n * sizeof *b->bounds, 0) | 2 : 0;
     r->n += total;
     if (r->user != 0 && total != 0) aggregate_run_user(r, false);
     for (size_t i = 0; i < r->s->n; i++) {
         struct aggregate_target *t = &r->s->targets[i];
-        if (t->metric->kind == ROUTE_LATENCY) lost |= !give_hist(r, t, v, b, total);
+        if (t->metric->kind == ROUTE_LATENCY) lost |= !give_hist(r, t, v, b, id, total);
     }
     if (lost) r->lost++;
 }

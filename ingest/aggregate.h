@@ -36,6 +36,7 @@ struct aggregate_cell {
     uint64_t n, bad;
     struct buckets hist; /* total == 0: none */
     double ratio;        /* widest, of the bounds that values came in by; 0: none */
+    uint64_t bounds_id;  /* of these bounds; 0: none, 1: several */
     struct aggregate_unit *units;
     uint32_t n_units;
     struct users *users; /* of a metric per user; NULL: none yet */

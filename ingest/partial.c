@@ -68,6 +68,7 @@ static pb_cell *put_cell(struct arena *s, const struct aggregate_cell *c)
     out->n = c->n;
     out->bad = c->bad;
     out->bounds_ratio = c->ratio;
+    out->bounds_id = c->bounds_id;
     if (c->hist.total != 0 && !put_hist(s, &c->hist, out)) return NULL;
     if (c->n_units != 0 && !put_units(s, c, out)) return NULL;
     if (c->users != NULL && !put_users(s, c->users, out)) return NULL;

@@ -356,6 +356,11 @@ bool evidence_sparse(const struct evidence *e)
     return e->kind->content == KIND_EVENTS && e->metric->exposure_metric < 0;
 }
 
+bool evidence_bounds_differ(const struct evidence *e)
+{
+    return e->bounds_apart >= EVIDENCE_BOUNDS_APART;
+}
+
 bool evidence_suspicious(const struct evidence *e)
 {
     return evidence_gates(e) && !e->accepted && e->kind->too_good != NULL &&

@@ -18,7 +18,10 @@
 #include "stats/profile.h"
 
 enum { EVIDENCE_CANARY, EVIDENCE_BASELINE };
-enum { EVIDENCE_INFORMATIVE = 6 }; /* windows with evidence that a step needs */
+enum {
+    EVIDENCE_INFORMATIVE = 6,  /* windows with evidence that a step needs */
+    EVIDENCE_BOUNDS_APART = 20 /* cells in a row: no deployment that is under way */
+};
 
 /* Chance of ever holding a canary that is not too good, by metric. */
 #define EVIDENCE_TOO_GOOD 1e-3
@@ -50,6 +53,8 @@ struct evidence {
     bool accepted; /* somebody has looked at how good it is: not asked again */
     double
         bounds_ratio; /* widest quotient of the bounds that values came by; 0: none */
+    uint64_t bounds_id[2];  /* by which ones each cohort's latest values came */
+    uint32_t bounds_apart;  /* these have differed in so many cells in a row */
     int64_t informative_ms; /* end of the latest window with evidence */
     /* Not state: odds ratio limits as shown in rows, and when they were worked out. */
     double lower, upper;
@@ -136,6 +141,8 @@ int evidence_blame(const struct evidence_set *s, double alpha);
 uint64_t evidence_informative(const struct evidence *e);
 /** Events over fixed pods: hearing nothing of a cohort is no silence by itself. */
 bool evidence_sparse(const struct evidence *e);
+/** Canary and baseline report by different bounds, and go on doing so. */
+bool evidence_bounds_differ(const struct evidence *e);
 /** The metric is better than it should be, and nobody has accepted that. */
 bool evidence_suspicious(const struct evidence *e);
 /**

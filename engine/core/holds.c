@@ -210,11 +210,30 @@ static bool baseline_silent(const struct fold *f, const struct rollout *r,
     return cohort_silent(f, r, EVIDENCE_BASELINE, t);
 }
 
+/* Between bounds nothing is known, and it is not the same in both cohorts. */
+static bool bounds_differ(const struct rollout *r, struct turn *t)
+{
+    for (size_t i = 0; i < r->evidence.n; i++) {
+        const struct evidence *e = &r->evidence.metrics[i];
+        if (!evidence_gates(e) || !evidence_bounds_differ(e)) continue;
+        t->metric = e->metric->name;
+        explain_add(
+            t,
+            "%s: canary and baseline report by different bucket bounds, so that "
+            "the same times are counted differently; give both versions the same "
+            "bounds (or exponential histograms), or the metric mode: warn",
+            e->metric->name);
+        return true;
+    }
+    return false;
+}
+
 static bool bad_data(const struct fold *f, const struct rollout *r, struct turn *t)
 {
     const struct rollout_quality *q = &r->quality;
     uint64_t bad = q->bad[0] + q->bad[1], all = bad + q->good[0] + q->good[1];
     (void)f;
+    if (watched_data(r) && bounds_differ(r, t)) return true;
     if (!watched_data(r) || all < QUALITY_LEAST || bad <= all / QUALITY_SHARE)
         return false;
     char share[24];

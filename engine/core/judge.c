@@ -135,6 +135,22 @@ static enum serin_status wait(struct fold *f, struct rollout *r, const pb_cell *
                             false);
 }
 
+/* Each cohort by its own bounds, again and again; where a cell has several, or an old
+ * record does not say, nothing is known. */
+static void note_bounds(struct evidence *e, int cohort, const pb_cell *cell)
+{
+    enum { SEVERAL = 1 };
+    uint64_t *id = e->bounds_id, now = cell->bounds_id;
+    if (cell->hist == NULL) return;
+    if (now == 0 && cell->bounds_ratio > 0) now = SEVERAL;
+    bool same = e->ever[cohort] && id[cohort] == now;
+    id[cohort] = now;
+    if (!same || id[0] == SEVERAL || id[1] == SEVERAL || id[0] == id[1])
+        e->bounds_apart = 0;
+    else if (e->ever[1 - cohort] && e->bounds_apart < EVIDENCE_BOUNDS_APART)
+        e->bounds_apart++;
+}
+
 enum taken { TAKEN, TAKEN_LATE, TAKEN_POISON };
 
 static enum taken take_cell(struct fold *f, struct rollout *r, const pb_cell *cell)
@@ -162,6 +178,7 @@ static enum taken take_cell(struct fold *f, struct rollout *r, const pb_cell *ce
     if (rc != SERIN_OK) return TAKEN_POISON;
     struct evidence *e = &r->evidence.metrics[at];
     e->bounds_ratio = fmax(e->bounds_ratio, cell->bounds_ratio);
+    note_bounds(e, cohort, cell);
     note_heard(r, (size_t)at, cohort, cell);
     return TAKEN;
 }

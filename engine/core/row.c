@@ -14,7 +14,7 @@
 #include "proto/encode.h"
 #include "stats/level.h"
 
-enum { WARNINGS = 2 * PLAN_MAX_METRICS + 2, WARNING = 240 };
+enum { WARNINGS = 3 * PLAN_MAX_METRICS + 2, WARNING = 240 };
 
 static bool warn(struct arena *a, pb_status *s, const char *text)
 {
@@ -31,6 +31,14 @@ static bool warn_metric(struct arena *a, const struct rollout *r, size_t i,
     struct evidence_values v;
     char text[WARNING];
     if (plan_warning(r->plan, i, text) && !warn(a, s, text)) return false;
+    if (!evidence_gates(e) && evidence_bounds_differ(e)) {
+        snprintf(
+            text, sizeof text,
+            "%.64s: canary and baseline report by different bucket bounds; what it "
+            "says about values between two bounds means nothing",
+            e->metric->name);
+        if (!warn(a, s, text)) return false;
+    }
     if (e->metric->mode != PLAN_WARN || r->step == 0) return true;
     evidence_values(&r->evidence, i, r->step - 1, &v);
     if (!level_crossed(v.abort, r->plan->alpha)) return true;

@@ -176,6 +176,7 @@ static pb_metric_state *metric_out(struct arena *a, const struct rollout *r, siz
     pb_metric_state *m = get(a, 1, sizeof *m, bad);
     uint64_t *counts = get(a, 4, sizeof *counts, bad), *since = get(a, 2, 8, bad);
     int64_t *seen = get(a, 3, sizeof *seen, bad);
+    uint64_t *bounds = get(a, 3, sizeof *bounds, bad);
     protobuf_c_boolean *ever = get(a, 2, sizeof *ever, bad);
     if (*bad) return NULL;
     serin__v1__metric_state__init(m);
@@ -185,6 +186,10 @@ static pb_metric_state *metric_out(struct arena *a, const struct rollout *r, siz
     m->phi_pooled = e->pool.phi;
     m->accepted = e->accepted;
     m->bounds_ratio = e->bounds_ratio;
+    bounds[0] = e->bounds_id[0], bounds[1] = e->bounds_id[1];
+    bounds[2] = e->bounds_apart;
+    m->bounds = bounds;
+    m->n_bounds = 3;
     m->all = snapshot_profile(a, &e->all, e->grid->n, bad);
     m->step = begun_out(a, e, bad);
     if (m->all != NULL) snapshot_onset(a, &e->onset, e->grid->n, m->all, bad);

@@ -130,6 +130,11 @@ static bool users_and_bounds_in(struct evidence *e, const pb_metric_state *s)
     const Serin__V1__RiskState *m = s->risk;
     e->bounds_ratio = s->bounds_ratio;
     if (!(e->bounds_ratio >= 0) || isinf(e->bounds_ratio)) return false;
+    if (s->n_bounds == 3) { /* older ones do not have it */
+        e->bounds_id[0] = s->bounds[0], e->bounds_id[1] = s->bounds[1];
+        if (s->bounds[2] > EVIDENCE_BOUNDS_APART) return false;
+        e->bounds_apart = (uint32_t)s->bounds[2];
+    }
     if (e->risk == NULL || m == NULL) return (e->risk == NULL) == (m == NULL);
     struct riskset kept = {.thin = m->thin,
                            .failed = {m->failed, (uint32_t)m->n_failed, 0},

@@ -197,6 +197,7 @@ static bool join(struct arena *a, pb_cell *to, const pb_cell *from)
 {
     to->n += from->n;
     to->bad += from->bad;
+    if (from->bounds_id != to->bounds_id) to->bounds_id = 1; /* several */
     if (from->bounds_ratio > to->bounds_ratio) to->bounds_ratio = from->bounds_ratio;
     return join_hists(a, to, from) && join_units(a, to, from) &&
            join_users(a, to, from);

@@ -99,6 +99,7 @@ static void second(struct inbox *b, struct inbox_second s,
         cell->bad = c == 0 ? s.x : s.y;
         cell->hist = hist[c];
         cell->bounds_ratio = s.bounds_ratio;
+        cell->bounds_id = s.bounds_id[c];
     }
     p.rollout = (char *)s.rollout;
     p.cells = items;

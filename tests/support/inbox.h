@@ -39,7 +39,8 @@ struct inbox_second {
     int64_t at_ms;
     uint64_t n, x, m, y;
     uint64_t poison;
-    double bounds_ratio; /* of a latency by explicit bounds */
+    double bounds_ratio;   /* of a latency by explicit bounds */
+    uint64_t bounds_id[2]; /* of canary and baseline */
 };
 void inbox_second(struct inbox *b, struct inbox_second s);
 /** As above for a latency: n and m come from the histograms; NULL is left out. */

@@ -372,6 +372,66 @@ Test(slow, bounds_far_apart_break_no_limit_and_are_said)
     play_end(&p);
 }
 
+/* Half a minute of the same latencies, which come by these bounds. */
+static void bounded_for(struct play *p, int seconds, uint64_t canary, uint64_t baseline)
+{
+    struct play_traffic clock = play_traffic();
+    static struct hist h;
+    cr_assert(eq(int, hist_init(&h, HIST_SCALE), SERIN_OK));
+    cr_assert(eq(int, hist_add(&h, 100, 900), SERIN_OK));
+    cr_assert(eq(int, hist_add(&h, 250, 100), SERIN_OK));
+    struct hist_view v = hist_view(&h);
+    for (int s = 0; s < seconds; s++) {
+        inbox_latency(&p->inbox,
+                      (struct inbox_second){.rollout = PLAY_ID,
+                                            .metric = "time",
+                                            .at_ms = p->now * 1000,
+                                            .bounds_ratio = canary != 0 ? 2.5 : 0,
+                                            .bounds_id = {canary, baseline}},
+                      &v, &v);
+        p->now++;
+        play_clock(p, &clock);
+        play_feed(p);
+    }
+}
+
+Test(slow, different_bounds_of_the_cohorts_are_held_until_they_agree)
+{
+    static const char plan[] = PLAY_HEAD
+        "window: 1s\ncalibrate: skip\nsample_ratio: {check: false}\nsteps:\n"
+        "  - {weight: 50%, worse_than: 2, bake: 1h, timeout: 9h}\n"
+        "  - {weight: 100%}\nmetrics:\n  - {name: time, kind: latency, phi: 1";
+    char text[1024];
+    for (int warn = 0; warn < 2; warn++) {
+        struct play p;
+        snprintf(text, sizeof text, "%s%s", plan,
+                 warn != 0 ? ", mode: warn}\n  - {name: errors, phi: 1}\n" : "}\n");
+        play_start(&p, text);
+        bounded_for(&p, 8, 70, 70);
+        bounded_for(&p, 8, 70, 90); /* under way */
+        bounded_for(&p, 8, 1, 90);  /* several: nothing is known */
+        pb_verdict *v = play_find(&p, 0, SERIN__V1__KIND__KIND_HOLD, "bad_data");
+        cr_assert(v == NULL);
+        bounded_for(&p, 8, 70, 90);
+        p.done = foldrun_restart(&p.run, &p.inbox);
+        bounded_for(&p, 8, 70, 90);
+        v = play_find(&p, 0, SERIN__V1__KIND__KIND_HOLD, "bad_data");
+        cr_assert(eq(int, v != NULL, warn == 0));
+        if (warn != 0) {
+            const pb_status *s = foldrun_row(&p.run, PLAY_ID)->status;
+            cr_assert(eq(sz, s->n_warnings, 1));
+            cr_assert(strstr(s->warnings[0], "different bucket bounds") != NULL);
+        } else {
+            cr_assert(strstr(v->message, "give both versions the same bounds") != NULL);
+            bounded_for(&p, 8, 90, 90);
+            cr_assert(eq(str, (char *)play_state(&p), (char *)"OBSERVING"));
+            bounded_for(&p, 30, 0, 90); /* exponential against explicit */
+            cr_assert(eq(str, (char *)play_state(&p), (char *)"HELD"));
+        }
+        play_end(&p);
+    }
+}
+
 /* 8 % slower where 10 % is allowed: many values cross a bound, none crosses two. */
 Test(slow, a_tolerance_between_two_bounds_is_kept)
 {

@@ -193,10 +193,11 @@ static uint64_t at_most_ms(const struct aggregate_cell *c, double ms)
     return n;
 }
 
+static double bounds[] = {0.1, 0.5}; /* s */
+
 static void histogram(unsigned temporality, int64_t start_ms, int64_t t_ms,
                       int64_t status, const uint64_t counts[3])
 {
-    static const double bounds[] = {0.1, 0.5};
     times(start_ms, t_ms);
     otlp_fixed(&point, 4, counts[0] + counts[1] + counts[2]);
     rw_bytes(&point, 6, counts, 3 * sizeof *counts);
@@ -231,6 +232,26 @@ Test(otlp, explicit_histograms_feed_latency_and_errors)
     cr_assert(eq(u64, aggregate_counts(w.a).poison, 0));
 }
 
+/* A cell says by which bounds its values came, or that there were several. */
+Test(otlp, bounds_are_told_apart)
+{
+    histogram(OTLP_DELTA, 0, 0, 200, (uint64_t[]){3, 5, 2});
+    histogram(OTLP_DELTA, 0, 1000, 200, (uint64_t[]){7, 0, 2});
+    bounds[1] = 0.6;
+    histogram(OTLP_DELTA, 0, 2000, 200, (uint64_t[]){3, 5, 2});
+    histogram(OTLP_DELTA, 0, 3000, 200, (uint64_t[]){3, 5, 2});
+    bounds[1] = 0.5;
+    histogram(OTLP_DELTA, 0, 3000, 503, (uint64_t[]){3, 5, 2});
+    sent();
+    uint64_t id = cell("latency", 0)->bounds_id;
+    cr_assert(gt(u64, id, 1));
+    cr_assert(eq(u64, cell("latency", 1000)->bounds_id, id));
+    cr_assert(gt(u64, cell("latency", 2000)->bounds_id, 1));
+    cr_assert(ne(u64, cell("latency", 2000)->bounds_id, id));
+    cr_assert(eq(u64, cell("latency", 3000)->n, 20));
+    cr_assert(eq(u64, cell("latency", 3000)->bounds_id, 1));
+}
+
 Test(otlp, a_histogram_may_be_a_count_only)
 {
     for (int64_t t = 0; t <= 1000; t += 1000) {
@@ -247,7 +268,6 @@ Test(otlp, a_histogram_may_be_a_count_only)
 
 Test(otlp, histograms_that_contradict_themselves_are_poison)
 {
-    static const double bounds[] = {0.1, 0.5};
     const uint64_t counts[] = {1, 2, 3};
     for (int i = 0; i < 3; i++) {
         times(0, 0);
