@@ -160,7 +160,8 @@ static enum taken take_cell(struct fold *f, struct rollout *r, const pb_cell *ce
     uint32_t stratum;
     if (at < 0 || cell->bad > cell->n || !streamclock_sane(cell->window_ms))
         return TAKEN_POISON;
-    if (!(cell->bounds_ratio <= BOUNDS_MAX)) return TAKEN_POISON;
+    if (!(cell->bounds_ratio >= 0 && cell->bounds_ratio <= BOUNDS_MAX))
+        return TAKEN_POISON;
     if (cell->cohort != SERIN__V1__COHORT__COHORT_CANARY &&
         cell->cohort != SERIN__V1__COHORT__COHORT_BASELINE)
         return TAKEN_POISON;

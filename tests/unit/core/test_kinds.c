@@ -563,6 +563,41 @@ Test(kinds, a_cell_that_does_not_fit_its_kind_is_poison_and_changes_nothing)
     play_end(&p);
 }
 
+/* Each cell is possible, but not all of them together; and what belongs to other kinds,
+ * or is no quotient, is refused, too. */
+Test(kinds, more_than_a_count_can_hold_is_poison)
+{
+    struct play p;
+    play_start(&p, PLAY_PLAN);
+    play_for(&p, 5, play_traffic());
+    const struct rollout *r = fold_find(p.run.fold, PLAY_ID);
+    uint64_t user = 64, poison = r->poison;
+    struct wrong most = {"errors", COUNT_MAX, 0, false, 0, 0, 0};
+    send_wrong(&p, &most, 5);
+    cr_assert(eq(u64, r->poison, poison));
+    send_wrong(&p, &most, 5);
+    cr_assert(eq(u64, r->poison, poison + COUNT_MAX));
+    for (int i = 0; i < 4; i++) {
+        pb_cell c;
+        serin__v1__cell__init(&c);
+        c.cohort = SERIN__V1__COHORT__COHORT_CANARY;
+        c.metric = "errors";
+        c.window_ms = p.now * 1000;
+        c.n = 1;
+        if (i == 0) c.users = &user, c.n_users = 1;
+        if (i == 1) c.bounds_ratio = NAN;
+        if (i == 2) c.bounds_ratio = INFINITY;
+        if (i == 3) c.bounds_ratio = -1;
+        poison = r->poison;
+        inbox_cell(&p.inbox, PLAY_ID, &c);
+        play_feed(&p);
+        cr_expect(eq(u64, r->poison, poison + 1), "case %d", i);
+    }
+    cr_assert(eq(dbl, r->evidence.metrics[0].bounds_ratio, 0));
+    cr_assert(eq(u32, r->sticky, 0));
+    play_end(&p);
+}
+
 /* A metric that becomes another kind in mid-rollout: held for bad data, not aborted,
  * not promoted. */
 Test(kinds, a_metric_that_changes_its_kind_is_bad_data)
