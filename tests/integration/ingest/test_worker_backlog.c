@@ -102,6 +102,7 @@ static void read_all(size_t each, size_t memory, struct worker_counts *counts)
     worker_close(w);
     cr_assert(eq(u64, counts->messages, (uint64_t)SECONDS * 4 * ROLLOUTS));
     cr_assert(eq(u64, counts->poison + counts->dropped, 0));
+    cr_assert(le(u64, counts->memory, counts->memory_limit));
 }
 
 /* The clock on the wall goes with the watermarks in both runs. */

@@ -52,6 +52,24 @@ Test(limits, one_rollout_folds_its_strata_and_another_does_not)
     world_close(&w);
 }
 
+/* The limit of all rollouts together: whoever comes then is folded, none is lost. */
+Test(limits, in_all_new_strata_fold_whosever_they_are)
+{
+    struct aggregate_options o = {.max_series = 80};
+    struct world w = world_open(&o);
+    fill(&w, "r1", WORLD_NOW);
+    fill(&w, "r2", WORLD_NOW);
+    cr_assert(aggregate_full(w.a));
+    cr_assert(eq(u64, units_in(&w, "r1", false), REGIONS), "first come");
+    cr_assert(eq(u64, units_in(&w, "r2", false), 70 - REGIONS), "an eighth is kept");
+    cr_assert(eq(u64, units_in(&w, "r2", true), 2 * REGIONS - 70));
+    struct aggregate_counts c = aggregate_counts(w.a);
+    cr_assert(eq(u64, c.routed, 2 * REGIONS));
+    cr_assert(eq(u64, c.other, 2 * REGIONS - 70));
+    cr_assert(eq(u64, c.dropped, 0));
+    world_close(&w);
+}
+
 /* At the limit itself, other seconds find no room: dropped, and poison to the judge. */
 Test(limits, what_has_no_room_is_dropped_and_counted)
 {
@@ -86,5 +104,24 @@ Test(limits, samples_of_closed_windows_are_late)
     cr_assert(eq(u64, aggregate_counts(w.a).duplicate, 3));
     cr_assert(eq(u64, aggregate_counts(w.a).samples, 4 * REGIONS));
     cr_assert(gt(sz, aggregate_memory(w.a), aggregate_bytes(w.a)));
+    world_close(&w);
+}
+
+/* Brackets within brackets, as many as a message may have: refused, not followed. */
+Test(limits, nested_json_costs_no_stack)
+{
+    enum { N = 1 << 20 };
+    struct world w = world_open(NULL);
+    static const char *const heads[] = {"", "{\"resourceMetrics\":"};
+    static const enum format formats[] = {FORMAT_JSON, FORMAT_OTLP_JSON};
+    char *text = malloc(N);
+    cr_assert(text != NULL);
+    for (size_t i = 0; i < 2; i++) {
+        memset(text, '[', N);
+        memcpy(text, heads[i], strlen(heads[i]));
+        cr_assert(eq(int, world_decode(&w, formats[i], text, N), SERIN_EPARSE));
+        cr_assert(eq(int, w.why.reason, QUARANTINE_SYNTAX), "%s", w.why.detail);
+    }
+    free(text);
     world_close(&w);
 }
