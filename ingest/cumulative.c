@@ -103,6 +103,11 @@ static struct entry *slot(struct entry *entries, size_t room, struct cumulative_
     return &entries[i];
 }
 
+void cumulative_ahead(const struct cumulative *c, struct cumulative_key key)
+{
+    __builtin_prefetch(&c->entries[(size_t)key.a & (c->room - 1)], 1);
+}
+
 static bool known(const struct entry *e)
 {
     return (e->key.a | e->key.b) != 0 && e->t_ns != INT64_MIN;

@@ -93,6 +93,9 @@ enum cumulative_result cumulative_exponential(struct cumulative *c,
  * one that came before? Older ones are not told apart. */
 bool cumulative_seen(struct cumulative *c, struct cumulative_key key, int64_t t_ns);
 
+/** The key will be asked for soon. */
+void cumulative_ahead(const struct cumulative *c, struct cumulative_key key);
+
 /** What was learned so far belongs to one transaction, the rest to another. */
 void cumulative_seal(struct cumulative *c);
 /** The sealed part was committed. */

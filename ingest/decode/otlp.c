@@ -245,6 +245,18 @@ static void add_usable(struct adding *d)
     }
 }
 
+void otlp_ahead_near(struct aggregate *a, const struct aggregate_series *s,
+                     const struct otlp_stream *stream)
+{
+    static const uint8_t sums[OTLP_KINDS] = {
+        [OTLP_HISTOGRAM] = SALT_HISTOGRAM, [OTLP_EXPONENTIAL] = SALT_EXPONENTIAL};
+    uint64_t salt = stream->temporality == OTLP_CUMULATIVE ? sums[stream->kind]
+                                                           : (uint64_t)SALT_DELTA;
+    if (s->n == 0) return;
+    __builtin_prefetch(s->targets);
+    cumulative_ahead(aggregate_cumulative(a), cumulative_key_salted(s->identity, salt));
+}
+
 void otlp_add(struct aggregate *a, struct aggregate_series *s,
               const struct otlp_stream *stream, const struct otlp_point *p)
 {

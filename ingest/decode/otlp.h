@@ -15,4 +15,13 @@ bool otlp_counts(const struct otlp_stream *stream, const struct otlp_point *p);
 void otlp_add(struct aggregate *a, struct aggregate_series *s,
               const struct otlp_stream *stream, const struct otlp_point *p);
 
+/** A point of this series is added soon: bring near what that looks at. */
+static inline void otlp_ahead_far(const struct aggregate_series *s)
+{
+    __builtin_prefetch(s);
+    __builtin_prefetch(&s->targets);
+}
+void otlp_ahead_near(struct aggregate *a, const struct aggregate_series *s,
+                     const struct otlp_stream *stream);
+
 #endif

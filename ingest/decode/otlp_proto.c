@@ -9,6 +9,8 @@
 
 enum {
     KEPT = 2048, /* points of a message that are not walked to again */
+    FAR = 12,    /* points ahead of the one that is added */
+    NEAR = 6,
     /* Attributes of spans beyond these are left out, so that the rest has room. */
     SPAN_MAX_ATTRIBUTES = 80,
     SPAN_MAX_VALUE = 256, /* bytes */
@@ -303,10 +305,13 @@ static enum serin_status pass(struct walk *w, struct strview record)
     return s;
 }
 
+/* With many series each point waits for memory several times: ask for it ahead. */
 static void add_found(struct walk *w)
 {
     for (size_t i = 0; i < w->at; i++) {
         const struct found *f = &w->found[i];
+        if (i + FAR < w->at) otlp_ahead_far(f[FAR].series);
+        if (i + NEAR < w->at) otlp_ahead_near(w->a, f[NEAR].series, &f[NEAR].stream);
         struct otlp_point p;
         if (otlp_wire_point(f->stream.kind, f->bytes, &p, w->why) == SERIN_OK)
             otlp_add(w->a, f->series, &f->stream, &p);
