@@ -8,9 +8,11 @@ static int usage(void)
     fputs("usage: loadgen --bootstrap HOST:PORT --topic NAME [--messages N] [--samples "
           "S]\n"
           "               [--rollouts R] [--partitions P] [--compression none|lz4]\n"
+          "               [--per-second M]\n"
           "Creates the topic when --partitions is given; writes N (1000000) messages "
           "of S\n"
-          "(1) samples for R (100) rollouts load-0, load-1, … (metric errors).\n",
+          "(1) samples for R (100) rollouts load-0, load-1, … (metric errors);\n"
+          "M (100000) of them make a second of event time.\n",
           stderr);
     return 2;
 }
@@ -25,6 +27,7 @@ int main(int argc, char **argv)
         {"rollouts", required_argument, NULL, 'r'},
         {"partitions", required_argument, NULL, 'p'},
         {"compression", required_argument, NULL, 'c'},
+        {"per-second", required_argument, NULL, 'e'},
         {NULL, 0, NULL, 0}};
     struct load l = {.compression = "lz4",
                      .messages = 1000000,
@@ -55,12 +58,15 @@ int main(int argc, char **argv)
         case 'p':
             l.partitions = (int)strtol(optarg, NULL, 10);
             break;
+        case 'e':
+            l.per_second = strtoull(optarg, NULL, 10);
+            break;
         default:
             return usage();
         }
     }
     if (l.bootstrap == NULL || l.topic == NULL || l.rollouts == 0 || l.samples == 0 ||
-        l.samples > LOAD_MAX_SAMPLES)
+        l.per_second == 0 || l.samples > LOAD_MAX_SAMPLES)
         return usage();
     l.start_ms = clock_wall_ms() - 60000;
     int64_t began = clock_mono_ms();

@@ -66,7 +66,8 @@ for samples in 1 100; do
     topic=peers-$$-$samples messages=$single readers=(floor serin streams python)
     [ $samples = 1 ] || messages=$batched readers=(floor serin streams streams-merge python)
     "$build/tests/loadgen" --bootstrap "$bootstrap" --topic "$topic" --partitions 4 \
-        --rollouts 100 --samples $samples --messages "$messages" >"$out/wrote.json"
+        --rollouts 100 --samples $samples --messages "$messages" \
+        --per-second $((samples == 1 ? 1000000 : 100000)) >"$out/wrote.json"
     read_by floor "$topic" $samples "$messages" >/dev/null
     for ((round = 1; round <= rounds; round++)); do
         for reader in "${readers[@]}"; do
