@@ -196,14 +196,14 @@ void worker_align_pop(struct worker *w, struct worker_source *s)
 
 void worker_align_bound(struct worker *w)
 {
-    size_t n = 0;
-    bool held = false;
+    size_t n = 1, all = w->memory / WORKER_KEPT_SHARE;
+    bool held = false, much = w->align.bytes > all;
     for (size_t i = 0; i < w->n_sources; i++)
         n += w->sources[i].assigned;
     for (size_t i = 0; w->align.held && i < w->n_sources; i++) {
         struct worker_source *s = &w->sources[i];
-        size_t most = w->memory / WORKER_KEPT_SHARE / (n + 1);
-        bool full = s->kept_bytes > (s->paused ? most / 2 : most);
+        bool full = s->paused ? s->kept_bytes > all / n / 2
+                              : much && s->kept_bytes > all / n;
         if (full && !s->paused)
             consumer_pause(w->consumer, s->topic->name, s->partition);
         if (!full && s->paused)

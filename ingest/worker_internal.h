@@ -22,7 +22,7 @@ enum {
      * what no watermark closes yet, 576 cells a metric (9 s of all 64 strata). */
     WORKER_SPAN_MS = 3000,
     WORKER_AHEAD_MS = 3000,
-    WORKER_KEPT_SHARE = 8, /* of the memory, for records of partitions ahead */
+    WORKER_KEPT_SHARE = 4, /* of the memory, for records of partitions ahead */
 };
 
 /* One input topic. */
