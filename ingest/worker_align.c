@@ -202,8 +202,8 @@ void worker_align_bound(struct worker *w)
         n += w->sources[i].assigned;
     for (size_t i = 0; w->align.held && i < w->n_sources; i++) {
         struct worker_source *s = &w->sources[i];
-        bool full = s->paused ? s->kept_bytes > all / n / 2
-                              : much && s->kept_bytes > all / n;
+        bool full =
+            s->paused ? s->kept_bytes > all / n / 2 : much && s->kept_bytes > all / n;
         if (full && !s->paused)
             consumer_pause(w->consumer, s->topic->name, s->partition);
         if (!full && s->paused)

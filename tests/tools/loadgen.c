@@ -17,7 +17,7 @@ static int usage(void)
     return 2;
 }
 
-int main(int argc, char **argv)
+static bool take_options(int argc, char **argv, struct load *l)
 {
     static const struct option options[] = {
         {"bootstrap", required_argument, NULL, 'b'},
@@ -29,45 +29,49 @@ int main(int argc, char **argv)
         {"compression", required_argument, NULL, 'c'},
         {"per-second", required_argument, NULL, 'e'},
         {NULL, 0, NULL, 0}};
+    int o;
+    while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        switch (o) {
+        case 'b':
+            l->bootstrap = optarg;
+            break;
+        case 't':
+            l->topic = optarg;
+            break;
+        case 'c':
+            l->compression = optarg;
+            break;
+        case 'n':
+            l->messages = strtoull(optarg, NULL, 10);
+            break;
+        case 's':
+            l->samples = (unsigned)strtoul(optarg, NULL, 10);
+            break;
+        case 'r':
+            l->rollouts = (unsigned)strtoul(optarg, NULL, 10);
+            break;
+        case 'p':
+            l->partitions = (int)strtol(optarg, NULL, 10);
+            break;
+        case 'e':
+            l->per_second = strtoull(optarg, NULL, 10);
+            break;
+        default:
+            return false;
+        }
+    }
+    return l->bootstrap != NULL && l->topic != NULL && l->rollouts != 0 &&
+           l->samples != 0 && l->per_second != 0 && l->samples <= LOAD_MAX_SAMPLES;
+}
+
+int main(int argc, char **argv)
+{
     struct load l = {.compression = "lz4",
                      .messages = 1000000,
                      .samples = 1,
                      .rollouts = 100,
                      .per_second = 100000};
-    int o;
-    while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        switch (o) {
-        case 'b':
-            l.bootstrap = optarg;
-            break;
-        case 't':
-            l.topic = optarg;
-            break;
-        case 'c':
-            l.compression = optarg;
-            break;
-        case 'n':
-            l.messages = strtoull(optarg, NULL, 10);
-            break;
-        case 's':
-            l.samples = (unsigned)strtoul(optarg, NULL, 10);
-            break;
-        case 'r':
-            l.rollouts = (unsigned)strtoul(optarg, NULL, 10);
-            break;
-        case 'p':
-            l.partitions = (int)strtol(optarg, NULL, 10);
-            break;
-        case 'e':
-            l.per_second = strtoull(optarg, NULL, 10);
-            break;
-        default:
-            return usage();
-        }
-    }
-    if (l.bootstrap == NULL || l.topic == NULL || l.rollouts == 0 || l.samples == 0 ||
-        l.per_second == 0 || l.samples > LOAD_MAX_SAMPLES)
-        return usage();
+    if (!take_options(argc, argv, &l)) return usage();
     l.start_ms = clock_wall_ms() - 60000;
     int64_t began = clock_mono_ms();
     if (!load_fill(&l)) return 1;
