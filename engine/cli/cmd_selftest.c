@@ -81,15 +81,17 @@ static void table(const struct selftest *s)
 static void measured(const struct asked *a)
 {
     for (size_t i = 0; i < a->t.plan->n_metrics; i++) {
-        const struct measure_units *u = &a->s.units[i];
-        bool any = a->s.over_time[i] > 0 || a->s.between[i].phi > 0 || u->units > 1;
+        const struct measure_units *u = &a->s.measured.units[i];
+        bool any = a->s.measured.over_time[i] > 0 || a->s.measured.between[i].phi > 0 ||
+                   u->units > 1;
         if (!any) continue;
         printf("%s:", a->t.plan->metrics[i].name);
-        if (a->s.over_time[i] > 0) printf(" phi %.3g over time", a->s.over_time[i]);
-        if (a->s.between[i].phi > 0)
+        if (a->s.measured.over_time[i] > 0)
+            printf(" phi %.3g over time", a->s.measured.over_time[i]);
+        if (a->s.measured.between[i].phi > 0)
             printf("%s phi %.3g between the recorded cohorts (%" PRIu64 " windows)",
-                   a->s.over_time[i] > 0 ? "," : "", a->s.between[i].phi,
-                   a->s.between[i].windows);
+                   a->s.measured.over_time[i] > 0 ? "," : "",
+                   a->s.measured.between[i].phi, a->s.measured.between[i].windows);
         if (u->units > 1)
             printf("; %zu units, spread %.2g beyond chance", u->units, u->spread);
         printf("\n");
@@ -102,9 +104,10 @@ static bool common(const struct asked *a)
 {
     bool any = false;
     for (size_t i = 0; i < a->t.plan->n_metrics; i++) {
-        if (a->s.over_time[i] > 0 && a->s.between[i].phi <= 0) return false;
-        if (a->s.between[i].phi > 1.2) return false;
-        any |= a->s.between[i].phi > 0;
+        if (a->s.measured.over_time[i] > 0 && a->s.measured.between[i].phi <= 0)
+            return false;
+        if (a->s.measured.between[i].phi > 1.2) return false;
+        any |= a->s.measured.between[i].phi > 0;
     }
     return any;
 }
@@ -136,11 +139,11 @@ static void for_people(const struct asked *a)
 {
     char alpha[32], share[32], window[32];
     snprintf(share, sizeof share, "as the plan commands");
-    if (a->o.share > 0) tapes_percent(share, a->o.share);
+    if (a->o.on.share > 0) tapes_percent(share, a->o.on.share);
     explain_span(a->s.window_ms, window);
     printf("%s: the baseline of %zu recording%s split at random %u times each way, "
            "windows of %s, share of the canary %s; alpha %s\n\n",
-           a->t.plan->id, a->t.n, a->t.n == 1 ? "" : "s", a->o.runs, window, share,
+           a->t.plan->id, a->t.n, a->t.n == 1 ? "" : "s", a->o.on.runs, window, share,
            tapes_percent(alpha, a->s.alpha));
     table(&a->s);
     printf("\n");
@@ -190,17 +193,18 @@ static json_t *all_json(const struct asked *a)
     json_t *j = json_pack("{s:s, s:s, s:f, s:I, s:f, s:I}", "schema",
                           "serin.selftest/1", "plan", a->t.plan->id, "alpha",
                           a->s.alpha, "window_ms", (json_int_t)a->s.window_ms, "share",
-                          a->o.share, "seed", (json_int_t)a->o.seed);
+                          a->o.on.share, "seed", (json_int_t)a->o.on.seed);
     json_t *cases = json_array(), *metrics = json_array();
     for (size_t i = 0; i < a->s.n_cases; i++)
         json_array_append_new(cases, case_json(&a->s.cases[i]));
     for (size_t i = 0; i < a->t.plan->n_metrics; i++) {
         json_t *m = json_object();
         json_object_set_new(m, "name", json_string(a->t.plan->metrics[i].name));
-        json_object_set_new(m, "phi_over_time", number(a->s.over_time[i]));
-        json_object_set_new(m, "phi_between", number(a->s.between[i].phi));
-        json_object_set_new(m, "units", json_integer((json_int_t)a->s.units[i].units));
-        json_object_set_new(m, "spread", number(a->s.units[i].spread));
+        json_object_set_new(m, "phi_over_time", number(a->s.measured.over_time[i]));
+        json_object_set_new(m, "phi_between", number(a->s.measured.between[i].phi));
+        json_object_set_new(m, "units",
+                            json_integer((json_int_t)a->s.measured.units[i].units));
+        json_object_set_new(m, "spread", number(a->s.measured.units[i].spread));
         json_array_append_new(metrics, m);
     }
     json_object_set_new(j, "cases", cases);
@@ -216,35 +220,14 @@ static void progress(void *ctx, const char *what, size_t done, size_t runs)
     fprintf(stderr, "\r\x1b[K%s: %zu of %zu", what, done, runs);
 }
 
-static int read_asked(const struct cli_verb *v, struct asked *a)
-{
-    uint64_t runs;
-    int code =
-        tapes_number(v, "runs", LEAST_RUNS, SELFTEST_MAX_RUNS, DEFAULT_RUNS, &runs);
-    if (code == CLI_OK) code = tapes_share(v, &a->o.share);
-    a->o.text = a->t.text;
-    a->o.plan = a->t.plan;
-    a->o.tapes = a->t.tapes;
-    a->o.sources = a->t.sources;
-    a->o.n = a->t.n;
-    a->o.by = a->t.by;
-    a->o.seed = a->t.seed;
-    a->o.threads = a->t.threads;
-    a->o.max_lag_ms = a->t.max_lag_ms;
-    a->o.runs = (unsigned)runs;
-    if (isatty(STDERR_FILENO)) a->o.progress = progress;
-    return code;
-}
-
 static int run(const struct cli_verb *v, char **args, int n_args)
 {
     static struct asked a;
     struct fault f = {0};
-    enum output_format format;
-    int code = output_format(v, &format);
-    if (code != CLI_OK) return code;
-    code = tapes_open(v, args, n_args, &a.t);
-    if (code == CLI_OK) code = read_asked(v, &a);
+    int code = tapes_open(v, args, n_args, &a.t);
+    if (code == CLI_OK) code = tapes_asked(v, &a.t, LEAST_RUNS, DEFAULT_RUNS, &a.o.on);
+    a.o.sources = a.t.sources;
+    if (isatty(STDERR_FILENO)) a.o.progress = progress;
     if (code == CLI_OK) {
         enum serin_status rc = selftest_run(&a.t.arena, &a.o, &a.s, &f);
         if (a.o.progress != NULL) fputs("\r\x1b[K", stderr);
@@ -252,10 +235,10 @@ static int run(const struct cli_verb *v, char **args, int n_args)
             code = cli_fail(rc == SERIN_ENOMEM ? CLI_UNREACHABLE : CLI_USAGE, "%s",
                             f.text);
     }
-    if (code == CLI_OK && format == OUTPUT_TABLE)
+    if (code == CLI_OK && a.t.output == OUTPUT_TABLE)
         for_people(&a);
     else if (code == CLI_OK)
-        code = output_json(format, all_json(&a), NULL);
+        code = output_json(a.t.output, all_json(&a), NULL);
     for (size_t i = 0; code == CLI_OK && i < a.s.n_cases; i++)
         if (a.s.cases[i].rate.over) code = CLI_ABORTED;
     tapes_close(&a.t);

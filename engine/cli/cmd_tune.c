@@ -13,7 +13,7 @@
 #include "engine/replay/diff.h"
 #include "engine/replay/moment.h"
 
-enum { DEFAULT_RUNS = 100, LEAST_RUNS = 10, MOST_RUNS = 100000, BAR = 24 };
+enum { DEFAULT_RUNS = 100, LEAST_RUNS = 10, BAR = 24 };
 
 struct asked {
     struct tapes t;
@@ -91,22 +91,11 @@ static bool stop(void *ctx, size_t done, size_t all)
 
 static int read_asked(const struct cli_verb *v, struct asked *a)
 {
-    uint64_t runs;
-    int code = tapes_number(v, "runs", LEAST_RUNS, MOST_RUNS, DEFAULT_RUNS, &runs);
-    if (code == CLI_OK) code = tapes_share(v, &a->o.share);
-    a->o.text = a->t.text;
-    a->o.plan = a->t.plan;
-    a->o.tapes = a->t.tapes;
-    a->o.n = a->t.n;
-    a->o.by = a->t.by;
+    int code = tapes_asked(v, &a->t, LEAST_RUNS, DEFAULT_RUNS, &a->o.on);
     a->o.sweep = cli_get("sweep");
     a->o.inject = a->inject;
     a->o.n_inject = cli_get_all("inject", a->inject, TUNE_FAULTS + 1);
     a->o.as_given = cli_get("as-given") != NULL;
-    a->o.runs = (unsigned)runs;
-    a->o.seed = a->t.seed;
-    a->o.threads = a->t.threads;
-    a->o.max_lag_ms = a->t.max_lag_ms;
     a->o.state = cli_get("state");
     a->o.stop = stop;
     a->o.ctx = a;
@@ -148,15 +137,15 @@ static int write_out(const struct asked *a)
     return cli_fail(CLI_UNREACHABLE, "%s: %s", path, strerror(errno));
 }
 
-static int tell(struct asked *a, enum output_format format)
+static int tell(struct asked *a)
 {
     const char *diff = "", *to = cli_get("out");
     if (suggested(a) != NULL &&
         diff_unified(&a->t.arena, a->t.path, to != NULL ? to : a->t.path, a->t.text,
                      suggested(a), &diff) != SERIN_OK)
         return cli_fail(CLI_UNREACHABLE, "out of memory");
-    if (format != OUTPUT_TABLE)
-        return output_json(format, tune_tell_json(&a->o, &a->tuned, diff), NULL);
+    if (a->t.output != OUTPUT_TABLE)
+        return output_json(a->t.output, tune_tell_json(&a->o, &a->tuned, diff), NULL);
     tune_tell(&a->o, &a->tuned, a->t.path, diff);
     if (a->tuned.resumed > 0)
         fprintf(stderr, "serin: %zu of %zu rehearsals were in %s\n", a->tuned.resumed,
@@ -168,10 +157,7 @@ static int run(const struct cli_verb *v, char **args, int n_args)
 {
     static struct asked a;
     struct fault f = {0};
-    enum output_format format;
-    int code = output_format(v, &format);
-    if (code != CLI_OK) return code;
-    code = tapes_open(v, args, n_args, &a.t);
+    int code = tapes_open(v, args, n_args, &a.t);
     if (code == CLI_OK) code = read_asked(v, &a);
     a.shown = isatty(STDERR_FILENO);
     a.began_ms = clock_mono_ms();
@@ -179,7 +165,7 @@ static int run(const struct cli_verb *v, char **args, int n_args)
     if (code == CLI_OK) {
         enum serin_status rc = tune_run(&a.t.arena, &a.o, &a.tuned, &f);
         if (a.shown) fputs("\r\x1b[K", stderr);
-        code = rc == SERIN_OK ? tell(&a, format) : failed(&a, rc, &f);
+        code = rc == SERIN_OK ? tell(&a) : failed(&a, rc, &f);
     }
     if (code == CLI_OK) code = write_out(&a);
     if (code == CLI_OK && a.tuned.best < 0) code = CLI_HELD;

@@ -12,8 +12,9 @@
 #include "engine/cli/file.h"
 #include "engine/replay/crowd.h"
 
-int tapes_number(const struct cli_verb *v, const char *option, uint64_t low,
-                 uint64_t high, uint64_t fallback, uint64_t *out)
+/* A whole number in [low, high], or the default. */
+static int number(const struct cli_verb *v, const char *option, uint64_t low,
+                  uint64_t high, uint64_t fallback, uint64_t *out)
 {
     const char *text = cli_get(option);
     char *end;
@@ -62,8 +63,8 @@ static int read_options(const struct cli_verb *v, struct tapes *t,
     if (lag != NULL && !strview_duration_ms(strview_of(lag), &t->max_lag_ms))
         return cli_usage(v, "--max-lag %s: expected a duration such as 60s", lag);
     int code = cmd_replay_source(v, o);
-    if (code == CLI_OK) code = tapes_number(v, "seed", 0, INT64_MAX, 1, &t->seed);
-    if (code == CLI_OK) code = tapes_number(v, "threads", 1, CROWD_MAX, 0, &threads);
+    if (code == CLI_OK) code = number(v, "seed", 0, INT64_MAX, 1, &t->seed);
+    if (code == CLI_OK) code = number(v, "threads", 1, CROWD_MAX, 0, &threads);
     if (code == CLI_OK) t->threads = (unsigned)threads;
     return code;
 }
@@ -95,7 +96,8 @@ int tapes_open(const struct cli_verb *v, char **args, int n_args, struct tapes *
     struct feed_options o = {0};
     size_t n = 0;
     *out = (struct tapes){.arena = {.max = (size_t)256 << 20}};
-    int code = read_options(v, out, &o);
+    int code = output_format(v, &out->output);
+    if (code == CLI_OK) code = read_options(v, out, &o);
     if (code == CLI_OK) code = read_plan(v, out);
     if (code == CLI_OK) code = name_files(v, out, args, n_args, files, &n);
     o.plan = out->plan;
@@ -120,7 +122,7 @@ int tapes_read(const struct tapes *t, const char *path, struct tape **out)
     return cli_fail(CLI_USAGE, "%s", f.text);
 }
 
-int tapes_share(const struct cli_verb *v, double *out)
+static int share(const struct cli_verb *v, double *out)
 {
     static const struct keys_key key = {
         .name = "share", .type = KEYS_SHARE, .min = 0.0001, .max = 0.99};
@@ -128,6 +130,24 @@ int tapes_share(const struct cli_verb *v, double *out)
     const char *text = cli_get("share");
     if (text == NULL || keys_value_read(&key, text, false, out, why)) return CLI_OK;
     return cli_usage(v, "--share %s: expected the canary's share such as 5%%", text);
+}
+
+int tapes_asked(const struct cli_verb *v, const struct tapes *t, uint64_t least_runs,
+                uint64_t usual_runs, struct deck_options *out)
+{
+    uint64_t runs;
+    *out = (struct deck_options){.text = t->text,
+                                 .plan = t->plan,
+                                 .tapes = t->tapes,
+                                 .n = t->n,
+                                 .by = t->by,
+                                 .seed = t->seed,
+                                 .threads = t->threads,
+                                 .max_lag_ms = t->max_lag_ms};
+    int code = number(v, "runs", least_runs, TAPES_RUNS, usual_runs, &runs);
+    if (code == CLI_OK) code = share(v, &out->share);
+    out->runs = (unsigned)runs;
+    return code;
 }
 
 void tapes_close(struct tapes *t)

@@ -2,10 +2,10 @@
 #ifndef SERIN_ENGINE_CLI_TAPES_H
 #define SERIN_ENGINE_CLI_TAPES_H
 
-#include "engine/cli/cli.h"
-#include "engine/replay/tape.h"
+#include "engine/cli/output.h"
+#include "engine/replay/deck.h"
 
-enum { TAPES_MAX = 128 };
+enum { TAPES_MAX = 128, TAPES_RUNS = 100000 };
 
 /* Options of both verbs. */
 #define TAPES_OPTIONS                                                                  \
@@ -27,6 +27,7 @@ enum { TAPES_MAX = 128 };
     }
 
 struct tapes {
+    enum output_format output;
     struct arena arena;
     const char *path, *text; /* of the plan */
     struct plan *plan;
@@ -40,17 +41,15 @@ struct tapes {
     int64_t max_lag_ms;
 };
 
-/** Read the plan and all recordings that the command line names; tapes_close whatever
- * it returns. CLI_OK or CLI_USAGE, told on stderr. */
+/** Read -o, the plan and all recordings that the command line names; tapes_close
+ * whatever it returns. CLI_OK or CLI_USAGE, told on stderr. */
 int tapes_open(const struct cli_verb *v, char **args, int n_args, struct tapes *out);
 /** One more of the kind; the caller closes it. CLI_USAGE, told on stderr. */
 int tapes_read(const struct tapes *t, const char *path, struct tape **out);
-/** --share: the canary's, 0 without it; CLI_USAGE, told on stderr. */
-int tapes_share(const struct cli_verb *v, double *out);
+/** What both verbs ask for, --runs and --share among it; CLI_USAGE, told on stderr. */
+int tapes_asked(const struct cli_verb *v, const struct tapes *t, uint64_t least_runs,
+                uint64_t usual_runs, struct deck_options *out);
 void tapes_close(struct tapes *t);
-/** A whole number in [low, high], or the default; CLI_USAGE, told on stderr. */
-int tapes_number(const struct cli_verb *v, const char *option, uint64_t low,
-                 uint64_t high, uint64_t fallback, uint64_t *out);
 /** "0.31 %", "12 %" */
 const char *tapes_percent(char out[32], double share);
 

@@ -116,17 +116,17 @@ static void recorded_table(const struct tune *x)
 
 static void measured_metric(const struct tune_measured *m, size_t i, const char *name)
 {
-    const struct measure_units *u = &m->units[i];
+    const struct measure_units *u = &m->of.units[i];
     const char *comma = "";
-    if (m->between[i].phi <= 0 && m->over_time[i] <= 0 && u->units < 2) return;
+    if (m->of.between[i].phi <= 0 && m->of.over_time[i] <= 0 && u->units < 2) return;
     printf("  %s:", name);
-    if (m->between[i].phi > 0) {
-        printf(" phi %.3g between the recorded cohorts", m->between[i].phi);
+    if (m->of.between[i].phi > 0) {
+        printf(" phi %.3g between the recorded cohorts", m->of.between[i].phi);
         comma = ",";
     }
-    if (m->over_time[i] > 0)
-        printf("%s phi %.3g over time%s", comma, m->over_time[i],
-               m->between[i].phi > 0 ? " (with what hits both cohorts alike)" : "");
+    if (m->of.over_time[i] > 0)
+        printf("%s phi %.3g over time%s", comma, m->of.over_time[i],
+               m->of.between[i].phi > 0 ? " (with what hits both cohorts alike)" : "");
     if (u->units > 1)
         printf("; %zu units, spread %.2g beyond chance", u->units, u->spread);
     printf("\n");
@@ -137,8 +137,8 @@ static void measured(const struct tune_options *o, const struct tune_measured *m
     char window[32];
     explain_span(m->window_ms, window);
     printf("\nMeasured, windows of %s\n", window);
-    for (size_t i = 0; i < o->plan->n_metrics; i++)
-        measured_metric(m, i, o->plan->metrics[i].name);
+    for (size_t i = 0; i < o->on.plan->n_metrics; i++)
+        measured_metric(m, i, o->on.plan->metrics[i].name);
     for (size_t i = 0; i < m->n_edits; i++)
         printf("  so plans with such windows have %s: %s\n", m->edits[i].path,
                m->edits[i].value);
@@ -171,8 +171,8 @@ void tune_tell(const struct tune_options *o, const struct tune *t, const char *p
                const char *diff)
 {
     printf("%s (%s): %zu combination%s, %zu recording%s, %u splits each way\n",
-           o->plan->id, path, t->n_rows, t->n_rows == 1 ? "" : "s", o->n,
-           o->n == 1 ? "" : "s", o->runs);
+           o->on.plan->id, path, t->n_rows, t->n_rows == 1 ? "" : "s", o->on.n,
+           o->on.n == 1 ? "" : "s", o->on.runs);
     for (size_t i = 0; i < t->n_measured; i++)
         measured(o, &t->measured[i]);
     printf("\nHarmless canaries (* Pareto front, < suggested)\n");
@@ -235,19 +235,20 @@ static json_t *row_json(const struct tune_options *o, const struct tune *t, size
 
 static json_t *metric_json(const struct tune_measured *m, size_t i, const char *name)
 {
-    double between = m->between[i].phi, time = m->over_time[i];
+    double between = m->of.between[i].phi, time = m->of.over_time[i];
     return json_pack("{s:s, s:o, s:o, s:I, s:o}", "name", name, "phi_between",
                      between > 0 ? json_real(between) : json_null(), "phi_over_time",
                      time > 0 ? json_real(time) : json_null(), "units",
-                     (json_int_t)m->units[i].units, "spread", real(m->units[i].spread));
+                     (json_int_t)m->of.units[i].units, "spread",
+                     real(m->of.units[i].spread));
 }
 
 static json_t *measured_json(const struct tune_options *o,
                              const struct tune_measured *m)
 {
     json_t *metrics = json_array(), *edits = json_object();
-    for (size_t i = 0; i < o->plan->n_metrics; i++)
-        json_array_append_new(metrics, metric_json(m, i, o->plan->metrics[i].name));
+    for (size_t i = 0; i < o->on.plan->n_metrics; i++)
+        json_array_append_new(metrics, metric_json(m, i, o->on.plan->metrics[i].name));
     for (size_t i = 0; i < m->n_edits; i++)
         json_object_set_new(edits, m->edits[i].path, json_string(m->edits[i].value));
     return json_pack("{s:I, s:o, s:o}", "window_ms", (json_int_t)m->window_ms,
@@ -265,7 +266,7 @@ json_t *tune_tell_json(const struct tune_options *o, const struct tune *t,
         json_array_append_new(found, measured_json(o, &t->measured[i]));
     if (text != NULL) best = json_integer(t->best + 1);
     return json_pack("{s:s, s:s, s:i, s:I, s:o, s:o, s:o, s:s, s:s?}", "schema",
-                     "serin.tune/1", "plan", o->plan->id, "runs", (int)o->runs, "seed",
-                     (json_int_t)o->seed, "measured", found, "combinations", rows,
-                     "suggested", best, "diff", diff, "suggested_plan", text);
+                     "serin.tune/1", "plan", o->on.plan->id, "runs", (int)o->on.runs,
+                     "seed", (json_int_t)o->on.seed, "measured", found, "combinations",
+                     rows, "suggested", best, "diff", diff, "suggested_plan", text);
 }

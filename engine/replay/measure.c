@@ -9,7 +9,7 @@
 
 #include "engine/base/hash.h"
 #include "engine/base/mem.h"
-#include "engine/replay/split.h"
+#include "engine/replay/pool.h"
 #include "stats/exceedance.h"
 #include "stats/random_effect.h"
 
@@ -365,6 +365,19 @@ enum serin_status measure_units(const struct tape *const *tapes, size_t n,
     for (u.at = 0; rc == SERIN_OK && u.at < p->n_metrics; u.at++)
         rc = units_of(tapes, n, &u, window_ms, &out[u.at]);
     mem_free(u.list);
+    return rc;
+}
+
+enum serin_status measure_all(struct arena *a, const struct deck_options *o,
+                              int64_t window_ms, const char *text, struct measured *out,
+                              struct fault *f)
+{
+    bool by = o->by != NULL && o->by[0] != '\0';
+    enum serin_status rc =
+        measure_between(o->tapes, o->n, o->plan, window_ms, by, out->between);
+    if (rc == SERIN_OK)
+        rc = measure_units(o->tapes, o->n, o->plan, window_ms, by, out->units);
+    if (rc == SERIN_OK) rc = pool_over_time(a, text, o->tapes, o->n, out->over_time, f);
     return rc;
 }
 

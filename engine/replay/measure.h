@@ -8,7 +8,7 @@
 #ifndef SERIN_ENGINE_REPLAY_MEASURE_H
 #define SERIN_ENGINE_REPLAY_MEASURE_H
 
-#include "engine/replay/tape.h"
+#include "engine/replay/deck.h"
 
 /* Of a metric. */
 struct measure_between {
@@ -44,6 +44,21 @@ SERIN_MUST_USE
 enum serin_status measure_units(const struct tape *const *tapes, size_t n,
                                 const struct plan *p, int64_t window_ms, bool by,
                                 struct measure_units *out);
+/* All of it, by metric of the plan. */
+struct measured {
+    struct measure_between between[PLAN_MAX_METRICS];
+    double over_time[PLAN_MAX_METRICS]; /* as pool_over_time */
+    struct measure_units units[PLAN_MAX_METRICS];
+};
+
+/**
+ * At windows of that length, which a plan of this text has.
+ * Errors: as pool_over_time.
+ */
+SERIN_MUST_USE
+enum serin_status measure_all(struct arena *a, const struct deck_options *o,
+                              int64_t window_ms, const char *text, struct measured *out,
+                              struct fault *f);
 /** What units that keep a level of their own add by luck: tau of the log odds when the
  * canary has this share of them; 0: not measured, or too few. */
 double measure_luck(const struct measure_units *u, double share);

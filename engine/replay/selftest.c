@@ -21,9 +21,7 @@ struct selftest_work {
     const struct selftest_options *o;
     struct arena *a;
     struct selftest *out;
-    struct split_units units;
-    struct rehearse_usual *usual; /* by tape */
-    bool by;
+    struct deck deck;
     struct fault *f;
 };
 
@@ -49,13 +47,13 @@ static enum serin_status one_run(void *ctx, size_t i, struct fault *f)
     const struct batch *b = ctx;
     const struct selftest_options *o = b->w->o;
     uint64_t number = i;
-    struct rehearse r = {.tape = b->tapes[i % o->n],
-                         .usual = &b->w->usual[i % o->n],
+    struct rehearse r = {.tape = b->tapes[i % o->on.n],
+                         .usual = &b->w->deck.usual[i % o->on.n],
                          .text = b->stand.text,
                          .plan = b->stand.plan,
-                         .max_lag_ms = o->max_lag_ms,
+                         .max_lag_ms = o->on.max_lag_ms,
                          .split = b->split};
-    r.split.seed = hash_bytes(&number, sizeof number, o->seed);
+    r.split.seed = hash_bytes(&number, sizeof number, o->on.seed);
     return rehearse(&r, &b->results[i], f);
 }
 
@@ -63,7 +61,7 @@ static bool told(void *ctx, size_t done)
 {
     const struct batch *b = ctx;
     const struct selftest_options *o = b->w->o;
-    if (o->progress != NULL) o->progress(o->ctx, b->what, done, o->runs);
+    if (o->progress != NULL) o->progress(o->ctx, b->what, done, o->on.runs);
     return false;
 }
 
@@ -108,23 +106,26 @@ static enum serin_status rate_of(const struct selftest_work *w,
 {
     struct batch b = {.w = w, .tapes = tapes, .what = what};
     const struct selftest_options *o = w->o;
-    bool unchecked = how != SPLIT_REQUESTS || o->share > 0;
+    bool unchecked = how != SPLIT_REQUESTS || o->on.share > 0;
     enum serin_status rc = stand(w->a, text, unchecked, &b.stand, w->f);
     if (rc != SERIN_OK) return rc;
     int64_t grid_ms = tape_about(tapes[0]).grid_ms;
     int64_t block_ms =
         b.stand.plan->window_ms > 0 ? b.stand.plan->window_ms : w->out->window_ms;
     b.split = (struct split){.how = how,
-                             .by = w->by,
-                             .share = o->share,
+                             .by = w->deck.by,
+                             .share = o->on.share,
                              .block_ms = block_ms > grid_ms ? block_ms : grid_ms,
-                             .units = &w->units};
-    b.results = mem_calloc(o->runs, sizeof *b.results);
+                             .units = &w->deck.units};
+    b.results = mem_calloc(o->on.runs, sizeof *b.results);
     if (b.results == NULL) return SERIN_ENOMEM;
-    struct crowd c = {
-        .n = o->runs, .threads = o->threads, .task = one_run, .stop = told, .ctx = &b};
+    struct crowd c = {.n = o->on.runs,
+                      .threads = o->on.threads,
+                      .task = one_run,
+                      .stop = told,
+                      .ctx = &b};
     rc = crowd_run(&c, w->f);
-    if (rc == SERIN_OK) count(b.results, o->runs, w->out->alpha, out);
+    if (rc == SERIN_OK) count(b.results, o->on.runs, w->out->alpha, out);
     mem_free(b.results);
     return rc;
 }
@@ -136,7 +137,7 @@ static enum serin_status edited(const struct selftest_work *w,
                                 const struct selftest_remedy *r, const char **out)
 {
     enum serin_status rc = SERIN_OK;
-    *out = w->o->text;
+    *out = w->o->on.text;
     for (size_t i = 0; rc == SERIN_OK && i < r->n_edits; i++)
         rc = edit_set(w->a, *out, r->edits[i].path, r->edits[i].value, out, w->f);
     return rc;
@@ -155,91 +156,65 @@ static void put(struct selftest_remedy *r, const struct plan_metric *m, const ch
     r->n_edits++;
 }
 
-static void put_phis(const struct selftest_work *w, const double *phi,
-                     struct selftest_remedy *r)
+static bool phi_value(const struct plan_metric *m, double phi, char out[MEASURE_PODS])
 {
-    for (size_t i = 0; i < w->o->plan->n_metrics; i++) {
-        const struct plan_metric *m = &w->o->plan->metrics[i];
-        char value[32];
-        if (!(phi[i] > worth) || !(phi[i] > m->phi) || m->kind == PLAN_GAUGE) continue;
-        snprintf(value, sizeof value, "%.3g", phi[i]);
-        put(r, m, "phi", value);
-    }
+    if (!(phi > worth) || !(phi > m->phi) || m->kind == PLAN_GAUGE) return false;
+    snprintf(out, MEASURE_PODS, "%.3g", phi);
+    return true;
 }
 
-static enum serin_status remedy_phi(const struct selftest_work *w,
-                                    struct selftest_remedy *r)
+/* Values of a metric's key; false: it stays as it is. */
+static bool remedy_phi(const struct selftest_work *w, size_t i, char out[MEASURE_PODS])
 {
-    put_phis(w, w->out->over_time, r);
-    return SERIN_OK;
+    return phi_value(&w->o->on.plan->metrics[i], w->out->measured.over_time[i], out);
+}
+
+static bool remedy_pods(const struct selftest_work *w, size_t i, char out[MEASURE_PODS])
+{
+    const struct plan_metric *m = &w->o->on.plan->metrics[i];
+    if (m->kind != PLAN_RATIO || m->per == PLAN_PER_USER) return false;
+    return measure_pods(&w->out->measured.units[i], deck_first_share(&w->o->on), out);
+}
+
+/* The tolerance rule: luck beyond it is as rare as alpha allows. */
+static bool remedy_tolerance(const struct selftest_work *w, size_t i,
+                             char out[MEASURE_PODS])
+{
+    double share = deck_first_share(&w->o->on);
+    double tau = measure_luck(&w->out->measured.units[i], share);
+    double over = exp(sqrt(-2 * log(2 * w->out->alpha)) * tau);
+    over = ceil(100 * over) / 100;
+    snprintf(out, MEASURE_PODS, "%.2f", over);
+    return over > w->o->on.plan->metrics[i].abort_over && over <= 20;
+}
+
+/* Whole users, where the records name them: their requests come in lumps. */
+static bool remedy_users(const struct selftest_work *w, size_t i,
+                         char out[MEASURE_PODS])
+{
+    const struct plan_metric *m = &w->o->on.plan->metrics[i];
+    snprintf(out, MEASURE_PODS, "user");
+    return m->kind == PLAN_RATIO && m->per != PLAN_PER_USER;
 }
 
 /* Longer windows, and the dispersion of those. */
-static enum serin_status remedy_window(const struct selftest_work *w,
-                                       struct selftest_remedy *r)
+static enum serin_status longer_windows(const struct selftest_work *w,
+                                        struct selftest_remedy *r)
 {
     double phi[PLAN_MAX_METRICS];
     const char *text;
-    char value[32];
+    char value[MEASURE_PODS];
     snprintf(value, sizeof value, "%llds",
              (long long)(w->out->window_ms * longer / 1000));
     put(r, NULL, "window", value);
     enum serin_status rc = edited(w, r, &text);
     if (rc == SERIN_OK)
-        rc = pool_over_time(w->a, text, w->o->tapes, w->o->n, phi, w->f);
-    if (rc == SERIN_OK) put_phis(w, phi, r);
+        rc = pool_over_time(w->a, text, w->o->on.tapes, w->o->on.n, phi, w->f);
+    for (size_t i = 0; rc == SERIN_OK && i < w->o->on.plan->n_metrics; i++) {
+        const struct plan_metric *m = &w->o->on.plan->metrics[i];
+        if (phi_value(m, phi[i], value)) put(r, m, "phi", value);
+    }
     return rc;
-}
-
-static double first_share(const struct selftest_options *o)
-{
-    if (o->share > 0) return o->share;
-    return o->plan->n_steps > 0 ? (double)o->plan->steps[0].weight_bp / 10000 : 0.05;
-}
-
-static enum serin_status remedy_pods(const struct selftest_work *w,
-                                     struct selftest_remedy *r)
-{
-    double share = first_share(w->o);
-    for (size_t i = 0; i < w->o->plan->n_metrics; i++) {
-        const struct plan_metric *m = &w->o->plan->metrics[i];
-        char value[MEASURE_PODS];
-        if (m->kind != PLAN_RATIO || m->per == PLAN_PER_USER) continue;
-        if (measure_pods(&w->out->units[i], share, value)) put(r, m, "pods", value);
-    }
-    return SERIN_OK;
-}
-
-/* The tolerance rule: luck beyond it is as rare as alpha allows. */
-static enum serin_status remedy_tolerance(const struct selftest_work *w,
-                                          struct selftest_remedy *r)
-{
-    double share = first_share(w->o);
-    for (size_t i = 0; i < w->o->plan->n_metrics; i++) {
-        const struct plan_metric *m = &w->o->plan->metrics[i];
-        char value[32];
-        double tau = measure_luck(&w->out->units[i], share);
-        double over = exp(sqrt(-2 * log(2 * w->out->alpha)) * tau);
-        over = ceil(100 * over) / 100;
-        if (!(over > m->abort_over) || !(over <= 20)) continue;
-        snprintf(value, sizeof value, "%.2f", over);
-        put(r, m, "abort_over", value);
-    }
-    return SERIN_OK;
-}
-
-/* Whole users, where the records name them: their requests come in lumps. */
-static enum serin_status remedy_users(const struct selftest_work *w,
-                                      struct selftest_remedy *r)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < w->o->plan->n_metrics && n < PLAN_MAX_PER_USER; i++) {
-        const struct plan_metric *m = &w->o->plan->metrics[i];
-        if (m->kind != PLAN_RATIO || m->per == PLAN_PER_USER) continue;
-        put(r, m, "per", "user");
-        n++;
-    }
-    return SERIN_OK;
 }
 
 static enum serin_status see_users(void *ctx, struct arena *a,
@@ -259,11 +234,11 @@ static enum serin_status read_users(const struct selftest_work *w, const char *t
     struct stand s;
     enum serin_status rc = stand(w->a, text, true, &s, w->f);
     *seen = false;
-    for (size_t i = 0; rc == SERIN_OK && i < w->o->n; i++) {
+    for (size_t i = 0; rc == SERIN_OK && i < w->o->on.n; i++) {
         struct feed_options o = w->o->sources[i];
         if (strcmp(o.path, "-") == 0) return SERIN_OK; /* it is gone */
         o.plan = s.plan;
-        rc = tape_read(&tapes[i], &o, w->o->by, 0, w->f);
+        rc = tape_read(&tapes[i], &o, w->o->on.by, 0, w->f);
         if (rc == SERIN_OK && !*seen)
             rc = tape_windows(tapes[i], 1000, see_users, seen);
     }
@@ -274,13 +249,13 @@ static enum serin_status try_users(const struct selftest_work *w,
                                    struct selftest_remedy *r, bool *tried)
 {
     const char *text;
-    struct tape **tapes = mem_calloc(w->o->n, sizeof *tapes);
+    struct tape **tapes = mem_calloc(w->o->on.n, sizeof *tapes);
     enum serin_status rc = tapes != NULL ? edited(w, r, &text) : SERIN_ENOMEM;
     if (rc == SERIN_OK) rc = read_users(w, text, tapes, tried);
     if (rc == SERIN_OK && *tried)
         rc = rate_of(w, (const struct tape *const *)tapes, text, SPLIT_REQUESTS,
                      "per user", &r->rate);
-    for (size_t i = 0; tapes != NULL && i < w->o->n; i++)
+    for (size_t i = 0; tapes != NULL && i < w->o->on.n; i++)
         tape_close(tapes[i]);
     mem_free(tapes);
     return rc;
@@ -288,14 +263,25 @@ static enum serin_status try_users(const struct selftest_work *w,
 
 /* What helps against what, the cheapest first. */
 static const struct remedy_kind {
-    const char *name;
+    const char *name, *key; /* no key: longer windows */
     enum split_how against[2];
-    enum serin_status (*make)(const struct selftest_work *w, struct selftest_remedy *r);
-} kinds[] = {{"phi", {SPLIT_WINDOWS, SPLIT_WINDOWS}, remedy_phi},
-             {"pods", {SPLIT_UNITS, SPLIT_UNITS}, remedy_pods},
-             {"tolerance", {SPLIT_UNITS, SPLIT_REQUESTS}, remedy_tolerance},
-             {"per_user", {SPLIT_WINDOWS, SPLIT_UNITS}, remedy_users},
-             {"window", {SPLIT_WINDOWS, SPLIT_WINDOWS}, remedy_window}};
+    bool (*value)(const struct selftest_work *w, size_t i, char out[MEASURE_PODS]);
+} kinds[] = {
+    {"phi", "phi", {SPLIT_WINDOWS, SPLIT_WINDOWS}, remedy_phi},
+    {"pods", "pods", {SPLIT_UNITS, SPLIT_UNITS}, remedy_pods},
+    {"tolerance", "abort_over", {SPLIT_UNITS, SPLIT_REQUESTS}, remedy_tolerance},
+    {"per_user", "per", {SPLIT_WINDOWS, SPLIT_UNITS}, remedy_users},
+    {"window", NULL, {SPLIT_WINDOWS, SPLIT_WINDOWS}, NULL}};
+
+static enum serin_status make(const struct selftest_work *w,
+                              const struct remedy_kind *k, struct selftest_remedy *r)
+{
+    char value[MEASURE_PODS];
+    if (k->key == NULL) return longer_windows(w, r);
+    for (size_t i = 0; i < w->o->on.plan->n_metrics; i++)
+        if (k->value(w, i, value)) put(r, &w->o->on.plan->metrics[i], k->key, value);
+    return SERIN_OK;
+}
 
 static enum serin_status try_remedy(const struct selftest_work *w,
                                     const struct selftest_case *c,
@@ -307,12 +293,12 @@ static enum serin_status try_remedy(const struct selftest_work *w,
     *tried = false;
     r->edits = arena_alloc(w->a, SELFTEST_EDITS * sizeof *r->edits);
     if (r->edits == NULL) return SERIN_ENOMEM;
-    enum serin_status rc = k->make(w, r);
+    enum serin_status rc = make(w, k, r);
     if (rc != SERIN_OK || r->n_edits == 0) return rc;
-    if (k->make == remedy_users) return try_users(w, r, tried);
+    if (k->value == remedy_users) return try_users(w, r, tried);
     *tried = true;
     rc = edited(w, r, &text);
-    return rc == SERIN_OK ? rate_of(w, w->o->tapes, text, c->how, k->name, &r->rate)
+    return rc == SERIN_OK ? rate_of(w, w->o->on.tapes, text, c->how, k->name, &r->rate)
                           : rc;
 }
 
@@ -356,14 +342,14 @@ static bool countable(const struct plan *p)
 static enum serin_status too_little(const struct selftest_work *w,
                                     const struct selftest_rate *r)
 {
-    struct tape_about about = tape_about(w->o->tapes[0]);
+    struct tape_about about = tape_about(w->o->on.tapes[0]);
     return fault_set(w->f, SERIN_EDOM,
                      "no split got as far as the plan's first weight (%s): the first "
                      "recording lasts %lld s, calibrate asks for %lld s and 60 windows "
                      "with data; give longer ones, or calibrate: skip with phi",
                      r->why[0] != '\0' ? r->why : "no verdict",
                      (long long)((about.last_ms - about.first_ms) / 1000),
-                     (long long)(w->o->plan->calibrate_ms / 1000));
+                     (long long)(w->o->on.plan->calibrate_ms / 1000));
 }
 
 static enum serin_status run_case(struct selftest_work *w, enum split_how how)
@@ -371,72 +357,34 @@ static enum serin_status run_case(struct selftest_work *w, enum split_how how)
     struct selftest_case *c = &w->out->cases[w->out->n_cases++];
     *c = (struct selftest_case){.how = how, .holds = -1};
     enum serin_status rc =
-        rate_of(w, w->o->tapes, w->o->text, how, selftest_how(how), &c->rate);
+        rate_of(w, w->o->on.tapes, w->o->on.text, how, selftest_how(how), &c->rate);
     if (rc != SERIN_OK) return rc;
     if (c->rate.started == 0) return too_little(w, &c->rate);
     return c->rate.over ? remedy(w, c) : SERIN_OK;
 }
 
-/* The length of the windows that the plan would be judged by. */
-static enum serin_status find_window(struct selftest_work *w)
-{
-    struct stand s;
-    struct rehearsed r;
-    w->out->window_ms = w->o->plan->window_ms;
-    if (w->out->window_ms > 0) return SERIN_OK;
-    enum serin_status rc = stand(w->a, w->o->text, true, &s, w->f);
-    struct rehearse once = {.tape = w->o->tapes[0],
-                            .usual = &w->usual[0],
-                            .text = s.text,
-                            .plan = s.plan,
-                            .max_lag_ms = w->o->max_lag_ms,
-                            .split = {.how = SPLIT_REQUESTS, .units = &w->units}};
-    once.split.by = w->by;
-    if (rc == SERIN_OK) rc = rehearse(&once, &r, w->f);
-    if (rc == SERIN_OK) w->out->window_ms = r.window_ms >= 1000 ? r.window_ms : 1000;
-    return rc;
-}
-
 static enum serin_status measure(struct selftest_work *w)
 {
-    const struct selftest_options *o = w->o;
-    enum serin_status rc = SERIN_OK;
-    w->usual = arena_alloc(w->a, (o->n + 1) * sizeof *w->usual);
-    if (w->usual == NULL) return SERIN_ENOMEM;
-    rc = split_units_of(o->tapes, o->n, w->by, &w->units);
-    if (rc == SERIN_ELIMIT)
-        return fault_set(w->f, rc, "more than %d pods or values of %s", SPLIT_MAX_UNITS,
-                         o->by);
-    for (size_t i = 0; rc == SERIN_OK && i < o->n; i++)
-        rc = rehearse_usual(o->tapes[i], o->plan, &w->usual[i]);
-    if (rc == SERIN_OK) rc = find_window(w);
+    const struct deck_options *on = &w->o->on;
+    struct selftest *t = w->out;
+    enum serin_status rc = deck_window(w->a, &w->deck, on->text, &t->window_ms, w->f);
     if (rc == SERIN_OK)
-        rc = measure_between(o->tapes, o->n, o->plan, w->out->window_ms, w->by,
-                             w->out->between);
-    if (rc == SERIN_OK)
-        rc = measure_units(o->tapes, o->n, o->plan, w->out->window_ms, w->by,
-                           w->out->units);
-    if (rc != SERIN_OK) return rc;
-    return pool_over_time(w->a, o->text, o->tapes, o->n, w->out->over_time, w->f);
+        rc = measure_all(w->a, on, t->window_ms, on->text, &t->measured, w->f);
+    return rc;
 }
 
 enum serin_status selftest_run(struct arena *a, const struct selftest_options *o,
                                struct selftest *out, struct fault *f)
 {
     struct selftest_work w = {.o = o, .a = a, .out = out, .f = f};
-    w.by = o->by != NULL && o->by[0] != '\0';
-    *out = (struct selftest){.alpha = stand_alpha(o->plan)};
+    *out = (struct selftest){.alpha = stand_alpha(o->on.plan)};
     *f = (struct fault){0};
-    enum serin_status rc = measure(&w);
-    if (rc == SERIN_OK && w.by && w.units.n_strata < 2)
-        rc = fault_set(f, SERIN_EDOM,
-                       "--by %s: the recordings have %zu values of it; whole units "
-                       "need two at least",
-                       o->by, w.units.n_strata);
+    enum serin_status rc = deck_open(a, &o->on, &w.deck, f);
+    if (rc == SERIN_OK) rc = measure(&w);
     if (rc == SERIN_OK) rc = run_case(&w, SPLIT_REQUESTS);
-    if (rc == SERIN_OK && countable(o->plan)) rc = run_case(&w, SPLIT_WINDOWS);
-    if (rc == SERIN_OK && w.by) rc = run_case(&w, SPLIT_UNITS);
-    split_units_free(&w.units);
+    if (rc == SERIN_OK && countable(o->on.plan)) rc = run_case(&w, SPLIT_WINDOWS);
+    if (rc == SERIN_OK && w.deck.by) rc = run_case(&w, SPLIT_UNITS);
+    deck_close(&w.deck);
     if (rc != SERIN_OK && f->text[0] == '\0') fault_set(f, rc, "%s", status_text(rc));
     return rc;
 }

@@ -6,14 +6,13 @@
 #ifndef SERIN_ENGINE_REPLAY_SELFTEST_H
 #define SERIN_ENGINE_REPLAY_SELFTEST_H
 
+#include "engine/replay/deck.h"
 #include "engine/replay/measure.h"
-#include "engine/replay/rehearse.h"
 
 enum {
     SELFTEST_CASES = 3,
     SELFTEST_REMEDIES = 4,
-    SELFTEST_EDITS = 2 * PLAN_MAX_METRICS + 1,
-    SELFTEST_MAX_RUNS = 100000
+    SELFTEST_EDITS = 2 * PLAN_MAX_METRICS + 1
 };
 
 struct selftest_rate {
@@ -26,7 +25,7 @@ struct selftest_rate {
 
 /* A value of the plan, as edit_set takes it. */
 struct selftest_edit {
-    char path[192], value[64];
+    char path[192], value[MEASURE_PODS];
 };
 
 struct selftest_remedy {
@@ -49,24 +48,12 @@ struct selftest {
     int64_t window_ms; /* judged with */
     struct selftest_case cases[SELFTEST_CASES];
     size_t n_cases;
-    /* By metric of the plan; phi 0: not measured. */
-    struct measure_between between[PLAN_MAX_METRICS];
-    double over_time[PLAN_MAX_METRICS];
-    struct measure_units units[PLAN_MAX_METRICS];
+    struct measured measured;
 };
 
 struct selftest_options {
-    const char *text; /* the plan, and parsed */
-    const struct plan *plan;
-    const struct tape *const *tapes;
-    const struct feed_options *sources; /* what they were read from */
-    size_t n;
-    const char *by; /* attribute of the tapes' units; "": none */
-    double share;   /* of the canary; 0: as the plan commands */
-    unsigned runs;
-    uint64_t seed;
-    unsigned threads;   /* 0: as many as cores */
-    int64_t max_lag_ms; /* 0: the fold's */
+    struct deck_options on;
+    const struct feed_options *sources; /* what the tapes were read from */
     /* Told now and then, what and how far; NULL: nobody. */
     void (*progress)(void *ctx, const char *what, size_t done, size_t runs);
     void *ctx;

@@ -27,9 +27,8 @@ struct tune_work {
     struct arena *a;
     struct tune *out;
     struct fault *f;
-    bool by;
-    struct split_units units;
-    struct rehearse_usual *usual; /* by tape, then by recorded fault */
+    struct deck deck;
+    struct rehearse_usual *usual; /* by recorded fault */
     struct combination *all;
     struct rehearsed *results;
     bool *done;
@@ -54,13 +53,7 @@ static void put_edit(struct tune_measured *m, const char *metric, const char *ke
 /* Between cohorts where that is known, over time elsewhere; 0: neither. */
 static double phi_of(const struct tune_measured *m, size_t i)
 {
-    return m->between[i].phi > 0 ? m->between[i].phi : m->over_time[i];
-}
-
-static double first_share(const struct tune_options *o)
-{
-    if (o->share > 0) return o->share;
-    return o->plan->n_steps > 0 ? (double)o->plan->steps[0].weight_bp / 10000 : 0.05;
+    return m->of.between[i].phi > 0 ? m->of.between[i].phi : m->of.over_time[i];
 }
 
 /* Is there a phi at every metric that would be calibrated? */
@@ -76,18 +69,18 @@ static bool all_known(const struct plan *p, const struct tune_measured *m)
 static void note_edits(const struct tune_work *w, struct tune_measured *to)
 {
     const struct tune_options *o = w->o;
-    for (size_t i = 0; i < o->plan->n_metrics; i++) {
-        const struct plan_metric *m = &o->plan->metrics[i];
+    for (size_t i = 0; i < o->on.plan->n_metrics; i++) {
+        const struct plan_metric *m = &o->on.plan->metrics[i];
         double phi = ceil(100 * phi_of(to, i)) / 100;
         char value[MEASURE_PODS];
         snprintf(value, sizeof value, "%.4g", phi);
         bool wants = m->kind != PLAN_GAUGE && phi >= 1 && fabs(phi - m->phi) > 1e-9;
         if (wants) put_edit(to, m->name, "phi", value);
-        bool pods = w->by && m->kind == PLAN_RATIO && m->per != PLAN_PER_USER &&
-                    measure_pods(&to->units[i], first_share(o), value);
+        bool pods = w->deck.by && m->kind == PLAN_RATIO && m->per != PLAN_PER_USER &&
+                    measure_pods(&to->of.units[i], deck_first_share(&o->on), value);
         if (pods) put_edit(to, m->name, "pods", value);
     }
-    if (o->plan->calibrate_ms > 0 && all_known(o->plan, to))
+    if (o->on.plan->calibrate_ms > 0 && all_known(o->on.plan, to))
         put_edit(to, NULL, "calibrate", "skip");
 }
 
@@ -103,56 +96,24 @@ static enum serin_status measure_at(struct tune_work *w, int64_t window_ms,
     *m = (struct tune_measured){.window_ms = window_ms, .paired = true};
     m->edits = arena_alloc(w->a, (2 * PLAN_MAX_METRICS + 1) * sizeof *m->edits);
     if (m->edits == NULL) return SERIN_ENOMEM;
-    enum serin_status rc =
-        measure_between(o->tapes, o->n, o->plan, window_ms, w->by, m->between);
-    if (rc == SERIN_OK)
-        rc = measure_units(o->tapes, o->n, o->plan, window_ms, w->by, m->units);
-    if (rc == SERIN_OK)
-        rc = pool_over_time(w->a, text, o->tapes, o->n, m->over_time, w->f);
-    for (size_t i = 0; i < o->plan->n_metrics; i++) {
-        const struct plan_metric *one = &o->plan->metrics[i];
+    enum serin_status rc = measure_all(w->a, &o->on, window_ms, text, &m->of, w->f);
+    for (size_t i = 0; i < o->on.plan->n_metrics; i++) {
+        const struct plan_metric *one = &o->on.plan->metrics[i];
         bool counts = one->kind != PLAN_GAUGE && one->mode == PLAN_GATE;
-        if (counts && m->between[i].phi <= 0) m->paired = false;
+        if (counts && m->of.between[i].phi <= 0) m->paired = false;
     }
     if (rc == SERIN_OK && !o->as_given) note_edits(w, m);
-    return rc;
-}
-
-/* The length of the windows that the plan is judged by, when it says auto. */
-static enum serin_status find_window(struct tune_work *w, const char *text,
-                                     int64_t *window_ms)
-{
-    struct stand s = {0};
-    struct rehearsed r;
-    enum serin_status rc = stand(w->a, text, true, &s, w->f);
-    if (rc != SERIN_OK) return rc;
-    *window_ms = s.plan->window_ms;
-    if (*window_ms > 0) return SERIN_OK;
-    struct rehearse once = {.tape = w->o->tapes[0],
-                            .usual = &w->usual[0],
-                            .text = s.text,
-                            .plan = s.plan,
-                            .max_lag_ms = w->o->max_lag_ms,
-                            .split = {.how = SPLIT_REQUESTS, .units = &w->units}};
-    once.split.by = w->by;
-    rc = rehearse(&once, &r, w->f);
-    if (rc == SERIN_OK) *window_ms = r.window_ms >= 1000 ? r.window_ms : 1000;
     return rc;
 }
 
 static enum serin_status look(struct tune_work *w)
 {
     const struct tune_options *o = w->o;
-    w->usual = arena_alloc(w->a, (o->n + o->n_faults + 1) * sizeof *w->usual);
+    enum serin_status rc = deck_open(w->a, &o->on, &w->deck, w->f);
+    w->usual = arena_alloc(w->a, (o->n_faults + 1) * sizeof *w->usual);
     if (w->usual == NULL) return SERIN_ENOMEM;
-    enum serin_status rc = split_units_of(o->tapes, o->n, w->by, &w->units);
-    if (rc == SERIN_ELIMIT)
-        return fault_set(w->f, rc, "more than %d pods or values of %s", SPLIT_MAX_UNITS,
-                         o->by);
-    for (size_t i = 0; rc == SERIN_OK && i < o->n; i++)
-        rc = rehearse_usual(o->tapes[i], o->plan, &w->usual[i]);
     for (size_t i = 0; rc == SERIN_OK && i < o->n_faults; i++)
-        rc = rehearse_usual(o->faults[i].tape, o->plan, &w->usual[o->n + i]);
+        rc = rehearse_usual(o->faults[i].tape, o->on.plan, &w->usual[i]);
     return rc;
 }
 
@@ -162,12 +123,12 @@ static enum serin_status combine(struct tune_work *w, size_t i, struct tune_row 
 {
     struct tune *t = w->out;
     const char *text;
-    enum serin_status rc = sweep_apply(w->a, &t->sweep, w->o->text, i, &text, w->f);
-    if (rc == SERIN_OK) rc = find_window(w, text, &c->window_ms);
+    enum serin_status rc = sweep_apply(w->a, &t->sweep, w->o->on.text, i, &text, w->f);
+    if (rc == SERIN_OK) rc = deck_window(w->a, &w->deck, text, &c->window_ms, w->f);
     if (rc == SERIN_OK) rc = measure_at(w, c->window_ms, text, &row->measured);
     if (rc != SERIN_OK) return rc;
     const struct tune_measured *m = &t->measured[row->measured];
-    text = w->o->text;
+    text = w->o->on.text;
     for (size_t k = 0; rc == SERIN_OK && k < m->n_edits; k++)
         rc = edit_set(w->a, text, m->edits[k].path, m->edits[k].value, &text, w->f);
     if (rc == SERIN_OK) rc = sweep_apply(w->a, &t->sweep, text, i, &row->text, w->f);
@@ -184,10 +145,10 @@ static enum serin_status check_faults(const struct tune_work *w)
 {
     const struct tune_options *o = w->o;
     for (size_t i = 0; i < o->n_inject; i++)
-        for (size_t k = 0; k < o->n; k++) {
+        for (size_t k = 0; k < o->on.n; k++) {
             struct inject_list list = {0};
-            struct tape_about about = tape_about(o->tapes[k]);
-            enum serin_status rc = inject_parse(o->plan, o->inject[i], &list, w->f);
+            struct tape_about about = tape_about(o->on.tapes[k]);
+            enum serin_status rc = inject_parse(o->on.plan, o->inject[i], &list, w->f);
             if (rc == SERIN_OK)
                 rc = inject_place(&list, about.first_ms, about.last_ms, w->f);
             if (rc != SERIN_OK) return rc;
@@ -214,10 +175,10 @@ static enum serin_status count_tasks(struct tune_work *w)
     const struct tune_options *o = w->o;
     enum serin_status rc = SERIN_OK;
     if (o->sweep != NULL)
-        rc = sweep_parse(w->a, o->text, o->sweep, &w->out->sweep, w->f);
+        rc = sweep_parse(w->a, o->on.text, o->sweep, &w->out->sweep, w->f);
     if (rc != SERIN_OK) return rc;
     w->out->n_rows = sweep_combinations(&w->out->sweep);
-    w->each = (2 + o->n_inject) * (size_t)o->runs + o->n + o->n_faults;
+    w->each = (2 + o->n_inject) * (size_t)o->on.runs + o->on.n + o->n_faults;
     w->out->tasks = w->out->n_rows * w->each;
     if (w->out->tasks > TUNE_TASKS)
         return fault_set(w->f, SERIN_ELIMIT,
@@ -237,24 +198,26 @@ static void task_of(const struct tune_work *w, size_t k, const struct combinatio
                     struct rehearse *r)
 {
     const struct tune_options *o = w->o;
-    size_t splits = (2 + o->n_inject) * (size_t)o->runs, what = k / o->runs;
-    uint64_t number = k % o->runs;
-    size_t tape = k < splits ? (size_t)number % o->n : k - splits;
+    size_t splits = (2 + o->n_inject) * (size_t)o->on.runs, what = k / o->on.runs;
+    uint64_t number = k % o->on.runs;
+    size_t tape = k < splits ? (size_t)number % o->on.n : k - splits;
     bool recorded = k >= splits;
-    bool unchecked = recorded || what == 1 || o->share > 0;
+    bool unchecked = recorded || what == 1 || o->on.share > 0;
     const struct stand *s = unchecked ? &c->unchecked : &c->checked;
-    *r = (struct rehearse){.usual = &w->usual[tape],
+    bool fault = tape >= o->on.n;
+    size_t at = fault ? tape - o->on.n : tape;
+    *r = (struct rehearse){.tape = fault ? o->faults[at].tape : o->on.tapes[at],
+                           .usual = fault ? &w->usual[at] : &w->deck.usual[at],
                            .text = s->text,
                            .plan = s->plan,
-                           .max_lag_ms = o->max_lag_ms};
-    r->tape = tape < o->n ? o->tapes[tape] : o->faults[tape - o->n].tape;
+                           .max_lag_ms = o->on.max_lag_ms};
     int64_t grid_ms = tape_about(r->tape).grid_ms;
     r->split =
-        (struct split){.by = w->by,
-                       .share = o->share,
+        (struct split){.by = w->deck.by,
+                       .share = o->on.share,
                        .block_ms = c->window_ms > grid_ms ? c->window_ms : grid_ms,
-                       .seed = hash_bytes(&number, sizeof number, o->seed),
-                       .units = &w->units};
+                       .seed = hash_bytes(&number, sizeof number, o->on.seed),
+                       .units = &w->deck.units};
     r->split.how = recorded    ? SPLIT_RECORDED
                    : what == 1 ? SPLIT_WINDOWS
                                : SPLIT_REQUESTS;
@@ -286,14 +249,14 @@ static void key_of(const struct tune_work *w, char out[2 * HASH_DIGEST + 1])
     const struct tune_options *o = w->o;
     struct text t = {0};
     uint8_t digest[HASH_DIGEST];
-    text_add(&t, "%s\n%s\n%d %u %llu %.17g %lld %s\n", o->text,
-             o->sweep != NULL ? o->sweep : "", o->as_given, o->runs,
-             (unsigned long long)o->seed, o->share, (long long)o->max_lag_ms,
-             o->by != NULL ? o->by : "");
+    text_add(&t, "%s\n%s\n%d %u %llu %.17g %lld %s\n", o->on.text,
+             o->sweep != NULL ? o->sweep : "", o->as_given, o->on.runs,
+             (unsigned long long)o->on.seed, o->on.share, (long long)o->on.max_lag_ms,
+             o->on.by != NULL ? o->on.by : "");
     for (size_t i = 0; i < o->n_inject; i++)
         text_add(&t, "%s\n", o->inject[i]);
-    for (size_t i = 0; i < o->n; i++)
-        text_add(&t, "%llx\n", (unsigned long long)tape_about(o->tapes[i]).digest);
+    for (size_t i = 0; i < o->on.n; i++)
+        text_add(&t, "%llx\n", (unsigned long long)tape_about(o->on.tapes[i]).digest);
     for (size_t i = 0; i < o->n_faults; i++)
         text_add(&t, "%llx\n",
                  (unsigned long long)tape_about(o->faults[i].tape).digest);
@@ -314,7 +277,7 @@ static enum serin_status run_tasks(struct tune_work *w)
     for (size_t i = 0; i < w->out->tasks; i++)
         w->out->resumed += w->done[i];
     struct crowd c = {.n = w->out->tasks,
-                      .threads = w->o->threads,
+                      .threads = w->o->on.threads,
                       .task = one_task,
                       .stop = asked_to_stop,
                       .ctx = w};
@@ -333,14 +296,14 @@ static void score_recorded(const struct tune_work *w, struct tune_row *row,
 {
     const struct tune_options *o = w->o;
     unsigned k = 0, n = 0, found = 0;
-    for (size_t i = 0; i < o->n; i++) {
-        if (!tape_about(o->tapes[i]).both) continue;
+    for (size_t i = 0; i < o->on.n; i++) {
+        if (!tape_about(o->on.tapes[i]).both) continue;
         n++;
         k += r[i].end == REHEARSE_ABORTED;
     }
     row->recorded = tune_score_share(k, n);
     for (size_t i = 0; i < o->n_faults; i++) {
-        const struct rehearsed *one = &r[o->n + i];
+        const struct rehearsed *one = &r[o->on.n + i];
         bool late = one->end_ms >= o->faults[i].onset_ms;
         found += one->end == REHEARSE_ABORTED && late;
         row->early += one->end == REHEARSE_ABORTED && !late;
@@ -353,11 +316,11 @@ static enum serin_status score(struct tune_work *w, size_t i)
     const struct tune_options *o = w->o;
     struct tune_row *row = &w->out->rows[i];
     const struct rehearsed *r = w->results + i * w->each;
-    tune_score_healthy(row, r, r + o->runs, o->runs);
-    enum serin_status rc = tune_score_times(row, r, o->runs);
-    r += 2 * (size_t)o->runs;
-    for (size_t k = 0; rc == SERIN_OK && k < o->n_inject; k++, r += o->runs)
-        rc = tune_score_found(&row->injected[k], r, o->runs);
+    tune_score_healthy(row, r, r + o->on.runs, o->on.runs);
+    enum serin_status rc = tune_score_times(row, r, o->on.runs);
+    r += 2 * (size_t)o->on.runs;
+    for (size_t k = 0; rc == SERIN_OK && k < o->n_inject; k++, r += o->on.runs)
+        rc = tune_score_found(&row->injected[k], r, o->on.runs);
     score_recorded(w, row, r);
     return rc;
 }
@@ -391,7 +354,6 @@ enum serin_status tune_run(struct arena *a, const struct tune_options *o,
                            struct tune *out, struct fault *f)
 {
     struct tune_work w = {.o = o, .a = a, .out = out, .f = f};
-    w.by = o->by != NULL && o->by[0] != '\0';
     *out = (struct tune){.best = -1};
     *f = (struct fault){0};
     out->measured = arena_alloc(a, (SWEEP_VALUES + 1) * sizeof *out->measured);
@@ -401,7 +363,7 @@ enum serin_status tune_run(struct arena *a, const struct tune_options *o,
     if (rc == SERIN_OK) rc = prepare(&w);
     if (rc == SERIN_OK) rc = run_tasks(&w);
     if (rc == SERIN_OK) rc = conclude(&w);
-    split_units_free(&w.units);
+    deck_close(&w.deck);
     mem_free(w.results);
     mem_free(w.done);
     if (rc != SERIN_OK && f->text[0] == '\0') fault_set(f, rc, "%s", status_text(rc));

@@ -10,8 +10,8 @@
 #ifndef SERIN_ENGINE_REPLAY_TUNE_H
 #define SERIN_ENGINE_REPLAY_TUNE_H
 
+#include "engine/replay/deck.h"
 #include "engine/replay/measure.h"
-#include "engine/replay/rehearse.h"
 #include "engine/replay/sweep.h"
 
 enum { TUNE_FAULTS = 16, TUNE_RECORDED = 512, TUNE_TASKS = 1000000 };
@@ -24,23 +24,14 @@ struct tune_recorded {
 };
 
 struct tune_options {
-    const char *text; /* the plan, and parsed */
-    const struct plan *plan;
-    const struct tape *const *tapes; /* harmless: cohorts that are alike */
-    size_t n;
-    const char *by;    /* attribute of the tapes' units; "": none */
-    const char *sweep; /* NULL: the plan as it is */
+    struct deck_options on; /* harmless recordings: cohorts that are alike */
+    const char *sweep;      /* NULL: the plan as it is */
     const char *const *inject;
     size_t n_inject;
     const struct tune_recorded *faults;
     size_t n_faults;
-    bool as_given; /* phi and pods of the plan stay; else they are measured */
-    double share;  /* of the canary; 0: as the plan commands */
-    unsigned runs; /* splits each way */
-    uint64_t seed;
-    unsigned threads;   /* 0: as many as cores */
-    int64_t max_lag_ms; /* 0: the fold's */
-    const char *state;  /* file of the results; NULL: none */
+    bool as_given;     /* phi and pods of the plan stay; else they are measured */
+    const char *state; /* file of the results; NULL: none */
     /* Asked now and then; true: end here, to go on another time. NULL: never. */
     bool (*stop)(void *ctx, size_t done, size_t all);
     void *ctx;
@@ -71,9 +62,7 @@ struct tune_edit {
  */
 struct tune_measured {
     int64_t window_ms;
-    struct measure_between between[PLAN_MAX_METRICS];
-    double over_time[PLAN_MAX_METRICS];
-    struct measure_units units[PLAN_MAX_METRICS];
+    struct measured of;
     bool paired;             /* between is known: windows alone do not rule out */
     struct tune_edit *edits; /* what is written into plans of such windows */
     size_t n_edits;

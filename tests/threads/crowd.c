@@ -47,14 +47,14 @@ static void test_all(const struct tape *tape, const struct feed_options *from,
     struct selftest s;
     struct fault f;
     const struct tape *const tapes[] = {tape};
-    struct selftest_options o = {.text = text,
-                                 .plan = from->plan,
-                                 .tapes = tapes,
-                                 .sources = from,
-                                 .n = 1,
-                                 .runs = 40,
-                                 .seed = 7,
-                                 .threads = threads};
+    struct selftest_options o = {.sources = from,
+                                 .on = {.text = text,
+                                        .plan = from->plan,
+                                        .tapes = tapes,
+                                        .n = 1,
+                                        .runs = 40,
+                                        .seed = 7,
+                                        .threads = threads}};
     if (selftest_run(&a, &o, &s, &f) != SERIN_OK) die(f.text);
     for (size_t i = 0; i < 2; i++)
         aborted[i] = s.cases[i].rate.aborted;

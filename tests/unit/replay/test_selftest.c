@@ -75,16 +75,16 @@ static void run(const struct world *w, const char *by, double share, unsigned th
     struct feed_options from = {.path = w->path, .plan = s.plan};
     cr_assert(eq(int, tape_read(&tape, &from, by, 0, &f), SERIN_OK), "%s", f.text);
     const struct tape *const tapes[] = {tape};
-    struct selftest_options o = {.text = text,
-                                 .plan = s.plan,
-                                 .tapes = tapes,
-                                 .sources = &from,
-                                 .n = 1,
-                                 .by = by,
-                                 .share = share,
-                                 .runs = RUNS,
-                                 .seed = 11,
-                                 .threads = threads};
+    struct selftest_options o = {.sources = &from,
+                                 .on = {.text = text,
+                                        .plan = s.plan,
+                                        .tapes = tapes,
+                                        .n = 1,
+                                        .by = by,
+                                        .share = share,
+                                        .runs = RUNS,
+                                        .seed = 11,
+                                        .threads = threads}};
     enum serin_status rc = selftest_run(a, &o, out, &f);
     cr_assert(eq(int, rc, SERIN_OK), "%s", f.text);
     tape_close(tape);
@@ -145,10 +145,10 @@ Test(selftest, pods_are_found_and_their_number_holds)
     cr_assert(c->rate.over, "%u of %u", c->rate.aborted, c->rate.runs);
     cr_assert(ge(int, c->holds, 0));
     cr_assert(eq(str, (char *)c->remedies[c->holds].name, "pods"));
-    cr_assert(eq(sz, s.units[0].units, 10));
+    cr_assert(eq(sz, s.measured.units[0].units, 10));
     /* The levels' own standard deviation of the logs is .33. */
-    cr_assert(gt(dbl, s.units[0].spread, 0.2));
-    cr_assert(lt(dbl, s.units[0].spread, 0.45));
+    cr_assert(gt(dbl, s.measured.units[0].spread, 0.2));
+    cr_assert(lt(dbl, s.measured.units[0].spread, 0.45));
     unlink(w.path);
     arena_free(&a);
 }
