@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "engine/base/strview.h"
@@ -77,7 +78,8 @@ static int info(const struct cli_verb *v, const char *path)
     if (code != CLI_OK) return code;
     json_t *j = json_object();
     enum serin_status rc = survey(path, j, &n, &f);
-    if (rc != SERIN_OK && rc != SERIN_EPARSE) {
+    bool opened = json_object_get(j, "records_of") != NULL;
+    if (!opened || (rc != SERIN_OK && rc != SERIN_EPARSE)) {
         json_decref(j);
         return failed(rc, &f);
     }
@@ -263,6 +265,15 @@ static int export(const char *path)
     return rc == SERIN_AGAIN ? CLI_OK : failed(rc, &f);
 }
 
+/* Also by another path or a link: writing would empty it before it is read. */
+static bool same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+    if (strcmp(a, b) == 0) return true;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && S_ISREG(x.st_mode) &&
+           x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
 /* What makes a new recording of others. */
 static int remake(const struct cli_verb *v, char **args, int n_args)
 {
@@ -271,7 +282,7 @@ static int remake(const struct cli_verb *v, char **args, int n_args)
     if (strcmp(out, "-") == 0 && isatty(STDOUT_FILENO))
         return cli_usage(v, "a recording is no text: redirect it, or give --out FILE");
     for (int i = 1; i < n_args; i++)
-        if (strcmp(args[i], out) == 0)
+        if (same_file(args[i], out))
             return cli_usage(v, "%s: cannot be read and written at once", out);
     if (strcmp(what, "merge") == 0) return merge(args + 1, (size_t)(n_args - 1), out);
     if (n_args != 2) return cli_usage(v, "%s takes one file", what);

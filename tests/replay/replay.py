@@ -180,6 +180,20 @@ def pieces():
         check(code == 2 and "it holds" in err, f"an empty range is refused ({err.strip()})")
         code, _, err = recording_verb("cut", at("whole"), "--out", at("whole"))
         check(code == 2 and "at once" in err, "not onto itself")
+        os.symlink("whole", at("link"))
+        with open(at("whole"), "rb") as file:
+            before = file.read()
+        for other in (os.path.join(dir, ".", "whole"), at("link")):
+            code, _, err = recording_verb("cut", at("whole"), "--out", other)
+            with open(at("whole"), "rb") as file:
+                check(code == 2 and "at once" in err and file.read() == before,
+                      f"nor by another name of it ({err.strip()[:80]})")
+        code, out, err = recording_verb("info", at("plan.none"))
+        check(code == 2 and "no such file" in err and out == "", "nothing to tell of no file")
+        with open(at("text"), "w") as file:
+            file.write("hello")
+        code, out, err = recording_verb("info", at("text"))
+        check(code == 2 and "no serin recording" in err and out == "", "nor of another one")
         with open(at("whole"), "rb") as file:
             data = file.read()
         hurt = bytearray(data)
