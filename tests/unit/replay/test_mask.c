@@ -186,6 +186,40 @@ Test(mask, a_span_says_nothing_but_its_times)
     text_free(&out);
 }
 
+/* What ingest does not read could be anything. */
+Test(mask, members_that_are_not_read_go)
+{
+    struct mask m = mask_of("a key of sixteen");
+    static const struct {
+        const char *json, *still;
+    } all[] = {
+        {"{\"t_ms\":17,\"metric\":\"errors\",\"n\":3,\"bad\":0,\"cohort\":\"canary\","
+         "\"note\":\"secret\",\"deep\":{\"a\":[\"secret\"]}}",
+         "{\"t_ms\":17,\"metric\":\"errors\",\"n\":3,\"bad\":0,\"cohort\":\"canary\"}"},
+        {"{\"t_ms\":17,\"n\":3,\"attributes\":{\"a\":{\"b\":\"secret\"},\"c\":true},"
+         "\"stratum\":[\"secret\"],\"user\":{\"b\":\"secret\"}}",
+         "{\"t_ms\":17,\"n\":3,\"attributes\":{\"a\":[],\"c\":true},"
+         "\"stratum\":true,\"user\":true}"},
+        {"{\"t_ms\":17,\"hist\":{\"scale\":1,\"counts\":[1],\"x\":\"secret\"},"
+         "\"values\":[1,\"secret\"]}",
+         "{\"t_ms\":17,\"hist\":{\"scale\":1,\"counts\":[1]},\"values\":true}"},
+        {"{\"resourceMetrics\":[{\"resource\":{\"note\":\"secret\",\"attributes\":["
+         "{\"key\":\"a\",\"value\":{\"boolValue\":true,\"x\":\"secret\"},\"x\":"
+         "\"secret\"}]},\"scopeMetrics\":[{\"metrics\":[{\"name\":\"errors\",\"sum\":{"
+         "\"aggregationTemporality\":\"AGGREGATION_TEMPORALITY_DELTA\",\"dataPoints\":["
+         "{"
+         "\"asInt\":\"3\",\"x\":[\"secret\"]}]}}]}]}]}",
+         "\"dataPoints\":[{\"asInt\":\"3\",\"x\":[null]}]"}};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        struct text out = {0};
+        struct strview record = strview_of(all[i].json);
+        cr_assert(eq(int, mask_record(&m, FORMAT_AUTO, record, &out), SERIN_OK));
+        cr_assert(strstr(out.p, "secret") == NULL, "%s", out.p);
+        cr_assert(strstr(out.p, all[i].still) != NULL, "%s", out.p);
+        text_free(&out);
+    }
+}
+
 Test(mask, what_is_no_record_is_refused)
 {
     struct mask m = mask_of("a key of sixteen");
@@ -196,6 +230,8 @@ Test(mask, what_is_no_record_is_refused)
     cr_assert(eq(int, mask_record(&m, FORMAT_PROMETHEUS, cut, &out), SERIN_EPARSE));
     cr_assert(
         eq(int, mask_record(&m, FORMAT_JSON, strview_of("{"), &out), SERIN_EPARSE));
+    cr_assert(eq(int, mask_record(&m, FORMAT_JSON, strview_of("[\"secret\"]"), &out),
+                 SERIN_EPARSE));
     cr_assert(eq(int, mask_plan(&m, strview_of("a: [b"), &out), SERIN_EPARSE));
     text_free(&out);
 }
