@@ -143,10 +143,13 @@ static int nothing(const struct replayed *r, const struct feed_report *n,
                         picked, rollouts);
     return cli_fail(CLI_USAGE,
                     "%s: none of its %" PRIu64 " records is for this plan: they carry "
-                    "the metrics %s%s%s; the plan asks for %s ('%s') and its cohorts",
+                    "the metrics %s %s%s; the plan asks for %s ('%s') and its cohorts, "
+                    "named by attributes, or outright with a rollout (of a table: "
+                    "--columns rollout=:%s,cohort=COLUMN)",
                     path, n->lines, metrics[0] != '\0' ? metrics : "(none named)",
-                    rollouts[0] != '\0' ? " of the rollouts " : "", rollouts,
-                    r->plan->metrics[0].from, r->plan->metrics[0].name);
+                    rollouts[0] != '\0' ? "of the rollouts " : "and name no rollout",
+                    rollouts, r->plan->metrics[0].from, r->plan->metrics[0].name,
+                    r->plan->id);
 }
 
 static void tell(const struct replayed *r, const struct feed_report *n)

@@ -369,6 +369,7 @@ def bad_input(rows):
     table(good, "character 9", "twice", columns="time=ts,time=arm")
     table(good, "no column says the time", columns="n=n")
     table(good, "n, bad, a value or a gauge", columns="time=ts")
+    table(good, "name no rollout", "rollout=:", columns=base.replace("rollout=:web,", ""))
     says(good, "--columns", "lines", args=["--columns", base, "--format", "json"])
     says(b"{\"status\":\"error\",\"errorType\":\"x\",\"error\":\"too many points\"}",
          "too many points")
