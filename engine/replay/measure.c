@@ -10,10 +10,15 @@
 #include "engine/base/hash.h"
 #include "engine/base/mem.h"
 #include "engine/replay/pool.h"
+#include "stats/dispersion.h"
 #include "stats/exceedance.h"
 #include "stats/random_effect.h"
 
-enum { SCALES = 3, MIN_BLOCKS = 8, STRATA = 64, MIN_UNITS = 3 };
+enum { STRATA = 64, MIN_UNITS = 3, PAIRS = 20 /* before there is a phi */ };
+
+/* A count of variance v has v (3 v + 1) as its fourth moment: below this the few
+ * windows that have any event look like bursts. */
+static const double enough = 3;
 
 static double variance_of(double n, double all, double bad)
 {
@@ -23,63 +28,57 @@ static double variance_of(double n, double all, double bad)
 
 /* ---------------------------------------------------------------- a series */
 
-/* By window: what the canary had beyond its expectation, and the variance of that. */
+/* By window: what the canary had beyond its expectation, and the variance of that. Two
+ * neighbouring blocks of windows are compared, as dispersion.h compares the baseline's:
+ * what lasts is no dispersion. */
 struct series {
-    struct point {
-        double d, v;
-    } * points;
-    size_t n, room;
-    double excess[SCALES], expected[SCALES];
-    uint64_t blocks[SCALES], windows;
+    double d, v; /* windows put together until they tell enough */
+    struct block {
+        double d, v; /* being filled */
+        unsigned windows;
+        double last_d, last_v; /* the first of a pair … */
+        bool paired;           /* … when there is one */
+    } block[DISPERSION_SCALES];
+    struct dispersion found;
 };
 
-static enum serin_status series_add(struct series *s, double d, double v)
+static void close_block(struct block *b, struct dispersion_scale *s)
 {
-    if (!(v > 0)) return SERIN_OK;
-    if (s->n == s->room) {
-        size_t room = s->room > 0 ? 2 * s->room : 256;
-        struct point *grown = mem_realloc(s->points, room, sizeof *grown);
-        if (grown == NULL) return SERIN_ENOMEM;
-        s->points = grown;
-        s->room = room;
+    if (b->paired) {
+        double v = b->v + b->last_v;
+        double d = (b->last_d * b->v - b->d * b->last_v) / v;
+        s->excess += d * d;
+        s->expected += b->v * b->last_v / v;
+        s->pairs++;
     }
-    s->points[s->n++] = (struct point){d, v};
-    return SERIN_OK;
+    b->last_d = b->d;
+    b->last_v = b->v;
+    b->paired = !b->paired;
+    b->d = b->v = 0;
+    b->windows = 0;
 }
 
-/* A recording ends: what lasted through all of it is no dispersion. */
+static void series_add(struct series *s, double d, double v)
+{
+    s->d += d;
+    s->v += v;
+    s->found.windows += v > 0;
+    if (!(s->v >= enough)) return;
+    for (unsigned k = 0; k < DISPERSION_SCALES; k++) {
+        struct block *b = &s->block[k];
+        b->d += s->d;
+        b->v += s->v;
+        if (++b->windows == 1u << k) close_block(b, &s->found.scale[k]);
+    }
+    s->d = s->v = 0;
+}
+
+/* A recording ends: the next one is no neighbour. */
 static void series_end(struct series *s)
 {
-    double d = 0, v = 0;
-    for (size_t i = 0; i < s->n; i++) {
-        d += s->points[i].d;
-        v += s->points[i].v;
-    }
-    double lasting = v > 0 ? d / v : 0;
-    for (size_t k = 0; k < SCALES; k++) {
-        size_t size = (size_t)1 << k;
-        for (size_t i = 0; i + size <= s->n; i += size) {
-            double db = 0, vb = 0;
-            for (size_t j = i; j < i + size; j++) {
-                db += s->points[j].d;
-                vb += s->points[j].v;
-            }
-            s->excess[k] += (db - lasting * vb) * (db - lasting * vb);
-            s->expected[k] += vb - vb * vb / v;
-            s->blocks[k]++;
-        }
-    }
-    s->windows += s->n;
-    s->n = 0;
-}
-
-static double series_phi(const struct series *s)
-{
-    double phi = 1;
-    for (size_t k = 0; k < SCALES; k++)
-        if (s->blocks[k] >= MIN_BLOCKS && s->expected[k] > 0)
-            phi = fmax(phi, s->excess[k] / s->expected[k]);
-    return phi;
+    s->d = s->v = 0;
+    for (unsigned k = 0; k < DISPERSION_SCALES; k++)
+        s->block[k] = (struct block){0};
 }
 
 /* ---------------------------------------------------------------- between cohorts */
@@ -94,8 +93,7 @@ struct between {
     struct count_table table[STRATA];
 };
 
-static enum serin_status add_tables(struct series *s, const struct count_table *t,
-                                    size_t n)
+static void add_tables(struct series *s, const struct count_table *t, size_t n)
 {
     double d = 0, v = 0;
     for (size_t i = 0; i < n; i++) {
@@ -104,7 +102,7 @@ static enum serin_status add_tables(struct series *s, const struct count_table *
         d += (double)t[i].x - bad * (double)t[i].n / all;
         v += variance_of((double)t[i].n, all, bad);
     }
-    return series_add(s, d, v);
+    series_add(s, d, v);
 }
 
 static struct count_table *stratum_of(struct between *b, size_t *n, const char *name)
@@ -122,7 +120,7 @@ static struct count_table *stratum_of(struct between *b, size_t *n, const char *
     return &b->table[i];
 }
 
-static enum serin_status ratio_window(struct between *b, size_t at, const pb_partial *p)
+static void ratio_window(struct between *b, size_t at, const pb_partial *p)
 {
     size_t n = 0;
     for (size_t i = 0; i < p->n_cells; i++) {
@@ -133,7 +131,7 @@ static enum serin_status ratio_window(struct between *b, size_t at, const pb_par
         *(canary ? &t->n : &t->m) += c->n;
         *(canary ? &t->x : &t->y) += c->bad;
     }
-    return add_tables(&b->s[at][0], b->table, n);
+    add_tables(&b->s[at][0], b->table, n);
 }
 
 static enum serin_status latency_window(struct between *b, size_t at,
@@ -156,7 +154,7 @@ static enum serin_status latency_window(struct between *b, size_t at,
     rc = exceedance_window(&b->past[at], &canary, &baseline, 0, levels, NULL);
     if (rc == SERIN_AGAIN) return SERIN_OK;
     for (size_t k = 0; rc == SERIN_OK && k < EXCEEDANCE_LEVELS; k++)
-        rc = add_tables(&b->s[at][k], &levels[k], 1);
+        add_tables(&b->s[at][k], &levels[k], 1);
     return rc;
 }
 
@@ -167,7 +165,7 @@ static enum serin_status between_window(void *ctx, struct arena *a,
     enum serin_status rc = SERIN_OK;
     (void)a, (void)w;
     for (size_t i = 0; rc == SERIN_OK && i < b->plan->n_metrics; i++) {
-        if (b->plan->metrics[i].kind == PLAN_RATIO) rc = ratio_window(b, i, p);
+        if (b->plan->metrics[i].kind == PLAN_RATIO) ratio_window(b, i, p);
         if (b->plan->metrics[i].kind == PLAN_LATENCY) rc = latency_window(b, i, p);
     }
     return rc;
@@ -191,9 +189,9 @@ static void conclude(const struct between *b, struct measure_between *out)
         for (size_t k = 0; k < EXCEEDANCE_LEVELS; k++) {
             const struct series *s = &b->s[i][k];
             if (m->kind == PLAN_LATENCY && !protects(m, k)) continue;
-            if (s->windows > out[i].windows) out[i].windows = s->windows;
-            if (s->windows >= MEASURE_WINDOWS)
-                out[i].phi = fmax(out[i].phi, series_phi(s));
+            if (s->found.windows > out[i].windows) out[i].windows = s->found.windows;
+            if (s->found.scale[0].pairs >= PAIRS)
+                out[i].phi = fmax(out[i].phi, dispersion_phi(&s->found));
         }
     }
 }
@@ -220,9 +218,6 @@ enum serin_status measure_between(const struct tape *const *tapes, size_t n,
                 series_end(&b->s[k][q]);
     }
     if (rc == SERIN_OK) conclude(b, out);
-    for (size_t k = 0; k < p->n_metrics; k++)
-        for (size_t q = 0; q < EXCEEDANCE_LEVELS; q++)
-            mem_free(b->s[k][q].points);
     mem_free(b->past);
     mem_free(b->hists);
     mem_free(b);

@@ -12,11 +12,11 @@
 
 /* Of a metric. */
 struct measure_between {
-    double phi; /* >= 1, largest over scales, of a latency over protected levels */
+    double phi; /* >= 1, as dispersion_phi; of a latency the largest over its
+                 * protected levels; 0: too few windows for it */
     uint64_t
-        windows; /* that tell something; under MEASURE_WINDOWS there is no phi: 0 */
+        windows; /* that tell something; neighbours are put together until they do */
 };
-enum { MEASURE_WINDOWS = 60 };
 
 /**
  * Recorded cohorts that are alike, as canary and baseline of the tapes. A lasting

@@ -15,6 +15,7 @@
 #include "engine/replay/pool.h"
 #include "engine/replay/stand.h"
 #include "engine/replay/tune_score.h"
+#include "stats/dispersion.h"
 
 /* One combination, ready to be judged: with the sample ratio checked and without. */
 struct combination {
@@ -50,9 +51,18 @@ static void put_edit(struct tune_measured *m, const char *metric, const char *ke
     snprintf(e->value, sizeof e->value, "%s", value);
 }
 
-/* Between cohorts where that is known, over time elsewhere; 0: neither. */
-static double phi_of(const struct tune_measured *m, size_t i)
+/* Recorded cohorts have been compared, whether that gave a phi or not. */
+static bool compared(const struct tune_measured *m, size_t i)
 {
+    return m->of.between[i].windows >= DISPERSION_MIN_WINDOWS;
+}
+
+/* Between cohorts where that is known; else the plan's own, where both were recorded
+ * and had too few events to tell; else over time. 0: none of them. */
+static double phi_of(const struct plan *p, const struct tune_measured *m, size_t i)
+{
+    if (m->of.between[i].phi <= 0 && compared(m, i) && p->metrics[i].phi > 0)
+        return p->metrics[i].phi;
     return m->of.between[i].phi > 0 ? m->of.between[i].phi : m->of.over_time[i];
 }
 
@@ -61,7 +71,7 @@ static bool all_known(const struct plan *p, const struct tune_measured *m)
 {
     for (size_t i = 0; i < p->n_metrics; i++)
         if (p->metrics[i].kind != PLAN_GAUGE && p->metrics[i].phi <= 0 &&
-            phi_of(m, i) <= 0)
+            phi_of(p, m, i) <= 0)
             return false;
     return true;
 }
@@ -71,7 +81,7 @@ static void note_edits(const struct tune_work *w, struct tune_measured *to)
     const struct tune_options *o = w->o;
     for (size_t i = 0; i < o->on.plan->n_metrics; i++) {
         const struct plan_metric *m = &o->on.plan->metrics[i];
-        double phi = ceil(100 * phi_of(to, i)) / 100;
+        double phi = ceil(100 * phi_of(o->on.plan, to, i)) / 100;
         char value[MEASURE_PODS];
         snprintf(value, sizeof value, "%.4g", phi);
         bool wants = m->kind != PLAN_GAUGE && phi >= 1 && fabs(phi - m->phi) > 1e-9;
@@ -100,7 +110,7 @@ static enum serin_status measure_at(struct tune_work *w, int64_t window_ms,
     for (size_t i = 0; i < o->on.plan->n_metrics; i++) {
         const struct plan_metric *one = &o->on.plan->metrics[i];
         bool counts = one->kind != PLAN_GAUGE && one->mode == PLAN_GATE;
-        if (counts && m->of.between[i].phi <= 0) m->paired = false;
+        if (counts && !compared(m, i)) m->paired = false;
     }
     if (rc == SERIN_OK && !o->as_given) note_edits(w, m);
     return rc;

@@ -63,7 +63,7 @@ struct tune_edit {
 struct tune_measured {
     int64_t window_ms;
     struct measured of;
-    bool paired;             /* between is known: windows alone do not rule out */
+    bool paired;             /* cohorts were compared: windows alone do not rule out */
     struct tune_edit *edits; /* what is written into plans of such windows */
     size_t n_edits;
 };

@@ -135,11 +135,17 @@ static double share(const struct tune_share *s)
     return s->n > 0 ? (double)s->k / s->n : 0;
 }
 
+/* At most alpha of them, rounded up: of few splits one may be. */
+static bool within(const struct tune_share *s, double alpha)
+{
+    return s->k <= ceil(alpha * s->n);
+}
+
 /* A few recordings cannot show a small rate; they must not contradict it. */
 static bool admissible(const struct tune_row *r, bool paired)
 {
-    bool windows = paired || share(&r->windows) <= r->alpha;
-    return share(&r->requests) <= r->alpha && windows && r->recorded.lower <= r->alpha;
+    bool windows = paired || within(&r->windows, r->alpha);
+    return within(&r->requests, r->alpha) && windows && r->recorded.lower <= r->alpha;
 }
 
 static bool dominates(const struct tune_row *a, const struct tune_row *b, size_t faults)

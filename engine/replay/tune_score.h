@@ -19,12 +19,13 @@ SERIN_MUST_USE
 enum serin_status tune_score_found(struct tune_found *out, const struct rehearsed *r,
                                    unsigned n);
 /**
- * Mark what is admissible (false aborts of splits at most alpha, by windows only where
- * nothing is known between cohorts, recorded pairs not significantly more) and the
- * Pareto front, and choose among the admissible ones: those that promote most healthy
- * canaries within the recordings, if any does; of them those that find as many faults
- * as the best does, within its exact limits; of them by the shortest time to abort, the
- * fewest hurt, the shortest time to promote, the first. -1: none is admissible.
+ * Mark what is admissible (false aborts of splits at most alpha of them, rounded up, by
+ * windows only where nothing is known between cohorts, recorded pairs not significantly
+ * more) and the Pareto front, and choose among the admissible ones: those that promote
+ * most healthy canaries within the recordings, if any does; of them those that find as
+ * many faults as the best does, within its exact limits; of them by the shortest time
+ * to abort, the fewest hurt, the shortest time to promote, the first. -1: none is
+ * admissible.
  */
 int tune_score_choose(struct tune_row *rows, size_t n, size_t faults,
                       const struct tune_measured *measured);
