@@ -287,7 +287,9 @@ static void refuse(struct worker *w, struct worker_source *s,
     w->quarantined++;
     s->pending.quarantined++;
     s->pending.reasons[why->reason]++;
-    if (s->topic->dead_letter != NULL) letter_add(w, s->topic->dead_letter, r);
+    /* What is read for its values alone was forwarded when it was counted. */
+    if (s->topic->dead_letter != NULL && !w->learn.on)
+        letter_add(w, s->topic->dead_letter, r);
 }
 
 static void take_record(struct worker *w, struct worker_source *s,

@@ -281,7 +281,10 @@ static bool assigned_any(const struct worker *w)
 
 bool worker_flush_due(struct worker *w)
 {
-    if (w->learn.on) return false;
+    if (w->learn.on) {
+        worker_learn_spare(w);
+        return false;
+    }
     int64_t since = clock_mono_ms() - w->flushed_ms;
     bool busy = w->commit.under_way; /* the next one waits for it */
     bool due = aggregate_full(w->aggregate) || w->dead.used >= WORKER_DEAD_BYTES ||

@@ -216,6 +216,9 @@ void worker_align_forget_all(struct worker *w);
 bool worker_learn_begin(struct worker *w, int64_t now_ms);
 /** Count from now on, if all of them are read. */
 void worker_learn_end(struct worker *w, int64_t now_ms);
+/** Keep of what was read no more than the values: a failure forgets all of them, so
+ * there is nothing to undo, and it adds up to nothing. */
+void worker_learn_spare(struct worker *w);
 /** What was being read has to be read again, later. */
 void worker_learn_again(struct worker *w);
 

@@ -126,6 +126,14 @@ static void give_up(struct worker *w)
     (void)place(w);
 }
 
+void worker_learn_spare(struct worker *w)
+{
+    struct cumulative *c = aggregate_cumulative(w->aggregate);
+    cumulative_seal(c);
+    cumulative_commit(c);
+    if (aggregate_full(w->aggregate)) worker_flush_drop(w);
+}
+
 void worker_learn_end(struct worker *w, int64_t now_ms)
 {
     bool all = true;

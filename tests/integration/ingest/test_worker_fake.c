@@ -303,6 +303,53 @@ Test(worker, rises_of_counters_whatever_fails)
     cr_assert(gt(u64, hurt, 50), "%lu faults test little", hurt);
 }
 
+enum { SERIES = 50, BEFORE = 990, AFTER = 10 };
+
+/* One partition's records, all of its series in each. */
+static void make_many(int p)
+{
+    static char text[SERIES * 90];
+    int64_t t0 = clock_wall_ms() - 30000;
+    for (int i = 0; i < BEFORE + AFTER; i++) {
+        int len = 0;
+        for (int k = 0; k < SERIES; k++)
+            len += snprintf(text + len, sizeof text - (size_t)len,
+                            "errors,service=shop,version=new,pod=%d_%d n=%di,bad=0i "
+                            "%lld000000\n",
+                            p, k, 1000 + i, (long long)t0 + i * 20);
+        fake_append(&fake.input[p], "in", p, NULL, 0, text, (size_t)len);
+    }
+}
+
+/* However much is read again, it is held in the memory that was given. */
+Test(worker, values_read_again_take_no_memory_each)
+{
+    struct bus *b;
+    struct worker *w;
+    struct fault f = {0};
+    struct worker_input in = {.topic = "in", .format = "influx", .cumulative = true};
+    struct worker_options o = {
+        .inputs = &in, .n_inputs = 1, .flush_ms = 1, .memory = 8 << 20};
+    fake_reset(9);
+    world_row("r1", "shop", true, put_row, NULL);
+    for (int p = 0; p < FAKE_PARTITIONS; p++) {
+        make_many(p);
+        fake.committed[p] = BEFORE;
+    }
+    fake.each = 100;
+    fake.on_idle = stop;
+    cr_assert(eq(int, bus_open(&b, &(struct bus_options){0}, &f), SERIN_OK));
+    cr_assert(eq(int, worker_open(&w, b, &o, &f), SERIN_OK), "%s", f.text);
+    fake.ctx = w;
+    cr_assert(eq(int, worker_run(w, &f), SERIN_OK), "%s", f.text);
+    struct worker_counts c = worker_counts(w);
+    cr_assert(eq(u64, c.begun, 0), "not read again");
+    cr_assert(eq(u64, c.routed, FAKE_PARTITIONS * SERIES * AFTER));
+    cr_assert(le(u64, c.memory, c.memory_limit));
+    worker_close(w);
+    fake_reset(0);
+}
+
 Test(worker, deleted_records_are_gaps)
 {
     struct bus *b;
