@@ -542,6 +542,7 @@ void consumer_resume(struct consumer *c, const char *topic, int32_t partition)
     if (s == NULL || !s->paused) return;
     struct bus_partition p = {topic, partition, s->next};
     s->paused = false;
+    s->still_ms = 0; /* it stood still because it was told to */
     let_go(c, &p);
     if (s->leaving) return;
     rd_kafka_topic_partition_list_t *list = list_of(topic, partition, s->next);
@@ -679,6 +680,13 @@ size_t consumer_assignment(const struct consumer *c, struct bus_partition *p,
                            size_t room)
 {
     return slots_list(&c->slots, p, room);
+}
+
+int64_t consumer_position(const struct consumer *c, const char *topic,
+                          int32_t partition)
+{
+    const struct slot *s = slots_find(&c->slots, topic, partition);
+    return s != NULL ? s->next : BUS_OFFSET_NONE;
 }
 
 int64_t consumer_lag(const struct consumer *c, const char *topic, int32_t partition)

@@ -93,9 +93,13 @@ enum serin_status consumer_commit(struct consumer *c, const struct bus_partition
  */
 size_t consumer_assignment(const struct consumer *c, struct bus_partition *p,
                            size_t room);
+/** Next to hand out of a partition; BUS_OFFSET_NONE: not owned. */
+int64_t consumer_position(const struct consumer *c, const char *topic,
+                          int32_t partition);
 /** Messages behind the partition's high watermark; -1 unknown. */
 int64_t consumer_lag(const struct consumer *c, const char *topic, int32_t partition);
-/** Everything up to the high watermark as last seen has been handed out. */
+/** Everything up to the high watermark as last seen has been handed out. Of a partition
+ * that comes back that may be the one of an earlier stay, until its first fetch. */
 bool consumer_caught_up(const struct consumer *c, const char *topic, int32_t partition);
 /** Records fetched ahead and not handed out yet. */
 size_t consumer_queued(const struct consumer *c);
