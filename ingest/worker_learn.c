@@ -81,6 +81,12 @@ static void drop(struct worker *w)
     w->learn.on = false;
 }
 
+/* From where it began to read again, or behind what was deleted meanwhile. */
+static void count_on(struct worker_source *s)
+{
+    if (s->next < s->count_from) s->next = s->count_from;
+}
+
 static void keep(struct worker *w)
 {
     struct cumulative *c = aggregate_cumulative(w->aggregate);
@@ -94,7 +100,7 @@ static void keep(struct worker *w)
         s->pending = (struct worker_tally){0};
         if (!s->learning) continue;
         s->learning = false;
-        s->next = s->count_from;
+        count_on(s);
         s->committed_latest_ms = s->held_latest_ms = s->latest_ms;
         if (s->latest_ms > latest_ms) latest_ms = s->latest_ms;
     }
@@ -112,7 +118,7 @@ static void forget(struct worker *w)
     cumulative_watch(aggregate_cumulative(w->aggregate), clock_wall_ms());
     for (size_t i = 0; i < w->n_sources; i++) {
         struct worker_source *s = &w->sources[i];
-        if (s->learning) s->next = s->count_from;
+        if (s->learning) count_on(s);
         s->learning = false;
     }
 }
@@ -140,9 +146,11 @@ void worker_learn_end(struct worker *w, int64_t now_ms)
     if (!w->learn.on || w->must_rewind) return;
     for (size_t i = 0; i < w->n_sources; i++) {
         const struct worker_source *s = &w->sources[i];
-        all = all && (!s->assigned || !s->learning || s->next >= s->count_from ||
-                      s->n_kept != 0 ||
-                      consumer_caught_up(w->consumer, s->topic->name, s->partition));
+        /* By its position: the last offsets may be no records, and an end that is known
+         * may be an old one. */
+        all = all && (!s->assigned || !s->learning ||
+                      consumer_position(w->consumer, s->topic->name, s->partition) >=
+                          s->count_from);
     }
     if (all)
         keep(w);

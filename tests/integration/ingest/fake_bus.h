@@ -32,7 +32,8 @@ struct fake {
     int64_t low[FAKE_PARTITIONS];       /* records below are deleted */
     int64_t transactions;
     int64_t (*history)[FAKE_PARTITIONS]; /* committed offsets after each of them */
-    size_t each; /* records a partition gives at once; 0: by chance */
+    bool old_end; /* what is known of the partitions' ends lies far back */
+    size_t each;  /* records a partition gives at once; 0: by chance */
     unsigned percent_abort, percent_fatal, percent_rebalance, percent_lost;
     unsigned long aborts, fatals, rebalances, losses, pauses;
     void (*on_idle)(void *ctx); /* all is read and committed */

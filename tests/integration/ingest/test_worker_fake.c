@@ -321,7 +321,8 @@ static void make_many(int p)
     }
 }
 
-/* However much is read again, it is held in the memory that was given. */
+/* All of it is read again, in the memory that was given, whatever was known of the ends
+ * of the partitions. */
 Test(worker, values_read_again_take_no_memory_each)
 {
     struct bus *b;
@@ -337,6 +338,7 @@ Test(worker, values_read_again_take_no_memory_each)
         fake.committed[p] = BEFORE;
     }
     fake.each = 100;
+    fake.old_end = true;
     fake.on_idle = stop;
     cr_assert(eq(int, bus_open(&b, &(struct bus_options){0}, &f), SERIN_OK));
     cr_assert(eq(int, worker_open(&w, b, &o, &f), SERIN_OK), "%s", f.text);
