@@ -133,6 +133,7 @@ void worker_source_assign(void *ctx, struct bus_partition *p, size_t n)
         s->next = p[i].offset;
         s->latest_ms = s->committed_latest_ms;
         s->heard_ms = s->rose_ms = clock_mono_ms();
+        s->level_ms = INT64_MIN; /* that of an earlier stay may be of hours ago */
         s->unread = true;
         s->batch_end = 0;
         s->learning = false;
@@ -165,7 +166,10 @@ void worker_source_gap(void *ctx, const struct bus_partition *p, int64_t expecte
 {
     struct worker *w = ctx;
     struct worker_source *s = worker_source_find(w, p->topic, p->partition);
-    if (s != NULL && s->learning && found <= s->count_from) return; /* was read once */
+    if (s != NULL && s->learning) {
+        if (found <= s->count_from) return; /* was read once */
+        expected = s->count_from;
+    }
     log_warn("ingest",
              "%s [%d]: records %lld to %lld were deleted before they were read; longer "
              "retention or more workers keep this from happening",
