@@ -121,16 +121,24 @@ static void fill_texts(struct plan *p)
         if (p->gates[i].reason == NULL) p->gates[i].reason = "";
 }
 
+/* A name given twice is one target: nobody confirms it a second time. */
+static void name_target(struct plan *p, const struct doc_node *name)
+{
+    if (name->type != DOC_SCALAR || p->n_targets == PLAN_MAX_TARGETS) return;
+    for (size_t i = 0; i < p->n_targets; i++)
+        if (strcmp(p->targets[i], name->text) == 0) return;
+    p->targets[p->n_targets++] = name->text;
+}
+
 /* Who has to confirm a weight. What else `actuate` says is checked by engine/act. */
 static void name_targets(struct plan *p)
 {
     const struct doc_node *one = doc_get(p->actuate, "target"),
                           *all = doc_get(p->actuate, "targets");
     if (p->actuate != NULL) p->require_ack = true;
-    if (one != NULL && one->type == DOC_SCALAR) p->targets[p->n_targets++] = one->text;
+    if (one != NULL) name_target(p, one);
     for (size_t i = 0; all != NULL && all->type == DOC_LIST && i < all->n; i++)
-        if (all->items[i]->type == DOC_SCALAR && p->n_targets < PLAN_MAX_TARGETS)
-            p->targets[p->n_targets++] = all->items[i]->text;
+        name_target(p, all->items[i]);
 }
 
 enum serin_status plan_parse(struct arena *a, const char *text, size_t n,

@@ -83,6 +83,18 @@ Test(acks, an_old_confirmation_is_none_of_the_next_weight)
     play_end(&p);
 }
 
+Test(acks, a_target_that_is_named_twice_confirms_once)
+{
+    struct play p;
+    play_start(&p,
+               PLAY_HEAD "window: 1s\ncalibrate: skip\nack_timeout: 10s\n"
+                         "actuate: {targets: [eu, us, eu]}\n" PLAY_STEPS PLAY_METRIC);
+    speaks(&p, "eu", 1, 1000, "");
+    speaks(&p, "us", 1, 1000, "");
+    says(&p, "SETTLING", "10 % is confirmed");
+    play_end(&p);
+}
+
 Test(acks, a_single_target_is_confirmed_by_whoever_speaks)
 {
     struct play p;
