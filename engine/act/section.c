@@ -28,6 +28,11 @@ static void read_name(struct section *out, const struct doc_node *name,
                       "actuate.targets");
         return;
     }
+    /* It comes back in acknowledgements, whole. */
+    if (strlen(name->text) >= PLAN_TARGET_NAME)
+        doc_error_add(errors, name,
+                      "actuate: a target's name has at most %d bytes, not %zu",
+                      PLAN_TARGET_NAME - 1, strlen(name->text));
     for (size_t i = 0; i < out->n_targets; i++)
         if (strcmp(out->targets[i], name->text) == 0)
             doc_error_add(errors, name, "actuate: target \"%.64s\" is named twice",

@@ -19,7 +19,7 @@ enum {
 };
 
 struct target {
-    char rollout[132], name[64], place[DRIVER_PLACE];
+    char rollout[132], name[PLAN_TARGET_NAME], place[DRIVER_PLACE];
     const struct driver *driver;
     void *own;
     struct target_options o;

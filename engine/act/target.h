@@ -7,12 +7,13 @@
 
 #include "engine/act/driver.h"
 #include "engine/act/lease.h"
+#include "engine/core/plan.h"
 
 /* What there is to tell the engine: becomes an Ack in the inbox. */
 struct target_report {
     struct target_report *next;
     char rollout[132], verdict_id[160], error[256]; /* "" = it is in force */
-    char name[64];                                  /* as in target_options */
+    char name[PLAN_TARGET_NAME];                    /* as in target_options */
     uint32_t applied_bp;                            /* as read back */
 };
 

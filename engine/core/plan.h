@@ -19,6 +19,7 @@ enum {
     PLAN_MAX_CHECKS = 16,
     PLAN_MAX_AFTER = 8,
     PLAN_MAX_TARGETS = 8,
+    PLAN_TARGET_NAME = 128, /* with its zero */
     PLAN_MAX_STRATA = 64,
     PLAN_MAX_PER_USER = 3 /* 256 KiB each in a snapshot, which a message has to hold */
 };

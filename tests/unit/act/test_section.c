@@ -40,6 +40,9 @@ Test(section, every_mistake_is_shown_at_its_place)
     refused("{targets: a}", 11, "list of 1 to 8");
     refused("{targets: []}", 11, "list of 1 to 8");
     refused("{targets: [a, b, a]}", 18, "named twice");
+    char longest[160];
+    snprintf(longest, sizeof longest, "{targets: [%0128d, b]}", 0);
+    refused(longest, 12, "at most 127 bytes, not 128");
     refused("{targets: [a], kind: haproxy}", 1, "expected");
     refused("{kind: [haproxy]}", 8, "a word");
     refused("{kind: haprxy}", 8, "did you mean \"haproxy\"?");
