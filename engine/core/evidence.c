@@ -356,6 +356,17 @@ bool evidence_sparse(const struct evidence *e)
     return e->kind->content == KIND_EVENTS && e->metric->exposure_metric < 0;
 }
 
+double evidence_units(const struct evidence_set *s)
+{
+    double most = 0;
+    for (size_t i = 0; i < s->n; i++) {
+        const struct evidence *e = &s->metrics[i];
+        double units = (double)(e->counts.n + e->counts.m);
+        if (evidence_protected(e) && !evidence_sparse(e) && units > most) most = units;
+    }
+    return most;
+}
+
 bool evidence_bounds_differ(const struct evidence *e)
 {
     return e->bounds_apart >= EVIDENCE_BOUNDS_APART;

@@ -141,6 +141,9 @@ int evidence_blame(const struct evidence_set *s, double alpha);
 uint64_t evidence_informative(const struct evidence *e);
 /** Events over fixed pods: hearing nothing of a cohort is no silence by itself. */
 bool evidence_sparse(const struct evidence *e);
+/** Units of both cohorts in this step, of the protected metric that has most of them.
+ */
+double evidence_units(const struct evidence_set *s);
 /** Canary and baseline report by different bounds, and go on doing so. */
 bool evidence_bounds_differ(const struct evidence *e);
 /** The metric is better than it should be, and nobody has accepted that. */

@@ -394,9 +394,8 @@ enum rollout_hold holds_top(const struct fold *f, const struct rollout *r, bool 
 }
 
 /* At 100 % no baseline says that there are users; the pace of the step before does, and
- * that time goes on at all says that others report: a stream that stands still is
- * blind.
- */
+ * later the canary's own. That time goes on at all says that others report: a stream
+ * that stands still is blind. */
 static bool dead_at_full(const struct fold *f, const struct rollout *r, struct turn *t)
 {
     bool sure = false;

@@ -457,9 +457,20 @@ static void judge_metric(struct fold *f, struct rollout *r, size_t i, size_t cel
         defect(f, r);
 }
 
+/* At 100 % the pace of the step before is soon that of another hour of the day: it goes
+ * over to what the canary gets, so slowly that the silence in question hardly counts.
+ */
+static void follow_pace(struct rollout *r, double units)
+{
+    const double silences = 10;
+    double part = (double)r->window_ms / (silences * (double)r->plan->silence_ms);
+    r->pace += fmin(1, part) * (units / (double)r->window_ms - r->pace);
+}
+
 static void judge_on(struct fold *f, struct rollout *r, size_t cells)
 {
     int64_t end_ms = r->closed_ms + r->window_ms;
+    double units = evidence_units(&r->evidence);
     bool both = false, counted = false;
     for (size_t i = 0; i < r->evidence.n; i++) {
         struct slice s;
@@ -474,6 +485,8 @@ static void judge_on(struct fold *f, struct rollout *r, size_t cells)
             counted = true;
         }
     }
+    if (rollout_under(r) == ROLLOUT_WATCHING)
+        follow_pace(r, evidence_units(&r->evidence) - units);
     if (r->range.n++ == 0) r->range.first_ms = r->closed_ms;
     r->range.last_ms = end_ms;
     if (both || (r->weight_bp >= 10000 && cells > 0)) r->gap = false;

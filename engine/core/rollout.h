@@ -196,7 +196,9 @@ struct rollout {
     struct srm srm;
     struct rollout_split split;
     uint64_t srm_canary, srm_baseline;
-    double pace; /* units a ms, both cohorts, in the step before this one; 0: unknown */
+    /* Units a ms of both cohorts in the step before this one; at 100 % it goes over to
+     * the canary's. 0: unknown */
+    double pace;
     struct rollout_range range;
 
     struct rollout_ack ack;

@@ -147,14 +147,8 @@ static void send(struct fold *f, struct rollout *r, pb_verdict *v)
  */
 static double pace(const struct rollout *r)
 {
-    double most = 0;
     if (r->range.n == 0) return r->pace;
-    for (size_t i = 0; i < r->evidence.n; i++) {
-        const struct evidence *e = &r->evidence.metrics[i];
-        double units = (double)(e->counts.n + e->counts.m);
-        if (evidence_protected(e) && !evidence_sparse(e) && units > most) most = units;
-    }
-    return most / (double)((int64_t)r->range.n * r->window_ms);
+    return evidence_units(&r->evidence) / (double)((int64_t)r->range.n * r->window_ms);
 }
 
 /* The weight changes: what is reported about the split starts again, the warm-up is no

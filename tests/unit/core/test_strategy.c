@@ -1,4 +1,6 @@
 /* tests/unit/core/test_strategy.c -- blue_green, flag, and steps that are no weights */
+#include <math.h>
+
 #include "tests/support/play.h"
 
 #define HEAD PLAY_HEAD "window: 1s\ncalibrate: skip\n"
@@ -125,6 +127,28 @@ Test(strategy, a_quiet_service_is_not_switched_back)
     cr_assert(eq(u32, play_weight(&p), 10000u));
     quiet.per_second = 0;
     play_for(&p, 150, quiet);
+    cr_assert(eq(u32, play_weight(&p), 10000u));
+    play_end(&p);
+}
+
+/* At night hardly anybody comes to whom thousands came when it was switched. */
+Test(strategy, a_service_that_grows_quiet_is_not_switched_back)
+{
+    struct play p;
+    struct play_traffic calm = play_traffic();
+    int64_t quiet_for = 0, longest = 0;
+    play_start(&p, PLAY_HEAD "window: 10s\ncalibrate: skip\nsteps:\n"
+                             "  - {weight: 50%, worse_than: 3, bake: 1m}\n"
+                             "  - {weight: 100%, watch: 12h}\n" PLAY_METRIC);
+    until_weight(&p, 10000);
+    for (int i = 0; i < 16000; i++) {
+        double rate = fmax(20 * exp2(-i / 1200.0), 0.01);
+        calm.per_second = gsl_ran_poisson(p.rng, rate);
+        quiet_for = calm.per_second == 0 ? quiet_for + 1 : 0;
+        if (quiet_for > longest) longest = quiet_for;
+        play_second(&p, calm);
+    }
+    cr_assert(longest > 200, "%d", (int)longest);
     cr_assert(eq(u32, play_weight(&p), 10000u));
     play_end(&p);
 }
