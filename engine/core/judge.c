@@ -151,6 +151,14 @@ static void note_bounds(struct evidence *e, int cohort, const pb_cell *cell)
         e->bounds_apart++;
 }
 
+static bool sane(const pb_cell *cell)
+{
+    return cell->bad <= cell->n && streamclock_sane(cell->window_ms) &&
+           cell->bounds_ratio >= 0 && cell->bounds_ratio <= BOUNDS_MAX &&
+           (cell->cohort == SERIN__V1__COHORT__COHORT_CANARY ||
+            cell->cohort == SERIN__V1__COHORT__COHORT_BASELINE);
+}
+
 enum taken { TAKEN, TAKEN_LATE, TAKEN_POISON };
 
 static enum taken take_cell(struct fold *f, struct rollout *r, const pb_cell *cell)
@@ -158,13 +166,7 @@ static enum taken take_cell(struct fold *f, struct rollout *r, const pb_cell *ce
     int at = metric_index(r, cell->metric);
     int64_t now = streamclock_now(&f->clock);
     uint32_t stratum;
-    if (at < 0 || cell->bad > cell->n || !streamclock_sane(cell->window_ms))
-        return TAKEN_POISON;
-    if (!(cell->bounds_ratio >= 0 && cell->bounds_ratio <= BOUNDS_MAX))
-        return TAKEN_POISON;
-    if (cell->cohort != SERIN__V1__COHORT__COHORT_CANARY &&
-        cell->cohort != SERIN__V1__COHORT__COHORT_BASELINE)
-        return TAKEN_POISON;
+    if (at < 0 || !sane(cell)) return TAKEN_POISON;
     if (now > 0 && cell->window_ms > now + FUTURE_MS) return TAKEN_POISON;
     int64_t start_ms = pending_floor(cell->window_ms, r->window_ms);
     if (r->has_closed && start_ms < r->closed_ms) return TAKEN_LATE;
