@@ -17,6 +17,8 @@
 #include "engine/replay/tune_score.h"
 #include "stats/dispersion.h"
 
+enum { WINDOWS_AUTO = 6 }; /* lengths that `window: auto` may come out at */
+
 /* One combination, ready to be judged: with the sample ratio checked and without. */
 struct combination {
     struct stand checked, unchecked;
@@ -366,7 +368,8 @@ enum serin_status tune_run(struct arena *a, const struct tune_options *o,
     struct tune_work w = {.o = o, .a = a, .out = out, .f = f};
     *out = (struct tune){.best = -1};
     *f = (struct fault){0};
-    out->measured = arena_alloc(a, (SWEEP_VALUES + 1) * sizeof *out->measured);
+    out->measured =
+        arena_alloc(a, (SWEEP_VALUES + WINDOWS_AUTO) * sizeof *out->measured);
     enum serin_status rc = out->measured != NULL ? check_faults(&w) : SERIN_ENOMEM;
     if (rc == SERIN_OK) rc = look(&w);
     if (rc == SERIN_OK) rc = count_tasks(&w);
