@@ -161,6 +161,10 @@ static void suggest(const struct tune *x, const char *diff)
     if (paired)
         printf("Splits by windows do not count here: the recorded cohorts tell which "
                "bursts they share.\n");
+    printf(
+        "Phi and the choice come from these recordings, and so do all rates above: on "
+        "others they may be worse ('serin selftest' with the suggestion and "
+        "recordings that were not among these).\n");
     if (diff[0] == '\0')
         printf("It is the plan as it stands.\n");
     else
