@@ -152,6 +152,19 @@ static struct curl_slist *headers_of(const struct remote_request *q)
     return list;
 }
 
+/* What to do when no answer came. */
+static const char *advice(CURLcode rc)
+{
+    if (rc == CURLE_PEER_FAILED_VERIFICATION || rc == CURLE_SSL_CACERT_BADFILE)
+        return "name the certificate that signed the engine's with --ca-file or "
+               "SERIN_CA_FILE, and the host as it stands in the engine's";
+    if (rc == CURLE_SSL_CERTPROBLEM)
+        return "expected a certificate and its key, PEM, as --cert-file and --key-file";
+    if (rc == CURLE_GOT_NOTHING)
+        return "if it serves HTTPS, the address begins with https://";
+    return "start one with 'serin run', or name another with --addr or SERIN_ADDR";
+}
+
 static int perform(const struct remote_request *q, struct remote_reply *r,
                    char why[512])
 {
@@ -176,11 +189,8 @@ static int perform(const struct remote_request *q, struct remote_reply *r,
     curl_easy_getinfo(line.curl, CURLINFO_RESPONSE_CODE, &r->status);
     curl_slist_free_all(headers);
     if (rc == CURLE_OK) return CLI_OK;
-    snprintf(
-        why, 512,
-        "no engine answers at %.200s: %s; start one with 'serin run', or name another "
-        "with --addr or SERIN_ADDR",
-        line.address, curl_easy_strerror(rc));
+    snprintf(why, 512, "no engine answers at %.200s: %s; %s", line.address,
+             curl_easy_strerror(rc), advice(rc));
     return CLI_UNREACHABLE;
 }
 

@@ -278,6 +278,9 @@ def certificates(serin, folder):
                 ("plain HTTP", 5, ask("list", scheme="http"))):
             check(reply.returncode == code, f"{reason}: {reply}")
         check("certificate" in ask("list", who=None).stderr, "does not say what is missing")
+        for advice, reply in (("--ca-file", ask("list", ca=theirs)),
+                              ("https://", ask("list", scheme="http"))):
+            check(advice in reply.stderr.rpartition(";")[2], f"advises not: {reply.stderr}")
         os.chmod(f"{server}.key", 0o644)
         run.signal(signal.SIGTERM)
         check(run.end() == 0, f"exit code {run.process.returncode}: {run.err}")
