@@ -119,10 +119,14 @@ static bool time_of(const char *text, int64_t first_ms, int64_t *out)
 static int done(enum serin_status rc, const struct splice_report *n, const char *out,
                 const struct fault *f)
 {
-    fprintf(stderr, "serin: %" PRIu64 " of %" PRIu64 " records into %s", n->written,
-            n->read, out);
-    if (n->repeated > 0) fprintf(stderr, "; %" PRIu64 " came again", n->repeated);
-    fputc('\n', stderr);
+    /* Else the file has no end. */
+    bool finished = rc == SERIN_OK || rc == SERIN_EPARSE;
+    if (finished) {
+        fprintf(stderr, "serin: %" PRIu64 " of %" PRIu64 " records into %s", n->written,
+                n->read, out);
+        if (n->repeated > 0) fprintf(stderr, "; %" PRIu64 " came again", n->repeated);
+        fputc('\n', stderr);
+    }
     return rc == SERIN_OK ? CLI_OK : failed(rc, f);
 }
 

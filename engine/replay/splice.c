@@ -165,7 +165,8 @@ static enum serin_status put_next(struct splice *s, const struct recording_recor
     return fault_set(f, SERIN_EDOM,
                      "partition %d: offset %" PRId64 " comes after %" PRId64
                      ": expected files of different stretches of time, as 'cut' makes "
-                     "them, or copies of the same one",
+                     "them, or copies of the same one; where a topic was made anew in "
+                     "between, merge what was before and what came after apart",
                      (int)r->partition, r->offset, at->last);
 }
 

@@ -172,6 +172,13 @@ def pieces():
         check(code == 0 and len(want) > 500 and got == want, f"cut and merged: the same {err}")
         code, _, err = recording_verb("merge", at("a"), at("a"), at("b"), "--out", at("m"))
         check(code == 0 and "came again" in err, f"records in two files come once {err}")
+        late = T0 + 10_000_000
+        with open(at("anew"), "wb") as file:
+            file.write(recording([(1, 10_000, late, "@stage", stage_tick(late)),
+                                  (0, 2, late + 1, "@stage", stage_tick(late + 1))]))
+        code, _, err = recording_verb("merge", at("whole"), at("anew"), "--out", at("m"))
+        check(code == 2 and "made anew" in err and "records into" not in err,
+              f"offsets that go back are refused ({err.strip()})")
         code, out, _ = recording_verb("info", at("whole"), "-o", "json")
         told = json.loads(out)
         check(code == 0 and told["records"] == len(records) and told["whole"] and
