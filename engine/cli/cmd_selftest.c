@@ -125,7 +125,11 @@ static void conclude(const struct asked *a, const struct selftest_case *c)
             "But the recorded cohorts differ by no more than independent requests do: "
             "these bursts hit both alike, which does no harm.\n");
     if (c->holds < 0) {
-        printf("None of the remedies that were tried suffices.\n");
+        printf(c->n_remedies > 0
+                   ? "None of the remedies that were tried suffices.\n"
+                   : "No remedy that is known here can be written into this plan: it "
+                     "needs more units to a cohort, or a larger tolerance "
+                     "(abort_over, worse_than).\n");
         return;
     }
     const struct selftest_remedy *r = &c->remedies[c->holds];

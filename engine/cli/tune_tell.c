@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "engine/cli/output.h"
 #include "engine/cli/tapes.h"
@@ -132,6 +133,19 @@ static void measured_metric(const struct tune_measured *m, size_t i, const char 
     printf("\n");
 }
 
+/* Whole units differ, and the plan cannot say how much: no split here shows it. */
+static bool unsaid(const struct tune_options *o, const struct tune_measured *m,
+                   size_t i)
+{
+    const struct plan_metric *p = &o->on.plan->metrics[i];
+    char path[sizeof m->edits->path];
+    snprintf(path, sizeof path, "metrics[%s].pods", p->name);
+    for (size_t k = 0; k < m->n_edits; k++)
+        if (strcmp(m->edits[k].path, path) == 0) return false;
+    return p->kind == PLAN_RATIO && m->of.units[i].spread > 0 &&
+           !(p->pods.spread > 0) && o->on.by != NULL && o->on.by[0] != '\0';
+}
+
 static void measured(const struct tune_options *o, const struct tune_measured *m)
 {
     char window[32];
@@ -142,6 +156,13 @@ static void measured(const struct tune_options *o, const struct tune_measured *m
     for (size_t i = 0; i < m->n_edits; i++)
         printf("  so plans with such windows have %s: %s\n", m->edits[i].path,
                m->edits[i].value);
+    for (size_t i = 0; i < o->on.plan->n_metrics; i++)
+        if (unsaid(o, m, i))
+            printf(
+                "  WARNING: %s differs between values of %s, which the plan does not "
+                "say (`pods`): a canary of few of them may be aborted. No split below "
+                "shows it; 'serin selftest --by %s' does\n",
+                o->on.plan->metrics[i].name, o->on.by, o->on.by);
 }
 
 static void suggest(const struct tune *x, const char *diff)

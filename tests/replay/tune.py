@@ -5,6 +5,7 @@ On the recordings of deploy/recordings and lines made here: exit codes, JSON, wh
 and written, that threads and an interruption change nothing, and what is said about wrong input."""
 import argparse
 import json
+import math
 import os
 import random
 import signal
@@ -134,6 +135,25 @@ def tune(dir):
     check(code in (0, 4), f"as given ({code})")
 
 
+def units(dir):
+    """Pods that differ by more than `pods` can say: both verbs say so."""
+    rng, out = random.Random(4), []
+    rates = [0.02 * math.exp(rng.gauss(0, 0.6)) for _ in range(12)]
+    for s in range(60):
+        for pod, rate in enumerate(rates):
+            bad = sum(rng.random() < rate for _ in range(150))
+            out.append(json.dumps({"t_ms": T0 + 1000 * s, "attributes": {
+                "version": "1", "pod": f"pod-{pod}"}, "metric": "errors", "n": 150, "bad": bad}))
+    path = write(dir, "pods.jsonl", "\n".join(out) + "\n")
+    p = plan(dir)
+    code, out, _ = run("selftest", "--plan", p, path, "--by", "pod", "-n", "40")
+    check(code == 1 and "12 units" in out and "No remedy that is known" in out,
+          "units that differ much: no remedy is said to have been tried")
+    code, out, _ = run("tune", "--plan", p, path, "--by", "pod", "-n", "10")
+    check(code == 0 and "errors differs between values of pod" in out,
+          "tune, which splits no units, warns of them")
+
+
 def common(dir):
     """What hits both cohorts alike is no dispersion."""
     rng, out = random.Random(4), []
@@ -198,6 +218,7 @@ with tempfile.TemporaryDirectory() as dir:
     selftest(dir)
     tune(dir)
     common(dir)
+    units(dir)
     wrong_input(dir)
 print(f"{len(failures)} failed")
 sys.exit(1 if failures else 0)
