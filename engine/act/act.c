@@ -94,7 +94,9 @@ static enum serin_status acknowledge(struct act *a, struct target_report *r,
 }
 
 /* An acknowledgement that does not get through costs time, never safety: the engine
- * holds without it. It is logged, and the next look at the proxy reports again. */
+ * holds without it. It is logged, and every target is asked to report again: the
+ * engine may already hold for want of this very one, and then nothing else would come.
+ */
 static void send_reports(struct act *a)
 {
     struct fault f = {0};
@@ -107,8 +109,11 @@ static void send_reports(struct act *a)
         mem_free(r);
     }
     if (rc == SERIN_OK && !a->o.dry_run) rc = producer_flush(a->producer, FLUSH_MS, &f);
-    if (rc != SERIN_OK)
-        log_error("act", "an acknowledgement was not written: %s", f.text);
+    if (rc == SERIN_OK) return;
+    log_error("act", "an acknowledgement was not written: %s", f.text);
+    for (const struct moved *m = a->moved; m != NULL; m = m->next)
+        for (size_t i = 0; i < m->n_places; i++)
+            if (m->places[i].target != NULL) target_again(m->places[i].target);
 }
 
 static void refuse(struct act *a, struct moved *m, const struct place *p, uint64_t seq,

@@ -32,6 +32,7 @@ struct target {
     char audience[AUDIENCE][SEGMENT];
     size_t n_audience;
     uint32_t mirror_bp;
+    bool again; /* the latest report was lost */
 
     /* Of the thread alone. */
     int64_t next_ms, backoff_ms;
@@ -198,6 +199,8 @@ static void *keep(void *arg)
             continue;
         }
         task_of(t, &k);
+        if (t->again) t->told_seq = 0;
+        t->again = false;
         pthread_mutex_unlock(&t->lock);
         bool good = true;
         if (t->o.dry_run)
@@ -279,6 +282,15 @@ void target_hear(struct target *t, const struct lease_word *w,
         t->done = false;
         pthread_cond_signal(&t->woken);
     }
+    pthread_mutex_unlock(&t->lock);
+}
+
+void target_again(struct target *t)
+{
+    pthread_mutex_lock(&t->lock);
+    t->again = true;
+    t->next_ms = 0;
+    pthread_cond_signal(&t->woken);
     pthread_mutex_unlock(&t->lock);
 }
 

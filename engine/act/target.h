@@ -47,6 +47,8 @@ struct target_more {
 /** The engine spoke; times on clock_mono_ms. Thread: any. */
 void target_hear(struct target *t, const struct lease_word *w,
                  const struct target_more *m, int64_t said_ms);
+/** A report did not get through: set it again and say so again. Thread: any */
+void target_again(struct target *t);
 /** It has a final verdict and that is in force: it may be closed. */
 bool target_done(struct target *t);
 const char *target_place(const struct target *t);

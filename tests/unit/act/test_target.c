@@ -162,6 +162,22 @@ Test(target, a_proxy_that_lies_or_fails_is_reported_and_tried_again)
     target_close(t);
 }
 
+/* The engine may hold already: nothing newer would come to acknowledge. */
+Test(target, a_report_that_was_lost_is_made_again)
+{
+    struct target *t = begin(60000);
+    say(t, 3, 500, false);
+    SOON(told("r/3", 500, ""));
+    pthread_mutex_lock(&lock);
+    last = (struct target_report){.applied_bp = 1};
+    pthread_mutex_unlock(&lock);
+    target_again(t);
+    SOON(told("r/3", 500, ""));
+    clock_sleep_ms(100);
+    cr_assert(eq(uint, reports, 2u), "%u reports", reports);
+    target_close(t);
+}
+
 Test(target, what_somebody_else_sets_is_set_back)
 {
     struct target *t = begin(60000);
