@@ -50,8 +50,10 @@ struct task {
     bool final, lost;
 };
 
-static void task_of(const struct target *t, struct task *k)
+static void task_of(struct target *t, struct task *k)
 {
+    if (t->again) t->told_seq = 0;
+    t->again = false;
     *k = (struct task){
         .seq = t->lease.seq, .final = t->lease.final, .lost = t->lease.lost};
     snprintf(k->verdict_id, sizeof k->verdict_id, "%s/%" PRIu64, t->rollout,
@@ -199,8 +201,6 @@ static void *keep(void *arg)
             continue;
         }
         task_of(t, &k);
-        if (t->again) t->told_seq = 0;
-        t->again = false;
         pthread_mutex_unlock(&t->lock);
         bool good = true;
         if (t->o.dry_run)
