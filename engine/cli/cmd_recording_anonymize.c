@@ -77,7 +77,7 @@ int cmd_recording_anonymize(const struct cli_verb *v, const char *path, const ch
     struct fault f = {0};
     struct arena a = {0};
     struct mask m;
-    struct anonymize_report report;
+    struct anonymize_report report = {0};
     struct recording_reader *r;
     int code = start(v, &a, &m);
     if (code == CLI_OK) code = plan(v, &a, &m);
@@ -85,6 +85,8 @@ int cmd_recording_anonymize(const struct cli_verb *v, const char *path, const ch
     if (rc == SERIN_OK) {
         rc = anonymize(r, &m, out, &report, &f);
         recording_close(r);
+    }
+    if (code == CLI_OK && (rc == SERIN_OK || report.written > 0)) {
         fprintf(stderr, "serin: %" PRIu64 " records into %s", report.written, out);
         if (report.unreadable > 0)
             fprintf(stderr, "; %" PRIu64 " that cannot be read are left out",

@@ -85,15 +85,21 @@ static void measured(const struct asked *a)
         bool any = a->s.measured.over_time[i] > 0 || a->s.measured.between[i].phi > 0 ||
                    u->units > 1;
         if (!any) continue;
+        const char *comma = "";
         printf("%s:", a->t.plan->metrics[i].name);
-        if (a->s.measured.over_time[i] > 0)
+        if (a->s.measured.over_time[i] > 0) {
             printf(" phi %.3g over time", a->s.measured.over_time[i]);
-        if (a->s.measured.between[i].phi > 0)
+            comma = ",";
+        }
+        if (a->s.measured.between[i].phi > 0) {
             printf("%s phi %.3g between the recorded cohorts (%" PRIu64 " windows)",
-                   a->s.measured.over_time[i] > 0 ? "," : "",
-                   a->s.measured.between[i].phi, a->s.measured.between[i].windows);
+                   comma, a->s.measured.between[i].phi,
+                   a->s.measured.between[i].windows);
+            comma = ",";
+        }
         if (u->units > 1)
-            printf("; %zu units, spread %.2g beyond chance", u->units, u->spread);
+            printf("%s %zu units, spread %.2g beyond chance", comma, u->units,
+                   u->spread);
         printf("\n");
     }
 }

@@ -125,11 +125,13 @@ static void measured_metric(const struct tune_measured *m, size_t i, const char 
         printf(" phi %.3g between the recorded cohorts", m->of.between[i].phi);
         comma = ",";
     }
-    if (m->of.over_time[i] > 0)
+    if (m->of.over_time[i] > 0) {
         printf("%s phi %.3g over time%s", comma, m->of.over_time[i],
                m->of.between[i].phi > 0 ? " (with what hits both cohorts alike)" : "");
+        comma = ",";
+    }
     if (u->units > 1)
-        printf("; %zu units, spread %.2g beyond chance", u->units, u->spread);
+        printf("%s %zu units, spread %.2g beyond chance", comma, u->units, u->spread);
     printf("\n");
 }
 
