@@ -170,16 +170,25 @@ void worker_source_gap(void *ctx, const struct bus_partition *p, int64_t expecte
         if (found <= s->count_from) return; /* was read once */
         expected = s->count_from;
     }
-    log_warn("ingest",
-             "%s [%d]: records %lld to %lld were deleted before they were read; longer "
-             "retention or more workers keep this from happening",
-             p->topic, (int)p->partition, (long long)expected, (long long)found - 1);
+    bool anew = found < expected;
+    if (anew)
+        log_warn("ingest",
+                 "%s [%d]: ends before %lld, where reading stood: the topic was made "
+                 "anew or lost records; reading from %lld on",
+                 p->topic, (int)p->partition, (long long)expected, (long long)found);
+    else
+        log_warn(
+            "ingest",
+            "%s [%d]: records %lld to %lld were deleted before they were read; longer "
+            "retention or more workers keep this from happening",
+            p->topic, (int)p->partition, (long long)expected, (long long)found - 1);
     worker_count(w, gaps, 1);
     if (s == NULL) return;
     s->gaps++;
     s->done.gaps++;
+    if (anew) worker_align_forget(w, s); /* its offsets are those of before */
     /* What is kept of it lies before the gap. */
-    if (found > s->next && s->n_kept == 0) s->next = found;
+    if (anew || (found > s->next && s->n_kept == 0)) s->next = found;
 }
 
 size_t worker_source_positions(struct worker *w)

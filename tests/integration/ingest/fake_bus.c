@@ -209,7 +209,7 @@ static void rebalance(struct consumer *c)
 static bool all_done(const struct consumer *c)
 {
     for (int p = 0; p < FAKE_PARTITIONS; p++)
-        if (committed(p) < (int64_t)fake.input[p].n || !c->mine[p]) return false;
+        if (committed(p) != (int64_t)fake.input[p].n || !c->mine[p]) return false;
     return true;
 }
 
@@ -226,7 +226,8 @@ enum serin_status consumer_poll(struct consumer *c, struct bus_record *out, size
     }
     size_t room = fake.each != 0 ? max : 1 + fake_random(50), each = fake.each;
     for (int p = 0; p < FAKE_PARTITIONS; p++) {
-        if (c->mine[p] && c->next[p] < fake.low[p]) {
+        if (c->mine[p] &&
+            (c->next[p] < fake.low[p] || c->next[p] > (int64_t)fake.input[p].n)) {
             struct bus_partition at = {c->o.topics[0], p, fake.low[p]};
             c->o.on_gap(c->o.ctx, &at, c->next[p], fake.low[p]);
             c->next[p] = fake.low[p];

@@ -352,7 +352,7 @@ Test(worker, values_read_again_take_no_memory_each)
     fake_reset(0);
 }
 
-Test(worker, deleted_records_are_gaps)
+static void read_gaps(int64_t low, int64_t committed, uint64_t messages)
 {
     struct bus *b;
     struct worker *w;
@@ -364,17 +364,28 @@ Test(worker, deleted_records_are_gaps)
     make_input();
     cr_assert(eq(int, bus_open(&b, &(struct bus_options){0}, &f), SERIN_OK));
     cr_assert(eq(int, worker_open(&w, b, &o, &f), SERIN_OK), "%s", f.text);
-    fake.low[1] = 50;
-    fake.committed[1] = 20;
+    fake.low[1] = low;
+    fake.committed[1] = committed;
     fake.on_idle = stop;
     fake.ctx = w;
     cr_assert(eq(int, worker_run(w, &f), SERIN_OK), "%s", f.text);
     struct worker_counts c = worker_counts(w);
     cr_assert(eq(u64, c.gaps, 1));
-    cr_assert(eq(u64, c.messages, MESSAGES - 50));
+    cr_assert(eq(u64, c.messages, messages));
     cr_assert(eq(u64, c.routed, 0), "no routes");
     worker_close(w);
     fake_reset(0);
+}
+
+Test(worker, deleted_records_are_gaps)
+{
+    read_gaps(50, 20, MESSAGES - 50);
+}
+
+/* It was deleted and made again: what is in it now is read from its beginning. */
+Test(worker, a_topic_made_anew_is_a_gap)
+{
+    read_gaps(0, MESSAGES, MESSAGES);
 }
 
 static int idles;
