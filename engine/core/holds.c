@@ -393,6 +393,13 @@ enum rollout_hold holds_top(const struct fold *f, const struct rollout *r, bool 
     return HOLD_NONE;
 }
 
+/* What is not silent yet is not dead: exporters may be slower than `silence`. */
+static int64_t dead_ms(const struct rollout *r)
+{
+    int64_t silent_ms = rollout_silence_ms(r);
+    return r->plan->silence_ms > silent_ms ? r->plan->silence_ms : silent_ms;
+}
+
 /* At 100 % no baseline says that there are users; the pace of the step before does, and
  * later the canary's own. That time goes on at all says that others report: a stream
  * that stands still is blind. */
@@ -404,11 +411,11 @@ static bool dead_at_full(const struct fold *f, const struct rollout *r, struct t
         const struct evidence *e = &r->evidence.metrics[i];
         if (!evidence_protected(e) || evidence_sparse(e)) continue;
         int64_t ms = silent_ms(f, e, EVIDENCE_CANARY);
-        if (ms <= r->plan->silence_ms) return false;
+        if (ms <= dead_ms(r)) return false;
         sure = sure || r->pace * (double)ms >= expected_abort;
     }
     if (!sure) return false;
-    explain_span(r->plan->silence_ms, span);
+    explain_span(dead_ms(r), span);
     explain_add(t,
                 "nothing from the canary at 100 %% for more than %s, while the stream "
                 "goes on",
@@ -426,12 +433,12 @@ bool holds_dead(const struct fold *f, const struct rollout *r, struct turn *t)
         const struct evidence *e = &r->evidence.metrics[i];
         if (!evidence_protected(e) || !e->ever[EVIDENCE_BASELINE]) continue;
         if (evidence_sparse(e)) continue; /* fewer events may be good news */
-        if (silent_ms(f, e, EVIDENCE_CANARY) <= r->plan->silence_ms) return false;
+        if (silent_ms(f, e, EVIDENCE_CANARY) <= dead_ms(r)) return false;
         if (silent(f, r, e, EVIDENCE_BASELINE)) continue;
         sure = sure || expected(r, e, EVIDENCE_CANARY) >= expected_abort;
     }
     if (!sure) return false;
-    explain_span(r->plan->silence_ms, span);
+    explain_span(dead_ms(r), span);
     explain_add(
         t, "nothing from the canary for more than %s while the baseline reports", span);
     return true;

@@ -144,6 +144,24 @@ Test(holds, a_trickle_of_traffic_is_not_silence)
     play_end(&p);
 }
 
+/* Two exports of a minute each are late; what is not silent is not dead. */
+Test(holds, a_slow_exporter_is_not_dead)
+{
+    struct play p;
+    struct play_traffic late = play_traffic();
+    late.canary = 0;
+    play_start(&p,
+               PLAY_HEAD "window: 1m\ncalibrate: skip\nsteps:\n"
+                         "  - {weight: 10%, worse_than: 3, bake: 10m, timeout: 1h}\n"
+                         "  - {weight: 100%, watch: 20s}\n" PLAY_METRIC);
+    play_for(&p, 120, play_traffic());
+    play_for(&p, 150, late);
+    cr_assert(eq(u32, play_weight(&p), 1000u), "%s", foldrun_last(&p.run)->message);
+    play_for(&p, 60, late);
+    cr_assert(play_find(&p, 0, ABORT, "canary_silent") != NULL);
+    play_end(&p);
+}
+
 Test(holds, baseline_silent)
 {
     struct play p;
