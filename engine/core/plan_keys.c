@@ -385,7 +385,7 @@ static const struct keys_key top_keys[] = {
              "what to do without a decision: hold or abort, never promote",
              .sub = &on_table),
     KEYS_KEY("silence", KEYS_DURATION, AT(silence_ms), "2m", 5 * SECOND, DAY, NULL,
-             "a canary silent this long, with a live baseline, is aborted"),
+             "a canary silent this long (at least 3 windows) is aborted while the baseline, at 100% anybody, reports"),
     KEYS_KEY("after_abort", KEYS_DURATION, AT(after_abort_ms), "10m", 10 * SECOND, DAY, NULL,
              "after an abort the service is watched this long: did it recover, or was the "
              "canary not the cause? off: not at all", .word = "off"),
