@@ -1,7 +1,7 @@
 /* tests/statistical/core/stat_criteria.c -- several metrics through the real fold: one
  * of any_of is enough, and the level is shared among them
  *
- * Windows of 10 s, independent metrics over the same requests. 400 rollouts a cell,
+ * Windows of 10 s, independent metrics over the same requests. 250 rollouts a cell,
  * 10 000 with SERIN_LONG=1. */
 #include "tests/support/direct.h"
 
@@ -90,7 +90,7 @@ static unsigned promotions(const char *name, const double odds[METRICS], unsigne
 
 static unsigned replicates(void)
 {
-    return getenv("SERIN_LONG") != NULL ? 10000 : 400;
+    return getenv("SERIN_LONG") != NULL ? 10000 : 250;
 }
 
 /* Each at the full level would promote one in five. */
