@@ -9,8 +9,8 @@
 #include "engine/base/clock.h"
 #include "engine/cli/client.h"
 #include "engine/cli/recorded.h"
-#include "engine/replay/moment.h"
-#include "engine/replay/record.h"
+#include "engine/replay/source/moment.h"
+#include "engine/replay/record/record.h"
 
 static const struct cli_option options[] = {
     {"inbox", 0, NULL, "all partitions of the inbox: what decisions are made of"},

@@ -10,9 +10,9 @@
 #include "engine/cli/cli.h"
 #include "engine/cli/cmd_recording.h"
 #include "engine/cli/output.h"
-#include "engine/replay/moment.h"
-#include "engine/replay/origin.h"
-#include "engine/replay/splice.h"
+#include "engine/replay/source/moment.h"
+#include "engine/replay/record/origin.h"
+#include "engine/replay/record/splice.h"
 #include "engine/serve/view.h"
 #include "proto/decode.h"
 

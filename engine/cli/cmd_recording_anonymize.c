@@ -7,7 +7,7 @@
 
 #include "engine/cli/cmd_recording.h"
 #include "engine/cli/file.h"
-#include "engine/replay/anonymize.h"
+#include "engine/replay/mask/anonymize.h"
 
 enum { KEEP = 32, KEY_MIN = 16, KEY_MAX = 65536 };
 

@@ -13,7 +13,7 @@
 #include "engine/cli/cli.h"
 #include "engine/cli/cmd_replay.h"
 #include "engine/cli/cmd_replay_source.h"
-#include "engine/replay/origin.h"
+#include "engine/replay/record/origin.h"
 #include "engine/replay/replay.h"
 #include "engine/serve/view.h"
 #include "proto/decode.h"

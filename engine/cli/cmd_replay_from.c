@@ -12,7 +12,7 @@
 #include "engine/cli/output.h"
 #include "engine/cli/show.h"
 #include "engine/replay/feed.h"
-#include "engine/replay/pool.h"
+#include "engine/replay/tune/pool.h"
 #include "engine/replay/replan.h"
 #include "engine/serve/view.h"
 

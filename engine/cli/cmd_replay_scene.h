@@ -4,7 +4,7 @@
 
 #include "engine/cli/cli.h"
 #include "engine/replay/feed.h"
-#include "engine/replay/scene.h"
+#include "engine/replay/scene/scene.h"
 
 /* "as-recorded" or "commanded"; CLI_USAGE, told on stderr, for another word. */
 int cmd_replay_scene_commanded(const struct cli_verb *v, bool *out);

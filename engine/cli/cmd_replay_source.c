@@ -7,7 +7,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/strview.h"
-#include "engine/replay/moment.h"
+#include "engine/replay/source/moment.h"
 
 static volatile sig_atomic_t stop;
 

@@ -3,7 +3,7 @@
 #define SERIN_ENGINE_CLI_CMD_REPORT_H
 
 #include "engine/cli/cli.h"
-#include "engine/replay/report.h"
+#include "engine/replay/report/report.h"
 
 /**
  * Judge the recording again and tell the report every window: an inbox by what it

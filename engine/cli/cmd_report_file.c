@@ -5,7 +5,7 @@
 #include "engine/cli/cmd_report.h"
 #include "engine/cli/file.h"
 #include "engine/replay/feed.h"
-#include "engine/replay/lines.h"
+#include "engine/replay/source/lines.h"
 #include "engine/replay/replan.h"
 #include "engine/replay/replay.h"
 #include "engine/serve/view.h"

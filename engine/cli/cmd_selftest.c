@@ -7,7 +7,7 @@
 #include "engine/cli/output.h"
 #include "engine/cli/tapes.h"
 #include "engine/core/explain.h"
-#include "engine/replay/selftest.h"
+#include "engine/replay/tune/selftest.h"
 
 enum { DEFAULT_RUNS = 200, LEAST_RUNS = 20 };
 

@@ -10,8 +10,8 @@
 #include "engine/cli/signals.h"
 #include "engine/cli/tapes.h"
 #include "engine/cli/tune_tell.h"
-#include "engine/replay/diff.h"
-#include "engine/replay/moment.h"
+#include "engine/replay/tune/diff.h"
+#include "engine/replay/source/moment.h"
 
 enum { DEFAULT_RUNS = 100, LEAST_RUNS = 10, BAR = 24 };
 

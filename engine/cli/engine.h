@@ -10,7 +10,7 @@
 #include "engine/bus/bus.h"
 #include "engine/cli/config.h"
 #include "engine/follow/errands.h"
-#include "engine/replay/recorder.h"
+#include "engine/replay/record/recorder.h"
 #include "engine/serve/directory.h"
 #include "engine/serve/serve.h"
 #include "engine/stage/stage.h"

@@ -3,7 +3,7 @@
 #define SERIN_ENGINE_CLI_RECORDED_H
 
 #include "engine/bus/bus.h"
-#include "engine/replay/origin.h"
+#include "engine/replay/record/origin.h"
 #include "ingest/worker.h"
 
 /* Room for as many topics is in *out; texts are borrowed. */

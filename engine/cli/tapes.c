@@ -10,7 +10,7 @@
 #include "engine/base/keys_value.h"
 #include "engine/cli/cmd_replay_source.h"
 #include "engine/cli/file.h"
-#include "engine/replay/crowd.h"
+#include "engine/replay/tune/crowd.h"
 
 /* A whole number in [low, high], or the default. */
 static int number(const struct cli_verb *v, const char *option, uint64_t low,

@@ -3,7 +3,7 @@
 #define SERIN_ENGINE_CLI_TAPES_H
 
 #include "engine/cli/output.h"
-#include "engine/replay/deck.h"
+#include "engine/replay/tune/deck.h"
 
 enum { TAPES_MAX = 128, TAPES_RUNS = 100000 };
 

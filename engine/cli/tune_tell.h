@@ -4,7 +4,7 @@
 
 #include <jansson.h>
 
-#include "engine/replay/tune.h"
+#include "engine/replay/tune/tune.h"
 
 /** Tables, what was measured, the suggestion and its diff, on stdout. */
 void tune_tell(const struct tune_options *o, const struct tune *t, const char *path,

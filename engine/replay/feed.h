@@ -7,8 +7,8 @@
 #define SERIN_ENGINE_REPLAY_FEED_H
 
 #include "engine/core/plan.h"
-#include "engine/replay/change.h"
-#include "engine/replay/source.h"
+#include "engine/replay/scene/change.h"
+#include "engine/replay/source/source.h"
 #include "engine/replay/trial.h"
 
 enum { FEED_NAMES = 8 };

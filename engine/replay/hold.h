@@ -7,7 +7,7 @@
 #include <stddef.h>
 
 #include "engine/base/strview.h"
-#include "engine/replay/change.h"
+#include "engine/replay/scene/change.h"
 #include "engine/replay/trial.h"
 
 struct hold_rollout;

@@ -8,7 +8,7 @@
 
 #include "engine/base/mem.h"
 #include "engine/replay/lane.h"
-#include "engine/replay/origin.h"
+#include "engine/replay/record/origin.h"
 #include "proto/decode.h"
 #include "proto/encode.h"
 

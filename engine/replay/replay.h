@@ -12,7 +12,7 @@
 #include "engine/base/hash.h"
 #include "engine/base/status.h"
 #include "engine/core/fold.h"
-#include "engine/replay/recording.h"
+#include "engine/replay/record/recording.h"
 #include "proto/messages.h"
 
 /* For row_every_ms and snapshot_every_ms of a fold whose rows and snapshots nobody

@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "engine/replay/recording.h"
+#include "engine/replay/record/recording.h"
 #include "engine/replay/replay.h"
 #include "tests/support/inbox.h"
 

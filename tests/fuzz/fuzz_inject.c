@@ -1,6 +1,6 @@
 /* tests/fuzz/fuzz_inject.c -- a SPEC from anyone: refused with a column, or done to
  * cells that stay sound */
-#include "engine/replay/scene.h"
+#include "engine/replay/scene/scene.h"
 #include "tests/support/fuzz.h"
 
 static const char plan_text[] =

@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "engine/replay/source.h"
+#include "engine/replay/source/source.h"
 #include "tests/fuzz/decode_promises.h"
 
 static inline enum serin_status import_name(void *ctx, struct strview rollout,

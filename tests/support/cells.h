@@ -3,7 +3,7 @@
 #define SERIN_TESTS_SUPPORT_CELLS_H
 
 #include "engine/core/plan.h"
-#include "engine/replay/change.h"
+#include "engine/replay/scene/change.h"
 #include "tests/support/check.h"
 
 enum { CELLS_MAX = 64 };

@@ -1,5 +1,5 @@
 """serin's wire format and recordings, written by hand from proto/serin/v1/serin.proto and
-engine/replay/recording.h: tests that use it share no code with the program under test."""
+engine/replay/record/recording.h: tests that use it share no code with the program under test."""
 import hashlib
 import json
 import struct
@@ -146,7 +146,7 @@ def recording(records, per_frame=100):
 
 
 def raw_recording(inputs, records, per_frame=100):
-    """A recording of input topics, as engine/replay/origin.h says; records: (topic,
+    """A recording of input topics, as engine/replay/record/origin.h says; records: (topic,
     partition, offset, t_ms, value) with the number of a topic in inputs."""
     out = b"SERINREC" + struct.pack("<HHI", 1, 1, 0)
     meta = {"schema": "serin.recording/1", "what": "inputs" if inputs else "inbox",

@@ -6,9 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "engine/replay/crowd.h"
-#include "engine/replay/selftest.h"
-#include "engine/replay/stand.h"
+#include "engine/replay/tune/crowd.h"
+#include "engine/replay/tune/selftest.h"
+#include "engine/replay/tune/stand.h"
 
 static const char text[] =
     "id: web\n"

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "engine/replay/recording.h"
+#include "engine/replay/record/recording.h"
 #include "engine/replay/replay.h"
 #include "tests/support/inbox.h"
 

@@ -1,7 +1,7 @@
 /* tests/property/replay/prop_scene.c -- what is left out or added has the law that it
  * should have */
-#include "engine/replay/scene.h"
-#include "engine/replay/shift.h"
+#include "engine/replay/scene/scene.h"
+#include "engine/replay/scene/shift.h"
 #include "stats/hist.h"
 #include "tests/support/cells.h"
 

@@ -1,6 +1,6 @@
 /* tests/statistical/replay/stat_scene.c -- recordings at half and half, judged as if
  * their split had been that of the plan: the promises hold on what is left */
-#include "engine/replay/scene.h"
+#include "engine/replay/scene/scene.h"
 #include "engine/replay/trial.h"
 #include "proto/encode.h"
 #include "tests/support/cells.h"

@@ -1,5 +1,5 @@
 /* Two texts compared. */
-#include "engine/replay/diff.h"
+#include "engine/replay/tune/diff.h"
 
 #include "tests/support/check.h"
 

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "engine/replay/edit.h"
+#include "engine/replay/tune/edit.h"
 
 static const char plan[] = "id: a # é first\n"
                            "risk: {false_abort: 1%} # of all\n"

@@ -1,8 +1,8 @@
 /* tests/unit/replay/test_imports.c -- times, maps of columns, histograms from outside
  */
-#include "engine/replay/columns.h"
-#include "engine/replay/hdr.h"
-#include "engine/replay/moment.h"
+#include "engine/replay/source/columns.h"
+#include "engine/replay/source/hdr.h"
+#include "engine/replay/source/moment.h"
 #include "tests/support/check.h"
 
 static int64_t moment(const char *text)

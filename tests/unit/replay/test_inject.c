@@ -1,7 +1,7 @@
 /* tests/unit/replay/test_inject.c -- what may be injected, and what is wrong with the
  * rest */
-#include "engine/replay/inject.h"
-#include "engine/replay/inject_apply.h"
+#include "engine/replay/scene/inject.h"
+#include "engine/replay/scene/inject_apply.h"
 
 #include "tests/support/cells.h"
 

@@ -1,6 +1,6 @@
 /* tests/unit/replay/test_mask.c -- what becomes of each field; users keep their place
  */
-#include "engine/replay/mask.h"
+#include "engine/replay/mask/mask.h"
 #include "proto/decode.h"
 #include "proto/encode.h"
 #include "tests/support/check.h"

@@ -1,10 +1,10 @@
 /* Dispersion between two cohorts: what counts as such, and what does not. */
-#include "engine/replay/measure.h"
+#include "engine/replay/tune/measure.h"
 
 #include <unistd.h>
 
 #include "engine/core/draw.h"
-#include "engine/replay/stand.h"
+#include "engine/replay/tune/stand.h"
 #include "tests/support/check.h"
 
 static const char text[] =

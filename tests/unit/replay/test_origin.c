@@ -1,6 +1,6 @@
 /* tests/unit/replay/test_origin.c -- what a meta says comes back, and what it may not
  */
-#include "engine/replay/origin.h"
+#include "engine/replay/record/origin.h"
 
 #include "tests/support/check.h"
 

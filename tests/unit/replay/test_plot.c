@@ -1,7 +1,7 @@
 /* tests/unit/replay/test_plot.c -- scales, escaping, SVG */
-#include "engine/replay/plot.h"
+#include "engine/replay/report/plot.h"
 
-#include "engine/replay/plot_scale.h"
+#include "engine/replay/report/plot_scale.h"
 #include "tests/support/check.h"
 
 static void ticks_are(bool log, double low, double high, size_t want,

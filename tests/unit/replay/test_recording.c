@@ -1,5 +1,5 @@
 /* tests/unit/replay/test_recording.c -- round trip; damage anywhere is found */
-#include "engine/replay/recording.h"
+#include "engine/replay/record/recording.h"
 
 #include <unistd.h>
 

@@ -1,10 +1,10 @@
 /* tests/unit/replay/test_report.c -- what is told, and what stands in the documents */
-#include "engine/replay/report.h"
+#include "engine/replay/report/report.h"
 
 #include "engine/base/mem.h"
-#include "engine/replay/report_build.h"
-#include "engine/replay/report_out.h"
-#include "engine/replay/report_series.h"
+#include "engine/replay/report/report_build.h"
+#include "engine/replay/report/report_out.h"
+#include "engine/replay/report/report_series.h"
 #include "tests/support/check.h"
 
 static const int64_t t0 = 1760000000000;

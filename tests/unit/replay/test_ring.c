@@ -1,6 +1,6 @@
 /* tests/unit/replay/test_ring.c -- segments go on where the ring stood, whatever ended
  * it; the oldest go; together they are one recording */
-#include "engine/replay/ring.h"
+#include "engine/replay/record/ring.h"
 
 #include <dirent.h>
 #include <signal.h>
@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "engine/replay/splice.h"
+#include "engine/replay/record/splice.h"
 #include "tests/support/check.h"
 
 enum { FILES = 64, PARTITIONS = 3 };

@@ -1,10 +1,10 @@
 /* tests/unit/replay/test_scene.c -- what a scene does to the cells of a window */
-#include "engine/replay/scene.h"
+#include "engine/replay/scene/scene.h"
 
 #include "engine/base/mem.h"
-#include "engine/replay/chance.h"
-#include "engine/replay/rates.h"
-#include "engine/replay/shift.h"
+#include "engine/replay/scene/chance.h"
+#include "engine/replay/scene/rates.h"
+#include "engine/replay/scene/shift.h"
 #include "proto/encode.h"
 #include "tests/support/cells.h"
 

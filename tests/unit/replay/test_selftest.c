@@ -1,10 +1,10 @@
 /* Recordings with what is known of them: bursts and pods, and what selftest says. */
-#include "engine/replay/selftest.h"
+#include "engine/replay/tune/selftest.h"
 
 #include <unistd.h>
 
 #include "engine/core/draw.h"
-#include "engine/replay/stand.h"
+#include "engine/replay/tune/stand.h"
 #include "tests/support/check.h"
 
 static const char text[] =

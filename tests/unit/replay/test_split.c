@@ -1,5 +1,5 @@
 /* A baseline split into two cohorts that are alike. */
-#include "engine/replay/split.h"
+#include "engine/replay/tune/split.h"
 
 #include "engine/base/hash.h"
 #include "tests/support/check.h"

@@ -1,7 +1,7 @@
 /* tests/unit/replay/test_stretch.c -- a recording is read in part by its headers */
 #include <unistd.h>
 
-#include "engine/replay/recording.h"
+#include "engine/replay/record/recording.h"
 #include "tests/support/check.h"
 
 enum { FRAMES = 20, EACH = 10 };

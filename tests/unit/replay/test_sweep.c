@@ -1,5 +1,5 @@
 /* What is tried: grammar, expansion, and what is said about wrong ones. */
-#include "engine/replay/sweep.h"
+#include "engine/replay/tune/sweep.h"
 
 #include "tests/support/check.h"
 

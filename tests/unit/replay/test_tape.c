@@ -1,10 +1,10 @@
 /* A recording in memory: what it plays is what a replay gets. */
-#include "engine/replay/tape.h"
+#include "engine/replay/tune/tape.h"
 
 #include <unistd.h>
 
 #include "engine/base/hash.h"
-#include "engine/replay/stand.h"
+#include "engine/replay/tune/stand.h"
 #include "tests/support/check.h"
 
 static const char text[] =

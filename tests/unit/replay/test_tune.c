@@ -1,6 +1,6 @@
 /* Which combination is chosen, and results kept in a file. */
-#include "engine/replay/ledger.h"
-#include "engine/replay/tune_score.h"
+#include "engine/replay/tune/ledger.h"
+#include "engine/replay/tune/tune_score.h"
 
 #include <unistd.h>
 
