@@ -249,7 +249,9 @@ def judge(serin, verdicts):
     first = verdicts.of("measured")[0]
     check((first["kind"], first["to_bp"]) == ("PROMOTE", 100), f"measured began by {first}")
     phi = wait_for("phi shown", lambda: serin.json("status", "measured")["metrics"])
-    check(1 <= phi[0]["dispersion"] < 3, f"measured dispersion {phi}")
+    # Of 60 windows of independent errors it comes out as 1 in nine of ten runs, as 3 or more
+    # once in a hundred, as 8 never.
+    check(1 <= phi[0]["dispersion"] < 8, f"measured dispersion {phi}")
 
 
 def stop_without_broker(serin, kafka, store):
